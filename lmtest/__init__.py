@@ -1,0 +1,71 @@
+"""Run one test suite of an LM program four ways by one variable: ``LM_MODE=mock|replay|record|live``."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from lmtest.errors import (
+    BudgetExceeded,
+    CassetteError,
+    CassetteExhausted,
+    CassetteFormatError,
+    CassetteLocked,
+    CassetteMiss,
+    CassetteNotFound,
+    CassetteTampered,
+    ConfigurationError,
+    LimitError,
+    LMTestError,
+    NetworkBlocked,
+    RateLimited,
+)
+from lmtest.modes import Mode
+from lmtest.network import block_network
+
+if TYPE_CHECKING:
+    from lmtest.cassette.cassette import Call, Cassette
+    from lmtest.lm.explicit import LM
+    from lmtest.lm.rules import Rule
+    from lmtest.lm.use import use_cassette
+    from lmtest.money.limits import Limits
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LM",
+    "BudgetExceeded",
+    "Call",
+    "Cassette",
+    "CassetteError",
+    "CassetteExhausted",
+    "CassetteFormatError",
+    "CassetteLocked",
+    "CassetteMiss",
+    "CassetteNotFound",
+    "CassetteTampered",
+    "ConfigurationError",
+    "LMTestError",
+    "LimitError",
+    "Limits",
+    "Mode",
+    "NetworkBlocked",
+    "RateLimited",
+    "Rule",
+    "block_network",
+    "use_cassette",
+]
+
+# Imported when first asked for: these bring DSPy, which takes a second.
+_LATE = {
+    "Call": "lmtest.cassette.cassette",
+    "Cassette": "lmtest.cassette.cassette",
+    "LM": "lmtest.lm.explicit",
+    "Limits": "lmtest.money.limits",
+    "Rule": "lmtest.lm.rules",
+    "use_cassette": "lmtest.lm.use",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module 'lmtest' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATE[name]), name)

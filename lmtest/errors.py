@@ -1,0 +1,154 @@
+"""Every error lmtest raises, as one tree.
+
+    LMTestError
+    ├── ConfigurationError          a setting, flag, variable or version that cannot be used
+    ├── CassetteError               something is wrong with a file
+    │   ├── CassetteNotFound        there is no such file to replay
+    │   ├── CassetteFormatError     the file does not read as a cassette
+    │   ├── CassetteTampered        a digest or a blob differs from what was recorded
+    │   └── CassetteLocked          another process holds the file for longer than the timeout
+    ├── CassetteMiss                the request is not recorded
+    │   └── CassetteExhausted       it is, but was asked for more often than it was recorded
+    ├── LimitError                  a live call was stopped before it was sent
+    │   ├── RateLimited
+    │   └── BudgetExceeded
+    └── NetworkBlocked              a connection was refused because the mode is offline
+
+A message is written for the person who reads a red CI log: what happened, where, the nearest thing that would have
+worked, and the command to run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+    from pathlib import Path
+
+
+class LMTestError(Exception):
+    """Whatever lmtest itself raises; catch this to catch all of it."""
+
+
+class ConfigurationError(LMTestError):
+    """A setting, flag, environment variable or version that cannot be used. The command line exits with 2."""
+
+
+class CassetteError(LMTestError):
+    """Something is wrong with a cassette file.
+
+    Attributes:
+        path: The file.
+        line: The line, counted from 1, where it can be told.
+    """
+
+    def __init__(self, message: str, *, path: Path | None = None, line: int | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.line = line
+
+
+class CassetteNotFound(CassetteError):
+    """Replay was asked for and there is no such file."""
+
+
+class CassetteFormatError(CassetteError):
+    """The file does not read as a cassette, or is of a newer format than this lmtest knows."""
+
+
+class CassetteTampered(CassetteError):
+    """An interaction or a blob differs from its digest: it was edited after it was recorded."""
+
+
+class CassetteLocked(CassetteError):
+    """Another process held the cassette for longer than the timeout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One part in which two requests differ.
+
+    Attributes:
+        path: The part, such as ``messages[1].user`` or ``config.temperature``.
+        change: The change, marked word by word as ``git diff --word-diff`` does: ``[-was-]{+is+}``.
+    """
+
+    path: str
+    change: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearMiss:
+    """A recorded request and how the one asked for differs from it.
+
+    Attributes:
+        key: The recorded request's key.
+        line: The line of the cassette on which it starts.
+        differences: What differs, in the order of the request.
+    """
+
+    key: str
+    line: int
+    differences: tuple[Difference, ...]
+
+
+class CassetteMiss(LMTestError):
+    """The request is not in the cassette.
+
+    DSPy does not retry it, and the pytest plugin fails the test even if the program caught it.
+
+    Attributes:
+        key: The request's key, or "" where it has none.
+        path: The cassette that was asked.
+        nearest: The recorded requests most like it, nearest first, with what differs.
+    """
+
+    def __init__(
+        self, message: str, *, key: str = "", path: Path | None = None, nearest: tuple[NearMiss, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.key = key
+        self.path = path
+        self.nearest = nearest
+
+
+class CassetteExhausted(CassetteMiss):
+    """The request is recorded, but was asked for more often than it was recorded."""
+
+
+class LimitError(LMTestError):
+    """A live call was stopped before it was sent."""
+
+
+class RateLimited(LimitError):
+    """A rate limit has no room now.
+
+    Attributes:
+        retry_after: Seconds until it has.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BudgetExceeded(LimitError):
+    """The call could cost more than is left.
+
+    Attributes:
+        spent: USD settled so far in the limit's period, reservations of calls under way included.
+        limit: USD the limit allows.
+        estimate: USD this call could cost at worst, or None where its price is unknown.
+    """
+
+    def __init__(self, message: str, *, spent: Decimal, limit: Decimal, estimate: Decimal | None) -> None:
+        super().__init__(message)
+        self.spent = spent
+        self.limit = limit
+        self.estimate = estimate
+
+
+class NetworkBlocked(LMTestError):
+    """A connection was refused because the mode is offline."""

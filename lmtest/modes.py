@@ -1,0 +1,145 @@
+"""The mode a run is in, and where that was decided.
+
+The first that speaks wins: command-line flag, environment (``LM_MODE``, else ``TEST_MODE``), marker or call argument,
+``[tool.lmtest]`` in pyproject.toml, and ``replay`` when nobody spoke.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lmtest.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Mode(enum.StrEnum):
+    """How a call is answered.
+
+    >>> Mode("replay").offline, Mode.RECORD.writes
+    (True, True)
+    """
+
+    MOCK = "mock"
+    REPLAY = "replay"
+    RECORD = "record"
+    AUTO = "auto"
+    REFRESH = "refresh"
+    LIVE = "live"
+
+    @property
+    def offline(self) -> bool:
+        """Whether no call of this mode may reach the network."""
+        return self in {Mode.MOCK, Mode.REPLAY}
+
+    @property
+    def writes(self) -> bool:
+        """Whether this mode writes cassettes."""
+        return self in {Mode.RECORD, Mode.AUTO, Mode.REFRESH}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModeChoice:
+    """A mode and who chose it, in the words an error message can use."""
+
+    mode: Mode
+    source: str
+
+
+# The source documents' test layers, for suites that already set TEST_MODE.
+_LAYERS = {
+    "unit": Mode.MOCK,
+    "mock_adapter": Mode.MOCK,
+    "layer_1": Mode.MOCK,
+    "integration": Mode.REPLAY,
+    "layer_2": Mode.REPLAY,
+    "layer_3": Mode.REPLAY,
+    "e2e": Mode.LIVE,
+    "full_integration": Mode.LIVE,
+}
+
+
+_RESEMBLES = 0.7
+
+
+def parse_mode(text: str, *, source: str) -> Mode:
+    """Read a mode's name.
+
+    Args:
+        text: The name, in any case.
+        source: Who gave it, for the message.
+
+    Raises:
+        ConfigurationError: There is no such mode; the message names the nearest one.
+
+    >>> parse_mode("Replay", source="LM_MODE")
+    <Mode.REPLAY: 'replay'>
+    """
+    try:
+        return Mode(text.strip().lower())
+    except ValueError:
+        raise ConfigurationError(_unknown(text, source, [mode.value for mode in Mode])) from None
+
+
+def choose_mode(
+    *,
+    flag: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    argument: str | None = None,
+    configured: str | None = None,
+) -> ModeChoice:
+    """Decide the mode.
+
+    Args:
+        flag: The value of ``--lmtest-mode`` or ``--mode``.
+        environ: The environment; the process's own when not given.
+        argument: What a marker or a call gave.
+        configured: ``mode`` of ``[tool.lmtest]``.
+
+    Raises:
+        ConfigurationError: A name that is no mode.
+
+    >>> choose_mode(environ={"LM_MODE": "mock"}, argument="record").source
+    'LM_MODE'
+    >>> choose_mode(environ={"TEST_MODE": "layer_2"}).mode
+    <Mode.REPLAY: 'replay'>
+    """
+    environ = os.environ if environ is None else environ
+    choice = _first_that_speaks(flag, environ, argument, configured)
+    if choice.mode is Mode.AUTO and environ.get("CI", "").lower() in {"1", "true"} and not _records_in_ci(environ):
+        return ModeChoice(mode=Mode.REPLAY, source=f"{choice.source} (auto is replay under CI)")
+    return choice
+
+
+def _first_that_speaks(
+    flag: str | None, environ: Mapping[str, str], argument: str | None, configured: str | None
+) -> ModeChoice:
+    if flag:
+        return ModeChoice(mode=parse_mode(flag, source="the mode flag"), source="the mode flag")
+    if environ.get("LM_MODE"):
+        return ModeChoice(mode=parse_mode(environ["LM_MODE"], source="LM_MODE"), source="LM_MODE")
+    if layer := environ.get("TEST_MODE"):
+        if layer in _LAYERS:
+            return ModeChoice(mode=_LAYERS[layer], source="TEST_MODE")
+        # Others use this name too: what resembles none of the layers is not meant for us.
+        if difflib.get_close_matches(layer, _LAYERS, n=1, cutoff=_RESEMBLES):
+            raise ConfigurationError(_unknown(layer, "TEST_MODE", list(_LAYERS)))
+    for text, source in ((argument, "the marker or call"), (configured, "[tool.lmtest] in pyproject.toml")):
+        if text:
+            return ModeChoice(mode=parse_mode(text, source=source), source=source)
+    return ModeChoice(mode=Mode.REPLAY, source="the default")
+
+
+def _records_in_ci(environ: Mapping[str, str]) -> bool:
+    return environ.get("LMTEST_ALLOW_RECORD_IN_CI") == "1"
+
+
+def _unknown(text: str, source: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(text.strip().lower(), known, n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return f"{source} is {text!r}, which is no mode.{hint} Known: {', '.join(known)}."

@@ -1,0 +1,101 @@
+"""What a project sets once, under ``[tool.lmtest]`` in pyproject.toml, and what the environment says over it.
+
+The order for every setting is flag, environment, marker or call argument, file, default; the mode has its own module.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lmtest.errors import ConfigurationError
+
+
+class Settings(BaseModel):
+    """The settings of one project.
+
+    Attributes:
+        mode: The mode where nothing else says one.
+        model: The model that examples and the worker use where none is named.
+        cassette_dir: Where the plugin keeps cassettes, relative to the project.
+        ignore: JSONPath queries of parts of a request that do not matter.
+        scrub: Patterns, or names of known ones, that do not matter.
+        redact: Further patterns that are secret.
+        repeat: ``last``: asking beyond the last recording gets the last one again.
+        record_failures: Whether failures of the provider are recorded.
+        mock_rules: The YAML file of what mock mode replies to some calls, relative to the project.
+        ledger: The ledger's file; ``off`` keeps none.
+        limits: What live calls may use up, by the names of `lmtest.Limits`.
+        on_unknown_price: ``refuse`` or ``allow`` a live call of unknown price when a budget is set.
+
+    >>> Settings().model
+    'gemini/gemini-2.5-flash'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: str | None = None
+    model: str = "gemini/gemini-2.5-flash"
+    cassette_dir: str = "cassettes"
+    ignore: tuple[str, ...] = ()
+    scrub: tuple[str, ...] = ()
+    redact: tuple[str, ...] = ()
+    repeat: Literal["last"] | None = None
+    record_failures: bool = False
+    mock_rules: str | None = None
+    ledger: str | None = None
+    limits: dict[str, Any] = {}
+    on_unknown_price: Literal["refuse", "allow"] = "refuse"
+
+
+def load(start: Path | None = None) -> tuple[Settings, Path]:
+    """Read the settings of the project a directory is in.
+
+    Args:
+        start: A directory of the project; the working directory when not given.
+
+    Returns:
+        The settings, and the project's root: the nearest directory above with a pyproject.toml, or ``start`` itself.
+
+    Raises:
+        ConfigurationError: A setting is unknown or of the wrong type, or pyproject.toml does not parse.
+    """
+    here = (start or Path.cwd()).resolve()
+    for directory in (here, *here.parents):
+        file = directory / "pyproject.toml"
+        if file.is_file():
+            stamp = file.stat()
+            return _read(file, stamp.st_mtime_ns, stamp.st_size, os.environ.get("LMTEST_LEDGER")), directory
+    return _validated({}, Path("the environment"), os.environ.get("LMTEST_LEDGER")), here
+
+
+@functools.lru_cache(maxsize=32)
+def _read(file: Path, mtime_ns: int, size: int, ledger: str | None) -> Settings:  # noqa: ARG001 - they make the cache fresh
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("lmtest", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} does not parse: {error}.") from error
+    return _validated(table, file, ledger)
+
+
+def _validated(table: dict[str, Any], file: Path, ledger: str | None) -> Settings:
+    if ledger:
+        table = {**table, "ledger": ledger}
+    try:
+        return Settings.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            nearest = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.5)
+            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+            raise ConfigurationError(
+                f"{file}: [tool.lmtest] has no setting {name!r}.{hint} Known: {', '.join(Settings.model_fields)}."
+            ) from None
+        raise ConfigurationError(f"{file}: [tool.lmtest] {name}: {first['msg']}, not {first['input']!r}.") from None
