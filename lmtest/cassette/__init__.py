@@ -1,0 +1,1 @@
+"""Recorded requests and what came of them: plain data, no DSPy, no HTTP."""

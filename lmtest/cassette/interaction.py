@@ -1,0 +1,168 @@
+"""What a cassette holds: one request and what came of it, as frozen plain data.
+
+Requests and replies are JSON values in the shape of DSPy's ``dspy.lm15`` serialisation, so this module needs no DSPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+
+STAND_IN: Final = "stand-in"
+"""The source of what our own server answered: never to be taken for a provider's."""
+
+Json = dict[str, Any]
+"""A JSON object; ``Any`` because JSON values nest without end."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """Tokens of one call as the provider counted them; None where it did not say.
+
+    The names are lm15's. ``input_tokens`` and ``output_tokens`` are the provider's own totals.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Usage:
+        """Read the fields known here; what else the mapping holds is left.
+
+        >>> Usage.from_mapping({"input_tokens": 12, "output_tokens": 3, "x": 1}).input_tokens
+        12
+        """
+        return cls(**{name: data[name] for name in cls.__slots__ if data.get(name) is not None})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """The provider answered, whole."""
+
+    response: Json
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """The provider, or the way to it, failed.
+
+    Attributes:
+        code: lm15's error code, such as ``rate_limit``.
+        message: What the provider said.
+        status: The HTTP status, where there was one.
+        retry_after: Seconds the provider asked to wait.
+        provider_code: The provider's own code.
+        events: What a stream had delivered before it was cut.
+    """
+
+    code: str
+    message: str
+    status: int | None = None
+    retry_after: float | None = None
+    provider_code: str | None = None
+    events: tuple[StreamedEvent, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamedEvent:
+    """One event of a stream.
+
+    Attributes:
+        at: Seconds from the request to this event.
+        event: The event, as lm15 serialises it.
+    """
+
+    at: float
+    event: Json
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventStream:
+    """The provider answered as a stream."""
+
+    events: tuple[StreamedEvent, ...]
+
+
+Outcome = Reply | Failure | EventStream
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interaction:
+    """One request and its outcome.
+
+    Attributes:
+        key: The request's fingerprint, 64 hexadecimal digits.
+        request: The request in its normal form (:mod:`lmtest.cassette.fingerprint`).
+        outcome: What came of it.
+        provider: Who answered, in DSPy's spelling, such as ``gemini``.
+        cost: USD by the price list of the day, or None where the price is unknown.
+        latency: Seconds from sending to the end of the answer.
+        recorded_at: ISO 8601, UTC.
+    """
+
+    key: str
+    request: Json
+    outcome: Outcome
+    provider: str | None = None
+    cost: Decimal | None = None
+    latency: float | None = None
+    recorded_at: str | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens as the provider counted them; of a stream, what its last event said."""
+        if isinstance(self.outcome, Reply):
+            return Usage.from_mapping(self.outcome.response.get("usage") or {})
+        for streamed in reversed(self.outcome.events):
+            if usage := streamed.event.get("usage"):
+                return Usage.from_mapping(usage)
+        return Usage()
+
+    @property
+    def said(self) -> list[Json]:
+        """What the provider said: its whole answer, or the events of a stream."""
+        if isinstance(self.outcome, Reply):
+            return [self.outcome.response]
+        return [streamed.event for streamed in self.outcome.events]
+
+    @property
+    def failed(self) -> str | None:
+        """The error code of a call that failed, else None."""
+        return self.outcome.code if isinstance(self.outcome, Failure) else None
+
+    @property
+    def model(self) -> str:
+        """The model that was asked, in DSPy's spelling."""
+        return str(self.request.get("model", ""))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Header:
+    """Where a cassette's recordings come from; the file's first document.
+
+    Attributes:
+        format: The file format's version.
+        recorded_at: When the file was first written, ISO 8601, UTC.
+        source: The host that answered, or ``stand-in`` for a server of our own on this machine.
+        lmtest: The version of lmtest that wrote the file.
+        dspy: The version of DSPy under it.
+        test: The id of the test that owns the file, where one does.
+    """
+
+    format: int
+    recorded_at: str
+    source: str
+    lmtest: str
+    dspy: str | None = None
+    test: str | None = None
