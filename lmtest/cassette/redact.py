@@ -1,0 +1,204 @@
+"""Secrets never reach a file: what looks like one is replaced before a key is taken and before anything is stored.
+
+Replaced are the values of environment variables whose names say they are secret, fields named like a credential, bearer
+tokens, ``?key=`` parameters, tokens of well-known shapes (the detectors of detect-secrets, and those of LM providers,
+which it lacks), and whatever patterns the user adds.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import os
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from lmtest.cassette.blobs import is_reference
+from lmtest.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+REDACTED: Final = "<redacted>"
+
+_SECRET_VARIABLE = re.compile(
+    r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(?:_ID)?$", re.IGNORECASE
+)
+_SHORTEST_SECRET: Final = 8
+
+_FIELD = (
+    r"(?:x-goog-api-key|(?:[a-z0-9]+[_-])?api[_-]?key|(?:access|refresh|id|auth|bearer|session)[_-]?token|"
+    r"(?:client|app|shared)[_-]?secret|secret[_-]?(?:access[_-]?)?key|private[_-]?key|password|passwd|authorization)"
+)
+_FIELD_NAME = re.compile(rf"{_FIELD}\Z", re.IGNORECASE)
+
+# Our own: what stands around a secret says that it is one.
+_IN_CONTEXT = re.compile(
+    rf"""(?P<before>\bBearer\s+|[?&]key=|(?<![\w-]){_FIELD}["']?\s*[:=]\s*["']?(?:Bearer\s+)?)"""
+    r"""(?P<secret>(?!<redacted)[^\s"',;&<>{}\[\]()]{8,})""",
+    re.IGNORECASE,
+)
+_CONTEXT_WORDS: Final = ("bearer", "key", "token", "secret", "passw", "authorization")
+
+# Shapes of LM providers' keys, which the library's detectors do not know.
+_PROVIDER_KEYS = (
+    r"AIza[0-9A-Za-z_-]{35}|\bsk-(?:ant-|proj-|or-)?[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{30,}|\bgsk_[A-Za-z0-9]{40,}"
+)
+
+# A token of any known shape holds such a run; a text without one needs no closer look.
+_RUN = re.compile(r"[A-Za-z0-9_+=-]{20,}")
+_RUN_ON = re.compile(r"[A-Za-z0-9_+/=.-]*")
+
+_DETECTORS: Final = (
+    "aws.AWSKeyDetector",
+    "azure_storage_key.AzureStorageKeyDetector",
+    "discord.DiscordBotTokenDetector",
+    "github_token.GitHubTokenDetector",
+    "gitlab_token.GitLabTokenDetector",
+    "jwt.JwtTokenDetector",
+    "npm.NpmDetector",
+    "openai.OpenAIDetector",
+    "pypi_token.PypiTokenDetector",
+    "sendgrid.SendGridDetector",
+    "slack.SlackDetector",
+    "square_oauth.SquareOAuthDetector",
+    "stripe.StripeDetector",
+    "telegram_token.TelegramBotTokenDetector",
+    "twilio.TwilioKeyDetector",
+)
+
+
+class Redactor:
+    """Takes secrets out of texts and JSON values. Redacting twice changes nothing more.
+
+    Args:
+        environ: Where secret variables are looked up; the process's environment when not given.
+        patterns: Regular expressions of the user's own.
+
+    Raises:
+        ConfigurationError: A pattern that does not compile.
+
+    >>> redactor = Redactor(environ={"GEMINI_API_KEY": "s3cr3t-value"})
+    >>> redactor.text("call it with s3cr3t-value")
+    'call it with <redacted:GEMINI_API_KEY>'
+    >>> redactor.value({"api_key": "abc", "text": "Bearer abcdefghi"})
+    {'api_key': '<redacted>', 'text': 'Bearer <redacted>'}
+    """
+
+    def __init__(self, *, environ: Mapping[str, str] | None = None, patterns: Iterable[str] = ()) -> None:
+        named = _secret_variables(os.environ if environ is None else environ)
+        self._names = {value: name for name, value in sorted(named.items(), reverse=True)}
+        # The longest first: a secret may be the beginning of another.
+        values = sorted(self._names, key=len, reverse=True)
+        self._values = re.compile("|".join(map(re.escape, values))) if values else None
+        self._patterns = tuple(map(_compiled, patterns))
+        # The same system prompt comes with every call of a program.
+        self.text = functools.lru_cache(maxsize=512)(self._text)
+
+    def value(self, value: Any) -> Any:
+        """Take the secrets out of every text of a JSON value; returns a new one."""
+        if isinstance(value, str):
+            return value if is_reference(value) else self.text(value)
+        if isinstance(value, dict):
+            return {
+                key: REDACTED if isinstance(item, str) and _FIELD_NAME.match(key) else self.value(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [self.value(item) for item in value]
+        return value
+
+    def media(self, data: str, media_type: str) -> str:
+        """Take the secrets out of base64 media that is text; other media is given back as it is."""
+        if not media_type.startswith("text/") and not media_type.endswith(("json", "xml", "yaml")):
+            return data
+        try:
+            text = base64.b64decode("".join(data.rpartition(";base64,")[2].split()), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return data
+        clean = self.text(text)
+        return data if clean == text else base64.b64encode(clean.encode()).decode()
+
+    def _text(self, text: str) -> str:
+        if not text.isascii():
+            # Half a character, as a stream cut inside one leaves it, has no form in any file.
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if self._values is not None:
+            text = self._values.sub(lambda match: f"<redacted:{self._names[match[0]]}>", text)
+        lower = text.lower()
+        if any(word in lower for word in _CONTEXT_WORDS):
+            text = _IN_CONTEXT.sub(lambda match: f"{match['before']}{REDACTED}", text)
+        if _RUN.search(text):
+            text = _without_tokens(text)
+        for pattern in self._patterns:
+            text = pattern.sub(REDACTED, text)
+        return text
+
+
+def of_process(patterns: tuple[str, ...] = ()) -> Redactor:
+    """The redactor of this process's environment as it is now; the same one while its secrets are the same.
+
+    Args:
+        patterns: Regular expressions of the user's own.
+
+    Raises:
+        ConfigurationError: A pattern that does not compile.
+    """
+    return _redactor(tuple(sorted(_secret_variables(os.environ).items())), patterns)
+
+
+@functools.lru_cache(maxsize=16)
+def _redactor(secrets: tuple[tuple[str, str], ...], patterns: tuple[str, ...]) -> Redactor:
+    return Redactor(environ=dict(secrets), patterns=patterns)
+
+
+_IN_SECRET_NAMES: Final = ("KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL")
+
+
+def _secret_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environ.items()
+        if any(word in name.upper() for word in _IN_SECRET_NAMES)
+        and _SECRET_VARIABLE.search(name)
+        and len(value) >= _SHORTEST_SECRET
+        and not value.startswith(("/", "~", "."))
+    }
+
+
+def _without_tokens(text: str) -> str:
+    for pattern, group in _shapes():
+        pieces, done = [], 0
+        for match in pattern.finditer(text):
+            if match.start() < done:
+                continue
+            # Some detectors stop inside the token: what runs on belongs to it.
+            run = _RUN_ON.match(text, match.end())
+            end = run.end() if run else match.end()
+            pieces += [text[done : match.start(group)], REDACTED]
+            done = end
+        if pieces:
+            text = "".join(pieces) + text[done:]
+    return text
+
+
+@functools.cache
+def _shapes() -> tuple[tuple[re.Pattern[str], int], ...]:
+    """Known token shapes, each with the group that holds the token."""
+    import importlib  # late: most texts need no closer look, and the detectors take a fifth of a second to import
+
+    shapes = [(re.compile(_PROVIDER_KEYS), 0)]
+    for name in _DETECTORS:
+        module, _, detector = name.partition(".")
+        denylist = getattr(importlib.import_module(f"detect_secrets.plugins.{module}"), detector).denylist
+        # Of detectors with groups, only AWS's long key and npm's line have the token in one; elsewhere it is the kind.
+        shapes += [(pattern, min(pattern.groups, 1) if module in {"aws", "npm"} else 0) for pattern in denylist]
+    return tuple(shapes)
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ConfigurationError(f"redact={pattern!r} is no regular expression: {error}.") from error

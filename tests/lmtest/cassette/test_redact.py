@@ -1,0 +1,136 @@
+"""Secrets never reach a file."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lmtest.cassette.redact import Redactor
+from lmtest.errors import ConfigurationError
+
+# Made up here, in the shape of the real ones.
+GOOGLE = "AI" + "zaSy" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q"
+OPENAI = "sk-" + "proj-" + "abcdefghijklmnopqrstuvwxyz012345"
+ANTHROPIC = "sk-" + "ant-" + "api03-abcdefghijklmnopqrstuvwxyz"
+GITHUB = "gh" + "p_" + "abcdefghijklmnopqrstuvwxyz0123456789"
+AWS = "AK" + "IA" + "IOSFODNN7EXAMPLE"
+SLACK = "xox" + "b-123456789012-abcdefghijklmnopqrstuvwx"
+JWT = (
+    "ey" + "J0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+)
+TOKENS = [GOOGLE, OPENAI, ANTHROPIC, GITHUB, AWS, SLACK, JWT]
+
+REDACTOR = Redactor(environ={"GEMINI_API_KEY": "hush-hush-hush", "DB_PASSWORD": "hush-hush", "HOME": "/home/me"})
+PIECES = st.sampled_from(
+    [*TOKENS, "hush-hush-hush", "Bearer abcdefghijkl", "?key=abcdefgh12", 'api_key="abcdefgh12"', "password: abcdefgh",
+     " ", "\n", "plain", "é", "<redacted>", "key", "token=", "x" * 40, "/", ".", "-", "=", '"']
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_a_token_of_a_known_shape_is_taken_out(token):
+    assert REDACTOR.text(f"use {token} please") == "use <redacted> please"
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_nothing_of_it_stays_whatever_stands_around_it(token):
+    for text in (f'{{"k": "{token}"}}', f"({token})", f"a\n{token}\nb", token):
+        assert token[6:] not in REDACTOR.text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("Authorization: Bearer abc.def-ghi_jkl", "Authorization: Bearer <redacted>"),
+        ("GET /v1beta/models?key=abcdefgh12&alt=sse", "GET /v1beta/models?key=<redacted>&alt=sse"),
+        ('{"api_key": "abcdefgh12"}', '{"api_key": "<redacted>"}'),
+        ("x-goog-api-key: abcdefgh12", "x-goog-api-key: <redacted>"),
+        ("password=abcdefgh12", "password=<redacted>"),
+    ],
+)
+def test_what_stands_beside_a_word_for_a_secret_is_taken_out(text, clean):
+    assert REDACTOR.text(text) == clean
+
+
+def test_the_value_of_a_secret_variable_is_taken_out_by_its_name():
+    assert REDACTOR.text("I say hush-hush-hush.") == "I say <redacted:GEMINI_API_KEY>."
+
+
+def test_a_secret_that_is_the_beginning_of_another_hides_neither():
+    assert REDACTOR.text("hush-hush-hush and hush-hush") == "<redacted:GEMINI_API_KEY> and <redacted:DB_PASSWORD>"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{"HOME": "hush-hush-hush"}, {"SSH_KEY": "/home/me/.ssh/id"}, {"API_KEY": "short"}, {"MONKEY": "banana-tree"}],
+)
+def test_a_variable_that_is_no_secret_is_left(environ):
+    [value] = environ.values()
+
+    assert Redactor(environ=environ).text(f"say {value}") == f"say {value}"
+
+
+def test_a_field_named_like_a_credential_is_taken_out_whatever_it_holds():
+    value = {"api_key": "x", "Authorization": "y", "nested": [{"client_secret": "z", "keys": ["kept"], "token": 3}]}
+
+    assert REDACTOR.value(value) == {
+        "api_key": "<redacted>",
+        "Authorization": "<redacted>",
+        "nested": [{"client_secret": "<redacted>", "keys": ["kept"], "token": 3}],
+    }
+
+
+def test_a_pattern_of_the_users_own_is_taken_out():
+    assert Redactor(environ={}, patterns=[r"cust-\d+"]).text("for cust-12345") == "for <redacted>"
+
+
+def test_a_pattern_that_does_not_compile_is_named():
+    with pytest.raises(ConfigurationError, match=r"redact='\(' is no regular expression"):
+        Redactor(environ={}, patterns=["("])
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/json", "image/svg+xml"])
+@pytest.mark.parametrize("spelling", ["{}", "data:text/plain;base64,{}", "{}\n"])
+def test_textual_media_is_cleaned(media_type, spelling):
+    data = spelling.format(base64.b64encode(f"key {GOOGLE}".encode()).decode())
+
+    assert base64.b64decode(REDACTOR.media(data, media_type)) == b"key <redacted>"
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type"), [("AAAA", "image/png"), ("/w==", "text/plain"), ("aGk=", "text/plain")]
+)
+def test_media_that_is_no_text_or_holds_no_secret_is_left(data, media_type):
+    assert REDACTOR.media(data, media_type) == data
+
+
+@given(st.lists(PIECES).map("".join))
+def test_redacting_twice_changes_nothing_more(text):
+    once = REDACTOR.text(text)
+
+    assert REDACTOR.text(once) == once
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_redacting_any_text_twice_changes_nothing_more(text):
+    once = REDACTOR.text(text)
+
+    assert REDACTOR.text(once) == once
+
+
+@given(st.lists(st.sampled_from(["word", "a", "I", "42", "Paris", "user_id", "12-34"])).map(" ".join))
+def test_an_ordinary_text_is_left_as_it_is(text):
+    assert REDACTOR.text(text) == text
+
+
+@given(st.lists(st.integers(0, 0x10FFFF).map(chr)).map("".join))
+@example("\ud83d")
+def test_half_a_character_becomes_one_that_a_file_can_hold(text):
+    assert REDACTOR.text(text).encode().decode() == REDACTOR.text(text)
+
+
+def test_two_halves_of_a_character_become_the_character():
+    assert REDACTOR.text("\ud83d\ude00 \ud83d") == "😀 \ufffd"
