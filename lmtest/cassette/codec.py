@@ -1,0 +1,274 @@
+"""Interactions and headers to the documents of a cassette file, and back: format 1.
+
+A file is a YAML stream. Its first document is the header; each further one is an interaction whose first line is its
+key and whose last is a digest over all that stands between, so a reader finds one without parsing the rest and sees
+where a file was cut. A message that is one text is written ``- user: text``.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Final
+
+from lmtest.cassette import quicktext, yamltext
+from lmtest.cassette.canonical import digest
+from lmtest.cassette.interaction import EventStream, Failure, Header, Interaction, Reply, StreamedEvent
+from lmtest.errors import CassetteFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from lmtest.cassette.interaction import Json, Outcome
+
+FORMAT: Final = 1
+"""The version of the file format that this lmtest writes."""
+
+MIGRATIONS: dict[int, Callable[[Json], Json]] = {}
+"""For each older format, what turns one of its interaction documents into one of the next format."""
+
+_TITLE = "# An lmtest cassette. To read it as a conversation: lmtest show FILE\n"
+_ROLES = frozenset({"user", "assistant", "developer", "tool", "system"})
+
+
+def encode_header(header: Header) -> str:
+    """Write a header as the text that starts a file.
+
+    >>> print(encode_header(Header(format=1, recorded_at="2026-11-20T12:00:00Z", source="stand-in", lmtest="0.1.0")))
+    # An lmtest cassette. To read it as a conversation: lmtest show FILE
+    format: 1
+    recorded_at: "2026-11-20T12:00:00Z"
+    source: stand-in
+    lmtest: "0.1.0"
+    <BLANKLINE>
+    """
+    fields = {name: getattr(header, name) for name in header.__slots__}
+    return _TITLE + yamltext.dump({name: value for name, value in fields.items() if value is not None})
+
+
+def decode_header(text: str, *, path: Path) -> Header:
+    """Read the text before the first interaction.
+
+    Raises:
+        CassetteFormatError: It is no header, or one of a newer format.
+    """
+    data = yamltext.load(text, path=path)
+    version = data.get("format")
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise CassetteFormatError(
+            f"{path}:1: no line 'format: {FORMAT}' at the top, so this is not an lmtest cassette. "
+            "Name a cassette, or record one here with LM_MODE=record.",
+            path=path,
+            line=1,
+        )
+    missing = next((older for older in range(version, FORMAT) if older not in MIGRATIONS), None)
+    if missing is not None:
+        raise CassetteFormatError(
+            f"{path}:1: this cassette is of format {version}, and this lmtest no longer reads format {missing}. "
+            "Record it again with LM_MODE=record.",
+            path=path,
+            line=1,
+        )
+    if version > FORMAT:
+        raise CassetteFormatError(
+            f"{path}:1: this cassette is of format {version}, written by lmtest {data.get('lmtest', '(unknown)')}; "
+            f"this lmtest knows formats up to {FORMAT}. Upgrade it: pip install --upgrade lmtest",
+            path=path,
+            line=1,
+        )
+    try:
+        for name in Header.__slots__:
+            _expect(data, name, int if name == "format" else str, optional=name in {"dspy", "test"})
+        return Header(**{name: data[name] for name in Header.__slots__ if name in data})
+    except (KeyError, TypeError) as error:
+        raise CassetteFormatError(
+            f"{path}:1: the header is not whole ({type(error).__name__}: {error}). "
+            "Restore it from version control, or record it again with LM_MODE=record.",
+            path=path,
+            line=1,
+        ) from error
+
+
+def encode(interaction: Interaction) -> str:
+    """Write an interaction as one document, with the line ``---`` before it."""
+    name, outcome = _OUTCOMES[type(interaction.outcome)](interaction.outcome)
+    document: Json = {
+        "key": interaction.key,
+        "recorded_at": interaction.recorded_at,
+        "provider": interaction.provider,
+        "request": _shorten(interaction.request),
+        name: outcome,
+        "cost": None if interaction.cost is None else format(interaction.cost, "f"),
+        "latency": interaction.latency,
+    }
+    document = {key: value for key, value in document.items() if value is not None}
+    key = document.pop("key")
+    # Quoted by hand: a reader could take one without a letter for a number.
+    return f'---\nkey: "{key}"\n{yamltext.dump(document)}digest: "{digest({"key": key, **document})}"\n'
+
+
+def decode(text: str, *, path: Path, line: int = 1, version: int = FORMAT) -> Interaction:
+    """Read one interaction's document.
+
+    Args:
+        text: The document, from its key to its digest.
+        path: The file, for messages.
+        line: The line of the file on which it starts.
+        version: The file's format.
+
+    Raises:
+        CassetteFormatError: It does not read as an interaction.
+    """
+    document = _proven(text) or yamltext.load(text, path=path, line=line)
+    try:
+        for older in range(version, FORMAT):
+            document = MIGRATIONS[older](document)
+        _check(document)
+        cost = document.get("cost")
+        return Interaction(
+            key=document["key"],
+            request=_lengthen(document["request"]),
+            outcome=_outcome(document),
+            provider=document.get("provider"),
+            cost=None if cost is None else Decimal(str(cost)),
+            latency=document.get("latency"),
+            recorded_at=document.get("recorded_at"),
+        )
+    except (KeyError, TypeError, AttributeError, InvalidOperation) as error:
+        raise CassetteFormatError(
+            f"{path}:{line}: this interaction is not whole ({type(error).__name__}: {error}). "
+            "Restore it from version control, or record it again with LM_MODE=record.",
+            path=path,
+            line=line,
+        ) from error
+
+
+def _check(document: Json) -> None:
+    """Make sure that each part is of the type that whoever plays it relies on."""
+    _expect(document, "key", str)
+    _expect(document, "request", dict)
+    _expect(document["request"], "messages", list, optional=True)
+    for name in ("provider", "recorded_at"):
+        _expect(document, name, str, optional=True)
+    _expect(document, "latency", float, optional=True)
+    if "reply" in document:
+        _expect(document, "reply", dict)
+        _expect(document["reply"], "usage", dict, optional=True)
+
+
+def _expect(holder: Json, name: str, kind: type, *, optional: bool = False) -> None:
+    value = holder.get(name) if optional else holder[name]
+    if optional and value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
+        raise TypeError(f"{name!r} is a {type(value).__name__} where a {kind.__name__} was expected")
+
+
+def _proven(text: str) -> Json | None:
+    """The document read the quick way, or None unless its digest proves that it was read right."""
+    document = quicktext.read(text)
+    if document is None:
+        return None
+    recorded = document.pop("digest", None)
+    return document if recorded == digest(document) else None
+
+
+def is_intact(text: str, *, path: Path, line: int = 1) -> bool:
+    """Whether a document still is what was recorded: its digest and its key both hold."""
+    document = _proven(text)
+    if document is None:
+        document = yamltext.load(text, path=path, line=line)
+        if document.pop("digest", None) != digest(document):
+            return False
+    return document.get("key") == digest(_lengthen(document.get("request") or {}))
+
+
+# ── outcomes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _encode_reply(reply: Reply) -> tuple[str, Json]:
+    response = dict(reply.response)
+    if message := response.get("message"):
+        response["message"] = _short_message(message)
+    # What people review stands first, what providers say beside it last.
+    order = ("message", "finish_reason", "usage")
+    ordered = {name: response.pop(name) for name in order if name in response}
+    provider_data = response.pop("provider_data", None)
+    ordered |= response
+    if provider_data is not None:
+        ordered["provider_data"] = provider_data
+    return "reply", ordered
+
+
+def _encode_stream(stream: EventStream) -> tuple[str, list[Json]]:
+    return "stream", [{"at": item.at, "event": item.event} for item in stream.events]
+
+
+def _encode_failure(failure: Failure) -> tuple[str, Json]:
+    fields = {name: getattr(failure, name) for name in failure.__slots__ if name != "events"}
+    data = {name: value for name, value in fields.items() if value is not None}
+    if failure.events:
+        data["events"] = _encode_stream(EventStream(events=failure.events))[1]
+    return "failure", data
+
+
+_OUTCOMES: dict[type, Callable[[Any], tuple[str, Any]]] = {
+    Reply: _encode_reply,
+    EventStream: _encode_stream,
+    Failure: _encode_failure,
+}
+
+
+def _outcome(document: Json) -> Outcome:
+    if "reply" in document:
+        response = dict(document["reply"])
+        if message := response.get("message"):
+            response["message"] = _long_message(message)
+        return Reply(response=response)
+    if "stream" in document:
+        return EventStream(events=_events(document["stream"]))
+    failure = dict(document["failure"])
+    for name in ("code", "message"):
+        _expect(failure, name, str)
+    return Failure(**failure | {"events": _events(failure.get("events", ()))})
+
+
+def _events(items: list[Json]) -> tuple[StreamedEvent, ...]:
+    for item in items:
+        _expect(item, "at", float)
+        _expect(item, "event", dict)
+        _expect(item["event"], "usage", dict, optional=True)
+    return tuple(StreamedEvent(at=float(item["at"]), event=item["event"]) for item in items)
+
+
+# ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _shorten(request: Json) -> Json:
+    # In the order in which a model is told.
+    ordered = {name: request[name] for name in ("model", "system", "messages", "tools") if name in request}
+    if "messages" in ordered:
+        ordered["messages"] = [_short_message(message) for message in ordered["messages"]]
+    return ordered | {name: value for name, value in request.items() if name not in ordered}
+
+
+def _lengthen(request: Json) -> Json:
+    if "messages" not in request:
+        return request
+    return {**request, "messages": [_long_message(message) for message in request["messages"]]}
+
+
+def _short_message(message: Any) -> Any:
+    match message:
+        case {"role": str(role), "parts": [{"type": "text", "text": str(text), **beside}], **more}:
+            if not beside and not more and role in _ROLES:
+                return {role: text}
+    return message
+
+
+def _long_message(message: Any) -> Any:
+    if isinstance(message, dict) and len(message) == 1:
+        [(role, text)] = message.items()
+        if role in _ROLES and isinstance(text, str):
+            return {"role": role, "parts": [{"type": "text", "text": text}]}
+    return message
