@@ -1,0 +1,51 @@
+"""A file that is replaced whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a fresh file that takes the path's place when the block ends well, and goes when it does not.
+
+    Whoever is killed inside leaves the old file and a stray one that :func:`strays` finds.
+    """
+    fresh = path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.tmp")
+    try:
+        with fresh.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            fresh.chmod(path.stat().st_mode & 0o777)
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def strays(path: Path) -> Iterator[Path]:
+    """Find what killed processes left beside a path."""
+    beginning = f".{path.name[:80]}."
+    for file in path.parent.iterdir():
+        if file.name.startswith(beginning) and file.name.endswith(".tmp"):
+            yield file
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name == "nt":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
