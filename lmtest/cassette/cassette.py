@@ -1,0 +1,342 @@
+"""An open cassette: what it plays, what it records, what was asked of it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from lmtest.cassette import blobs, store
+from lmtest.cassette.fingerprint import Rules, fingerprint, normalise
+from lmtest.cassette.index import Index
+from lmtest.cassette.interaction import EventStream, Failure, Interaction, Reply, Usage
+from lmtest.cassette.pending import failed_path, fresh_path, without_retried
+from lmtest.cassette.player import Player
+from lmtest.errors import CassetteExhausted, CassetteMiss, CassetteNotFound
+from lmtest.modes import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from lmtest.cassette.index import Entry
+    from lmtest.cassette.interaction import Header, Json, Outcome, StreamedEvent
+    from lmtest.cassette.redact import Redactor
+
+Hit = Literal["live", "cassette", "mock"]
+LIVE: Final = "live"
+PLAYED: Final = "cassette"
+MOCKED: Final = "mock"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One call that was answered while a cassette was open.
+
+    Attributes:
+        key: The request's key.
+        model: The model that was asked.
+        hit: Who answered: ``cassette``, ``live`` or ``mock``.
+        usage: Tokens as the provider counted, or had counted, them.
+        cost: USD this call cost: 0 when it was played or made up, None where its price is unknown.
+        worth: USD a live call would have cost; for a live call the same as ``cost``.
+        latency: Seconds it took; of a played call, the seconds it took when it was recorded.
+        provider: Who answered, or had.
+        failed: The provider's error code, when the call failed.
+        price_version: The price list that its cost is from, of a live call.
+        dspy_cost: USD by DSPy's own estimate, of a live call, where it has one.
+        cassette: The file, where there is one.
+    """
+
+    key: str
+    model: str
+    hit: Hit
+    usage: Usage
+    cost: Decimal | None
+    worth: Decimal | None
+    latency: float | None
+    provider: str | None = None
+    failed: str | None = None
+    price_version: str | None = None
+    dspy_cost: Decimal | None = None
+    cassette: Path | None = None
+
+
+class Cassette:
+    """An open cassette, as ``use_cassette`` hands it out. Safe to use from several threads.
+
+    Attributes:
+        path: The file, or None where nothing is read or written.
+        mode: How calls are answered.
+
+    Args:
+        path: The file.
+        mode: How calls are answered.
+        rules: What does not matter to a request.
+        redactor: What takes secrets out of requests and answers.
+        repeat_last: Whether asking beyond the last recording of a request gets the last one again.
+        record_failures: Whether failures of the provider are recorded.
+        may_be_absent: Whether replay may open without a file, and complain only when something is asked of it.
+        command: The command that records this cassette, for messages.
+        versions: Of lmtest and dspy, as they run now.
+
+    Raises:
+        CassetteNotFound: The mode is replay and there is no file.
+        CassetteFormatError: The file does not read as a cassette.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        mode: Mode,
+        redactor: Redactor,
+        rules: Rules = Rules(),  # noqa: B008 - frozen
+        repeat_last: bool = False,
+        record_failures: bool = False,
+        may_be_absent: bool = False,
+        command: str = "LM_MODE=record pytest",
+        versions: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.path = path
+        self.mode = mode
+        self._rules = rules
+        self._redactor = redactor
+        self._record_failures = record_failures
+        self._command = command
+        self._versions = versions
+        self._lock = threading.Lock()
+        self._calls: list[Call] = []
+        self._misses: list[CassetteMiss | CassetteNotFound] = []
+        self._fresh: list[Interaction] = []
+        self._sources: set[str] = set()
+        self._media: dict[str, bytes] = {}
+        # In auto the file is added to whoever wrote it, so which writing it was does not matter.
+        self._opened = store.identity(path) if path is not None and mode is Mode.RECORD else None
+        self._player = None
+        may_be_absent = may_be_absent or mode is Mode.AUTO
+        if mode in {Mode.REPLAY, Mode.AUTO} and path is not None and not (may_be_absent and not path.exists()):
+            self._player = self._open_player(path, repeat_last=repeat_last)
+
+    def __repr__(self) -> str:
+        return f"<Cassette {str(self.path)!r}, mode {self.mode.value}, {len(self.calls)} answered>"
+
+    # ── what a test looks at ─────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every call answered so far, in order of its answer."""
+        with self._lock:
+            return tuple(self._calls)
+
+    @property
+    def played(self) -> tuple[Call, ...]:
+        """The calls answered from the file."""
+        return tuple(call for call in self.calls if call.hit == PLAYED)
+
+    @property
+    def recorded(self) -> tuple[Interaction, ...]:
+        """What this run recorded; it is in the file once the scope has ended well."""
+        with self._lock:
+            return tuple(self._fresh)
+
+    @property
+    def source(self) -> str:
+        """The hosts that answered what this run recorded."""
+        with self._lock:
+            return ", ".join(sorted(self._sources))
+
+    @property
+    def missed(self) -> tuple[CassetteMiss | CassetteNotFound, ...]:
+        """The requests that were not recorded, whether or not the program caught the error."""
+        with self._lock:
+            return tuple(self._misses)
+
+    @property
+    def unplayed(self) -> tuple[Entry, ...]:
+        """The recordings nobody asked for, when replaying."""
+        return self._player.unplayed if self._player is not None else ()
+
+    @property
+    def cost(self) -> Decimal:
+        """USD spent on live calls whose price is known."""
+        return sum((call.cost for call in self.calls if call.cost is not None), Decimal(0))
+
+    # ── what answerers do with it ────────────────────────────────────────────────────────────────────────────────────
+
+    def normalise(self, request: Json) -> tuple[str, Json]:
+        """Give a request's key and its normal form, which is what is stored."""
+        detached, media = blobs.detach(request, self._redactor.media)
+        if media and self.mode.writes:
+            with self._lock:
+                self._media |= media
+        normal = normalise(detached, self._rules, redact=self._redactor.text)
+        return fingerprint(normal), normal
+
+    def find(self, request: Json) -> Interaction | None:
+        """Give the next recorded outcome for a request, or None where there is none (left).
+
+        Raises:
+            CassetteFormatError: The recording does not read.
+            CassetteTampered: One of its blobs is missing or was altered.
+        """
+        return self._next(self.normalise(request)[0])
+
+    def play(self, request: Json) -> Interaction:
+        """Give the next recorded outcome for a request.
+
+        Raises:
+            CassetteNotFound: There is no file, and there might not have been.
+            CassetteMiss: It is not recorded.
+            CassetteExhausted: It was asked for more often than it was recorded.
+            CassetteFormatError: The recording does not read.
+            CassetteTampered: One of its blobs is missing or was altered.
+        """
+        key, normal = self.normalise(request)
+        if (interaction := self._next(key)) is not None:
+            return interaction
+        miss = self._not_found() if self._player is None else self._miss(self._player, key, normal)
+        with self._lock:
+            self._misses.append(miss)
+        raise miss
+
+    def _next(self, key: str) -> Interaction | None:
+        interaction = self._player.play(key) if self._player is not None else None
+        if interaction is None:
+            return None
+        assert self.path is not None, "it was played from there"
+        return _with_outcome(interaction, partial(blobs.attach, directory=self.path.parent))
+
+    def record(self, interaction: Interaction, *, source: str) -> None:
+        """Keep what came of a live call, until :meth:`save`.
+
+        Args:
+            interaction: The call and its outcome.
+            source: The host that answered.
+        """
+        if not self.mode.writes or (interaction.failed and not self._record_failures and self.mode is not Mode.REFRESH):
+            return
+        kept = _with_outcome(interaction, self._kept)
+        with self._lock:
+            self._fresh.append(kept)
+            self._sources.add(source)
+
+    def note(self, call: Call) -> None:
+        """Keep that a call was answered."""
+        with self._lock:
+            self._calls.append(call)
+
+    def save(self, header: Header) -> None:
+        """Write what was recorded in the file's place; without a recording the file stays as it is.
+
+        In ``auto`` it is added to the file. In ``refresh`` it is written beside it, see :mod:`lmtest.cassette.pending`.
+
+        Raises:
+            CassetteError: It could not be written; the old file is whole.
+        """
+        fresh = self.recorded
+        if self.path is None or not fresh:
+            return
+        if self.mode is Mode.REFRESH:
+            self._save_beside(self.path, header, ended_well=True)
+        else:
+            store.save(self.path, header, fresh, opened=self._opened, media=self._media_of(fresh))
+
+    def keep_failed(self, header: Header) -> None:
+        """After a refresh that did not end well, write what was recorded where it is read but never accepted.
+
+        Raises:
+            CassetteError: It could not be written.
+        """
+        if self.mode is Mode.REFRESH and self.path is not None and self.recorded:
+            self._save_beside(self.path, header, ended_well=False)
+
+    def _save_beside(self, path: Path, header: Header, *, ended_well: bool) -> None:
+        fresh = self.recorded if self._record_failures else without_retried(self.recorded)
+        well = ended_well and (self._record_failures or not any(each.failed for each in fresh))
+        target, other = (fresh_path(path), failed_path(path)) if well else (failed_path(path), fresh_path(path))
+        store.save(target, header, fresh, opened=store.identity(target), media=self._media_of(fresh))
+        other.unlink(missing_ok=True)
+
+    def _media_of(self, interactions: Iterable[Interaction]) -> dict[str, bytes]:
+        return {name: self._media[name] for each in interactions for name in blobs.of(each)}
+
+    def _kept(self, value: Any) -> Any:
+        """An answer as it is kept: without secrets, and with its media beside it."""
+        detached, media = blobs.detach(value, self._redactor.media)
+        with self._lock:
+            self._media |= media
+        return self._redactor.value(detached)
+
+    # ── misses ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _open_player(self, path: Path, *, repeat_last: bool) -> Player:
+        try:
+            return Player(Index(path), repeat_last=repeat_last)
+        except CassetteNotFound:
+            raise self._not_found() from None
+
+    @property
+    def _where(self) -> str:
+        """The file as a person in the working directory would name it."""
+        assert self.path is not None, "who has no file misses nothing"
+        here = Path.cwd()
+        return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
+
+    def _not_found(self) -> CassetteNotFound:
+        return CassetteNotFound(
+            f"there is no cassette {self._where} to replay. Record it: {self._command}", path=self.path
+        )
+
+    def _miss(self, player: Player, key: str, normal: Json) -> CassetteMiss:
+        times = player.recorded(key)
+        if times:
+            return CassetteExhausted(
+                f"{self._where}: this request is recorded {times} time{'s' if times != 1 else ''} and was asked for "
+                f'once more (key {key[:12]}). Allow it with repeat="last", or record it again: {self._command}',
+                key=key,
+                path=self.path,
+            )
+        from lmtest.cassette.miss import nearest, render  # late: most runs miss nothing
+
+        index = player.index
+        near = nearest(normal, index, unplayed=self.unplayed)
+        told = "\n\n".join(render(one) for one in near) or "Nothing is recorded in it."
+        return CassetteMiss(
+            f"{self._where}: this request to {normal.get('model')} is not recorded (key {key[:12]}; "
+            f"{len(index.entries)} recorded, {len(self.unplayed)} of them unplayed).\n\n"
+            f"The nearest recorded request{'s' if len(near) > 1 else ''}, [-recorded-]{{+asked+}}:\n\n{told}\n\n"
+            f"{self._moved_versions(index.header)}To record it: {self._command}",
+            key=key,
+            path=self.path,
+            nearest=near,
+        )
+
+    def _moved_versions(self, header: Header) -> str:
+        """A line when the versions moved since the recording: they change prompts without anybody's doing."""
+        then = {"dspy": header.dspy, "lmtest": header.lmtest}
+        moved = [
+            f"{name} was {then[name]}, is {now}"
+            for name, now in self._versions.items()
+            if then.get(name) not in {None, now}
+        ]
+        return f"Since it was recorded: {'; '.join(moved)}.\n" if moved else ""
+
+
+def _with_outcome(interaction: Interaction, change: Callable[[Any], Any]) -> Interaction:
+    """The interaction with what the provider said changed; its request stays."""
+    match interaction.outcome:
+        case Reply(response=response):
+            outcome: Outcome = Reply(response=change(response))
+        case EventStream(events=events):
+            outcome = EventStream(events=_changed(events, change))
+        case Failure() as failure:
+            outcome = replace(failure, message=change(failure.message), events=_changed(failure.events, change))
+    return replace(interaction, outcome=outcome)
+
+
+def _changed(events: tuple[StreamedEvent, ...], change: Callable[[Any], Any]) -> tuple[StreamedEvent, ...]:
+    return tuple(replace(each, event=change(each.event)) for each in events)

@@ -1,0 +1,175 @@
+"""The recorded requests most like one that is not recorded, and how it differs from each."""
+
+from __future__ import annotations
+
+import difflib
+import heapq
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from lmtest.cassette import codec
+from lmtest.cassette.interaction import Interaction, Reply
+from lmtest.errors import CassetteFormatError, Difference, NearMiss
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from lmtest.cassette.index import Entry, Index
+    from lmtest.cassette.interaction import Json
+
+_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+_OUTCOME = re.compile(rb"\n(?:reply|stream|failure):")
+_ABSENT: Final = object()
+_LONGEST_VALUE: Final = 200
+_MOST_DIFFERENCES: Final = 8
+
+
+def nearest(request: Json, index: Index, *, most: int = 3, unplayed: Collection[Entry] = ()) -> tuple[NearMiss, ...]:
+    """Find the recorded requests most like one.
+
+    The file is compared as text first, line by line, because parsing thousands of interactions would take seconds; the
+    few that share most lines are parsed and compared part by part.
+
+    Args:
+        request: The request in its normal form.
+        index: The cassette.
+        most: How many to give.
+        unplayed: What nobody asked for yet: of two that are equally alike, the likelier to be meant.
+    """
+    close = []
+    for entry in _most_alike(request, index, most + 3):
+        try:
+            recorded = index.read(entry).request
+        except CassetteFormatError:  # a file that does not read in one place can still explain a miss in another
+            continue
+        found = tuple(differences(recorded, request))
+        near = NearMiss(key=entry.key, line=index.line(entry), differences=found)
+        close.append(((_weight(found), entry not in unplayed), near))
+    close.sort(key=lambda item: item[0])
+    return tuple(near for _, near in close[:most])
+
+
+def differences(recorded: Json, asked: Json) -> Iterator[Difference]:
+    """Compare two requests part by part.
+
+    >>> [d] = differences({"system": "Be brief."}, {"system": "Be very brief."})
+    >>> d.path, d.change
+    ('system', 'Be{+ very+} brief.')
+    """
+    before, after = dict(_leaves(recorded)), dict(_leaves(asked))
+    for path in dict.fromkeys([*before, *after]):
+        was, now = before.get(path, _ABSENT), after.get(path, _ABSENT)
+        if was != now:
+            yield Difference(path=path, change=_change(was, now))
+
+
+def render(near: NearMiss) -> str:
+    """Say how a request differs from a recorded one, for an error message.
+
+    >>> print(render(NearMiss(key="ab" * 32, line=7, differences=(Difference(path="system", change="a [-b-]{+c+}"),))))
+    abababababab (line 7) differs in 1 place:
+      system: a [-b-]{+c+}
+    """
+    count = len(near.differences)
+    lines = [f"{near.key[:12]} (line {near.line}) differs in {count} place{'s' if count != 1 else ''}:"]
+    for difference in near.differences[:_MOST_DIFFERENCES]:
+        head, *more = difference.change.split("\n")
+        if more:
+            lines.append(f"  {difference.path}:")
+            lines.extend(f"    {line}" for line in (head, *more))
+        else:
+            lines.append(f"  {difference.path}: {head}")
+    if count > _MOST_DIFFERENCES:
+        lines.append(f"  … and {count - _MOST_DIFFERENCES} more")
+    return "\n".join(lines)
+
+
+def _most_alike(request: Json, index: Index, most: int) -> list[Entry]:
+    """The entries whose text shares most lines with the request's own."""
+    probe = Interaction(key="", request=request, outcome=Reply(response={}))
+    wanted = _request_lines(codec.encode(probe).encode())
+
+    def shared(entry_text: tuple[Entry, bytes]) -> float:
+        lines = _request_lines(entry_text[1])
+        common = len(wanted & lines)
+        return common / (len(lines) + len(wanted) - common)
+
+    return [entry for entry, _ in heapq.nlargest(most, index.texts(), key=shared)]
+
+
+def _request_lines(document: bytes) -> frozenset[bytes]:
+    outcome = _OUTCOME.search(document)
+    return frozenset(document[: outcome.start() if outcome else None].splitlines())
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    match value:
+        case {"role": str(role), "parts": [{"type": "text", "text": str(text), **beside}], **more} if (
+            not beside and not more
+        ):
+            yield f"{path}.{role}", text
+        case dict() if value:
+            for key, item in value.items():
+                yield from _leaves(item, f"{path}.{key}" if path else key)
+        case list() if value:
+            for position, item in enumerate(value):
+                yield from _leaves(item, f"{path}[{position}]")
+        case _ if path:
+            yield path, value
+
+
+def _change(was: Any, now: Any) -> str:
+    if isinstance(was, str) and isinstance(now, str):
+        return word_diff(was, now)
+    if was is _ABSENT:
+        return f"{{+{_short(now)}+}} (not recorded)"
+    if now is _ABSENT:
+        return f"[-{_short(was)}-] (no longer asked)"
+    return f"[-{_short(was)}-]{{+{_short(now)}+}}"
+
+
+def word_diff(was: str, now: str) -> str:
+    """Mark what changed in a text, word by word; but for one around each change, equal lines are left out.
+
+    >>> word_diff("What is the capital of France?", "What is the capital of Spain?")
+    'What is the capital of [-France-]{+Spain+}?'
+    """
+    before, after = was.split("\n"), now.split("\n")
+    shown: list[str] = []
+    steps = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    for number, (tag, from_was, to_was, from_now, to_now) in enumerate(steps):
+        if tag == "equal":
+            shown.extend(_context(before[from_was:to_was], first=number == 0, last=number == len(steps) - 1))
+        else:
+            shown.append("".join(_marked("\n".join(before[from_was:to_was]), "\n".join(after[from_now:to_now]))))
+    return "\n".join(shown)
+
+
+def _context(lines: list[str], *, first: bool, last: bool) -> list[str]:
+    """The lines next to a change; the rest of a long run is an ellipsis."""
+    head, tail = ([] if first else lines[:1]), ([] if last else lines[-1:])
+    if len(lines) <= len(head) + len(tail):
+        return lines
+    return [*head, "…", *tail]
+
+
+def _marked(was: str, now: str) -> Iterator[str]:
+    old_words, new_words = _WORDS.findall(was), _WORDS.findall(now)
+    matcher = difflib.SequenceMatcher(None, old_words, new_words, autojunk=False)
+    for tag, from_was, to_was, from_now, to_now in matcher.get_opcodes():
+        old, new = "".join(old_words[from_was:to_was]), "".join(new_words[from_now:to_now])
+        if tag == "equal":
+            yield old
+        else:
+            yield (f"[-{old}-]" if old else "") + (f"{{+{new}+}}" if new else "")
+
+
+def _weight(found: Iterable[Difference]) -> int:
+    """How far a request is: the length of what is marked as changed."""
+    marks = re.compile(r"\[-(.*?)-\]|\{\+(.*?)\+\}", re.DOTALL)
+    return sum(20 + sum(len(a) + len(b) for a, b in marks.findall(one.change)) for one in found)
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
