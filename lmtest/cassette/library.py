@@ -1,0 +1,120 @@
+"""The cassettes of a directory: which there are, what they hold, what can go."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lmtest.cassette import blobs
+from lmtest.cassette.index import Index
+from lmtest.cassette.verify import Finding, orphans
+from lmtest.errors import CassetteError, ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SUFFIXES: Final = (".yaml", ".yml")
+_OLD: Final = 3600.0
+"""Seconds after which what a process left half written is nobody's any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """One cassette, as ``lmtest ls`` lists it.
+
+    Attributes:
+        path: The file.
+        interactions: How many are recorded.
+        models: Who was asked.
+        recorded_at: When it was first written, ISO 8601.
+        source: Who answered.
+        cost: USD it cost to record, as far as prices are known.
+        size: Bytes, blobs not counted.
+        problem: Why it does not read, where it does not.
+    """
+
+    path: Path
+    interactions: int = 0
+    models: tuple[str, ...] = ()
+    recorded_at: str = ""
+    source: str = ""
+    cost: Decimal | None = None
+    size: int = 0
+    problem: str | None = None
+
+
+def find(paths: Iterable[Path]) -> Iterator[Path]:
+    """Find cassettes: files that are named, and all that look like one in directories that are.
+
+    Raises:
+        ConfigurationError: There is no such file or directory.
+    """
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(file for _, cassettes in _folders(path) for file in cassettes)
+        elif path.exists():
+            yield path
+        else:
+            raise ConfigurationError(f"there is no file or directory {path}. Cassettes are usually in: cassettes/")
+
+
+def shelve(path: Path) -> Shelf:
+    """Say what a cassette holds."""
+    try:
+        index = Index(path)
+        read = [index.read(entry) for entry in index.entries]
+    except CassetteError as error:
+        return Shelf(path=path, problem=str(error))
+    costs = [each.cost for each in read if each.cost is not None]
+    return Shelf(
+        path=path,
+        interactions=len(read),
+        models=tuple(sorted({each.model for each in read})),
+        recorded_at=index.header.recorded_at,
+        source=index.header.source,
+        cost=sum(costs, Decimal(0)) if costs else None,
+        size=index.size,
+    )
+
+
+def orphaned(directory: Path) -> Iterator[Finding]:
+    """Find the blobs below a directory that no cassette refers to, as findings."""
+    for folder, cassettes in _folders(directory):
+        try:
+            found = orphans(folder, cassettes)
+        except CassetteError:
+            continue  # is a finding of its own
+        for file in found:
+            yield Finding(path=file, line=None, problem="no cassette refers to this blob. Remove it: lmtest prune")
+
+
+def prunable(directory: Path) -> Iterator[Path]:
+    """Find what can go: blobs no cassette refers to, and files that killed processes left.
+
+    Args:
+        directory: Where to look, with all directories below.
+
+    Raises:
+        CassetteFormatError: A cassette does not read, so nobody can tell what it refers to.
+    """
+    for folder, cassettes in _folders(directory):
+        yield from orphans(folder, cassettes)
+        for stray in (*folder.glob(".*.tmp"), *(folder / blobs.DIRECTORY).glob(".*.tmp")):
+            if time.time() - stray.stat().st_mtime > _OLD:
+                yield stray
+
+
+def _folders(directory: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Each directory below one, with the cassettes in it."""
+    for name, below, files in os.walk(directory):
+        below.sort()
+        if Path(name).name != blobs.DIRECTORY:
+            yield Path(name), [Path(name, file) for file in sorted(files) if _is_cassette(file)]
+
+
+def _is_cassette(name: str) -> bool:
+    return name.endswith(SUFFIXES) and not name.startswith(".")

@@ -1,0 +1,177 @@
+"""Whether a cassette still is what was recorded, and holds nothing that it should not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from lmtest.cassette import blobs, codec, store
+from lmtest.cassette.fingerprint import fingerprint
+from lmtest.cassette.index import Index
+from lmtest.errors import CassetteError, CassetteTampered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from lmtest.cassette.index import Entry
+    from lmtest.cassette.interaction import Interaction
+    from lmtest.cassette.redact import Redactor
+
+
+_REFERENCE = re.compile(rb"blob:([0-9a-f]{64}\.[a-z0-9]{1,16})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something wrong with a cassette.
+
+    Attributes:
+        path: The file.
+        line: The line, counted from 1, where it can be told.
+        problem: What is wrong, and what to do.
+    """
+
+    path: Path
+    line: int | None
+    problem: str
+
+    def __str__(self) -> str:
+        where = f"{self.path}:{self.line}" if self.line else str(self.path)
+        return f"{where}: {self.problem}"
+
+
+def verify(path: Path, redactor: Redactor) -> Iterator[Finding]:
+    """Check one cassette: its format, each interaction's digest and key, its blobs, and that it holds no secret.
+
+    Args:
+        path: The file.
+        redactor: What knows a secret when it sees one.
+    """
+    try:
+        index = Index(path)
+    except CassetteError as error:
+        yield _told(path, error)
+        return
+    for entry in index.entries:
+        try:
+            interaction = index.read(entry)
+        except CassetteError as error:
+            yield _told(path, error)
+            continue
+        problems = [*_edited(index, entry, interaction), *_blobs(path.parent, interaction, redactor)]
+        lines = list(_secrets(index.text(entry), interaction, redactor))
+        if problems or lines:
+            first = index.line(entry)  # counted only where there is something to tell: it reads the file
+            yield from (Finding(path=path, line=first, problem=problem) for problem in problems)
+            yield from (Finding(path=path, line=first + line, problem=f"this {_LEAK}.") for line in lines)
+
+
+def accept(path: Path) -> int:
+    """Take interactions that were edited by hand as they are now: their digests and keys are rewritten.
+
+    Args:
+        path: The file; replaced whole, or not at all.
+
+    Returns:
+        How many were.
+
+    Raises:
+        CassetteFormatError: It does not read as a cassette.
+        CassetteError: It could not be written.
+    """
+    before = Index(path)
+    if all(_is_intact(before, entry) for entry in before.entries):
+        return 0
+    accepted = 0
+
+    def rewritten(index: Index) -> Iterator[str | bytes]:
+        nonlocal accepted
+        yield index.preamble
+        for entry in index.entries:
+            if _is_intact(index, entry):
+                yield "---\n" + index.text(entry)
+            else:
+                interaction = index.read(entry)
+                accepted += 1
+                yield codec.encode(replace(interaction, key=fingerprint(interaction.request)))
+
+    store.rewrite(path, rewritten)
+    return accepted
+
+
+def orphans(directory: Path, cassettes: Iterable[Path]) -> list[Path]:
+    """Find the blobs of one directory that none of its cassettes refers to.
+
+    Args:
+        directory: The directory.
+        cassettes: All cassettes in it.
+
+    Raises:
+        CassetteFormatError: One of them does not read, so nobody can tell.
+    """
+    folder = directory / blobs.DIRECTORY
+    if not folder.is_dir():
+        return []
+    referred: set[str] = set()
+    for path in cassettes:
+        index = Index(path)
+        referred.update(name.decode() for _, text in index.texts() for name in _REFERENCE.findall(text))
+    return sorted(file for file in folder.iterdir() if file.name[0] != "." and file.name not in referred)
+
+
+def _told(path: Path, error: CassetteError) -> Finding:
+    line = error.line
+    said = str(error).removeprefix(f"{path}:{line}: ").removeprefix(f"{path}: ")
+    return Finding(path=path, line=line, problem=said)
+
+
+def _is_intact(index: Index, entry: Entry) -> bool:
+    return codec.is_intact(index.text(entry), path=index.path)
+
+
+def _edited(index: Index, entry: Entry, interaction: Interaction) -> Iterator[str]:
+    if _is_intact(index, entry):
+        return
+    keyed = index.header.format == codec.FORMAT and fingerprint(interaction.request) != entry.key
+    part = (
+        "its request was edited, and its key is still that of the request before, for which it plays"
+        if keyed
+        else "it was edited after it was recorded"
+    )
+    yield f"{entry.key[:12]}: {part}. To keep it so: lmtest verify --accept {index.path}"
+
+
+def _blobs(directory: Path, interaction: Interaction, redactor: Redactor) -> Iterator[str]:
+    for name in sorted(set(blobs.of(interaction))):
+        try:
+            content = blobs.read(directory, name)
+        except CassetteTampered as error:
+            yield str(error)
+            continue
+        if _has_secret(content, redactor):
+            yield f"the blob {name} {_LEAK}."
+
+
+_LEAK: Final = "holds what looks like a secret. Revoke it, and record the cassette again with LM_MODE=record"
+
+
+def _secrets(text: str, interaction: Interaction, redactor: Redactor) -> Iterator[int]:
+    """The lines that hold one, counted from 0; the first, where it is seen only once the values are read."""
+    found = False
+    for number, line in enumerate(text.splitlines()):
+        if "blob:" not in line and not line.startswith(("key:", "digest:")) and redactor.text(line) != line:
+            found = True
+            yield number
+    values = [interaction.request, interaction.said]
+    if not found and redactor.value(values) != values:
+        yield 0
+
+
+def _has_secret(content: bytes, redactor: Redactor) -> bool:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return False
+    return redactor.text(text) != text
