@@ -1,0 +1,1 @@
+"""What calls cost: prices, the ledger of every call, and the report over it."""

@@ -1,0 +1,193 @@
+"""A budget: what live calls may cost, held against each call before it is sent.
+
+A call reserves the most it could cost, and settles what it did cost when the answer is there. What is spent and what
+is reserved never exceed a limit together, however many processes share the ledger. A reservation whose process died
+comes back when its lease ends.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from lmtest.errors import BudgetExceeded
+from lmtest.money.amounts import to_pico, to_usd
+from lmtest.money.ledger import ALL_MODELS, periods
+from lmtest.money.waiting import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+    from lmtest.money.database import Connection
+    from lmtest.money.ledger import Ledger, LedgerRow
+    from lmtest.money.limits import Limits
+
+OnUnknownPrice = Literal["refuse", "allow"]
+"""What becomes of a call of unknown price when a budget is set."""
+
+_SECOND = 10**9  # nanoseconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Held:
+    """One limit that a call is held against."""
+
+    name: str
+    period: str
+    model: str
+    limit: Decimal
+
+
+class Budget:
+    """The USD limits of one run.
+
+    Args:
+        ledger: Where spending is kept; all processes that share it share the limits.
+        limits: Limits for all models together.
+        run: The run's id.
+        by_model: Further limits for single models, by the name DSPy knows them by.
+        on_unknown_price: Whether a call of unknown price is refused, or sent unheld.
+        lease: Seconds after which a call that neither settled nor released is taken for dead; more than any call lasts.
+        clock: The time, the same for all processes.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        limits: Limits,
+        *,
+        run: str,
+        by_model: Mapping[str, Limits] | None = None,
+        on_unknown_price: OnUnknownPrice = "refuse",
+        lease: float = 900.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._limits = {ALL_MODELS: limits, **(by_model or {})}
+        self._run = run
+        self._on_unknown_price = on_unknown_price
+        self._lease = lease
+        self._clock = clock or Clock()
+
+    def reserve(self, *, model: str, estimate: Decimal | None, test: str | None = None) -> Reservation:
+        """Set aside what a call could cost, before it is sent.
+
+        Args:
+            model: As DSPy names it.
+            estimate: USD at worst, see `lmtest.money.prices.worst_case`; None where the price is unknown.
+            test: The test that calls.
+
+        Raises:
+            BudgetExceeded: The call does not fit, or its price is unknown and a limit is set. Nothing was sent.
+        """
+        held = [] if estimate is None and self._on_unknown_price == "allow" else self._held(model, test)
+        reservation = Reservation(
+            ledger=self._ledger,
+            id=uuid.uuid4().hex,
+            run=self._run,
+            test=test,
+            model=model,
+            estimate=estimate,
+            held=bool(held),
+        )
+        if not held:
+            return reservation
+        now = int(self._clock.now() * _SECOND)
+        expires = now + int(self._lease * _SECOND)
+        with self._ledger.database.writing() as connection:
+            connection.execute("DELETE FROM reservation WHERE expires <= ?", (now,))
+            for each in held:
+                _check(connection, each, model, estimate)
+            connection.executemany(
+                "INSERT INTO reservation (id, period, model, usd, expires) VALUES (?, ?, ?, ?, ?)",
+                [(reservation.id, each.period, each.model, to_pico(estimate), expires) for each in held],
+            )
+        return reservation
+
+    def _held(self, model: str, test: str | None) -> list[_Held]:
+        named = periods(time=datetime.fromtimestamp(self._clock.now(), UTC), run=self._run, test=test)
+        return [
+            _Held(name=name, period=period, model=scope, limit=limit)
+            for scope, limits in self._limits.items()
+            if scope in {ALL_MODELS, model}
+            for name, period in named.items()
+            if (limit := getattr(limits, name)) is not None
+        ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reservation:
+    """What one call has set aside. Settle it or release it; either may be done twice.
+
+    Attributes:
+        ledger: Where it is kept.
+        id: Its own name.
+        run: The run that calls.
+        test: The test that calls.
+        model: The model to be called.
+        estimate: USD the call could cost; None where the price is unknown.
+        held: Whether any limit holds it; where none does, nothing is set aside.
+    """
+
+    ledger: Ledger
+    id: str
+    run: str
+    test: str | None
+    model: str
+    estimate: Decimal | None
+    held: bool
+
+    def settle(self, *rows: LedgerRow) -> None:
+        """Give back what was set aside and write down what was spent, in one transaction.
+
+        A row whose cost is unknown is charged to the budget at the estimate, the worst that it can have been.
+
+        Args:
+            rows: The call's row; several where the provider was asked more than once. They are entered under the
+                reservation's run, test and model, whatever they say, so that the budget cannot miss them.
+        """
+        ours = [replace(row, run=self.run, test=self.test, model=self.model) for row in rows]
+        with self.ledger.database.writing() as connection:
+            connection.execute("DELETE FROM reservation WHERE id = ?", (self.id,))
+            self.ledger.append_in(connection, ours, at_most=self.estimate)
+
+    def release(self) -> None:
+        """Give back what was set aside: the call was not sent, or the provider charges nothing for it."""
+        if self.held:
+            with self.ledger.database.writing() as connection:
+                connection.execute("DELETE FROM reservation WHERE id = ?", (self.id,))
+
+
+def _check(connection: Connection, held: _Held, model: str, estimate: Decimal | None) -> None:
+    where = (held.period, held.model)
+    (spent,) = connection.execute(
+        "SELECT CAST(coalesce(sum(usd), 0) AS BIGINT) FROM spend WHERE period = ? AND model = ?", where
+    ).fetchone()
+    (reserved,) = connection.execute(
+        "SELECT CAST(coalesce(sum(usd), 0) AS BIGINT) FROM reservation WHERE period = ? AND model = ?", where
+    ).fetchone()
+    used = spent + reserved
+    if estimate is not None and used + to_pico(estimate) <= to_pico(held.limit):
+        return
+    could = "has no known price" if estimate is None else f"could cost {_dollars(estimate)}"
+    whose = f" for {held.model!r}" if held.model else ""
+    mend = (
+        "Set on_unknown_price to 'allow' to send it unheld"
+        if estimate is None
+        else f"Raise {held.name} (LMTEST_{held.name.upper()}), lower max_tokens, or answer from cassettes: "
+        "LM_MODE=replay"
+    )
+    raise BudgetExceeded(
+        f"The call to {model!r} {could}, and {held.name}{whose} is {_dollars(held.limit)}: {_dollars(to_usd(spent))} "
+        f"is spent and {_dollars(to_usd(reserved))} reserved by calls under way. It was not sent. {mend}.",
+        spent=to_usd(used),
+        limit=held.limit,
+        estimate=estimate,
+    )
+
+
+def _dollars(usd: Decimal) -> str:
+    return f"${usd:f}"

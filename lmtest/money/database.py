@@ -1,0 +1,99 @@
+"""What the ledger, the budgets and the rates need of a database: SQLite by a path, PostgreSQL by a URL.
+
+Their SQL is what both understand, with ``?`` and ``:name`` for parameters.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lmtest.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+VERSION = 1
+"""The schema's, kept in the database itself."""
+
+
+class Rows(Protocol):
+    """What a statement found."""
+
+    def fetchone(self) -> Any:
+        """The next row, a tuple, or None."""
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """An open transaction."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ..., /) -> Rows:
+        """Run one statement."""
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> object:
+        """Run one statement for each of many rows."""
+
+
+class Database(Protocol):
+    """One database, for all threads of a process; a forked child gets a connection of its own.
+
+    Attributes:
+        place: Where it is, for people; without a password.
+    """
+
+    place: str
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Hold the one write transaction; commits at the end, rolls back on an exception.
+
+        Raises:
+            ConfigurationError: The database cannot be used; the message says why and how to mend it.
+        """
+
+    def reading(self) -> AbstractContextManager[Connection | None]:
+        """Hold a consistent view, or None where nothing was written yet; makes nothing.
+
+        Raises:
+            ConfigurationError: As for `writing`.
+        """
+
+    def close(self) -> None:
+        """Close the connection; the next use opens a new one."""
+
+
+def open_database(place: Path | str) -> Database:
+    """The database at a path or a URL. Nothing is opened nor made before its first use.
+
+    Raises:
+        ConfigurationError: The URL is of neither kind, or PostgreSQL's driver is not installed.
+    """
+    if isinstance(place, Path) or "://" not in place:
+        from lmtest.money.sqlite import Sqlite
+
+        return Sqlite(Path(place))
+    scheme = place.partition("://")[0]
+    if scheme not in {"postgresql", "postgres"}:
+        raise ConfigurationError(
+            f"The ledger is a {scheme!r} URL; it may be a path, such as .lmtest/ledger.sqlite3, or a postgresql:// URL."
+        )
+    try:
+        from lmtest.money.postgres import Postgres
+    except ImportError as error:
+        raise ConfigurationError(
+            "The ledger is a PostgreSQL URL, and its driver is not installed: pip install 'psycopg[binary]'."
+        ) from error
+    return Postgres(place)
+
+
+def newer(place: str, version: int) -> ConfigurationError:
+    """The error for a ledger that a newer lmtest has made."""
+    return ConfigurationError(
+        f"The ledger {place!r} was written by a newer lmtest: its schema is {version}, this lmtest knows {VERSION}. "
+        "Run 'pip install --upgrade lmtest', or point LMTEST_LEDGER to another place."
+    )

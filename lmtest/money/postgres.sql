@@ -1,0 +1,116 @@
+-- Amounts are picodollars (10**-12 USD), times microseconds since 1970 UTC. Text that repeats is kept once, in label,
+-- so that a million calls group by integers that an index already has in order; the view "calls" is for people.
+
+CREATE SCHEMA lmtest;
+
+CREATE TABLE version (version BIGINT NOT NULL);
+
+CREATE TABLE label (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE
+);
+
+CREATE TABLE call (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    time BIGINT NOT NULL,
+    day BIGINT NOT NULL GENERATED ALWAYS AS (time / 86400000000) STORED,
+    run BIGINT REFERENCES label,
+    test BIGINT REFERENCES label,
+    cassette BIGINT REFERENCES label,
+    execution TEXT,
+    model BIGINT NOT NULL REFERENCES label,
+    provider BIGINT REFERENCES label,
+    mode BIGINT NOT NULL REFERENCES label,
+    hit BIGINT NOT NULL REFERENCES label,
+    outcome BIGINT NOT NULL REFERENCES label,
+    input_tokens BIGINT,
+    output_tokens BIGINT,
+    total_tokens BIGINT,
+    cache_read_tokens BIGINT,
+    cache_write_tokens BIGINT,
+    reasoning_tokens BIGINT,
+    input_audio_tokens BIGINT,
+    output_audio_tokens BIGINT,
+    cost BIGINT,
+    would_cost BIGINT,
+    dspy_cost BIGINT,
+    price_version BIGINT REFERENCES label,
+    key TEXT,
+    latency DOUBLE PRECISION
+);
+
+-- Each answers one "cost-report --by" alone, without the table.
+CREATE INDEX call_by_day ON call (day, time, hit, model, cost, would_cost);
+CREATE INDEX call_by_run ON call (run, time, hit, cost, would_cost);
+CREATE INDEX call_by_test ON call (test, time, hit, cost, would_cost);
+CREATE INDEX call_by_cassette ON call (cassette, time, hit, cost, would_cost);
+CREATE INDEX call_by_model ON call (model, time, hit, cost, would_cost);
+
+-- The last replay of each recording whose price is known, else its last replay: what a refresh would cost.
+CREATE TABLE recording (
+    cassette BIGINT NOT NULL REFERENCES label,
+    key TEXT NOT NULL,
+    time BIGINT NOT NULL,
+    call BIGINT NOT NULL REFERENCES call,
+    would_cost BIGINT,
+    PRIMARY KEY (cassette, key)
+);
+
+-- What live calls cost in a month, a run and a test of a run; model '' is all models together. Kept by each append, so
+-- that a budget asks one row and not a month of calls.
+CREATE TABLE spend (
+    period TEXT NOT NULL,
+    model TEXT NOT NULL,
+    usd BIGINT NOT NULL,
+    PRIMARY KEY (period, model)
+);
+
+-- What calls under way could cost at worst: one row for each limit a call is held against. Expires in nanoseconds.
+CREATE TABLE reservation (
+    id TEXT NOT NULL,
+    period TEXT NOT NULL,
+    model TEXT NOT NULL,
+    usd BIGINT NOT NULL,
+    expires BIGINT NOT NULL,
+    PRIMARY KEY (period, model, id)
+);
+CREATE INDEX reservation_by_id ON reservation (id);
+
+-- Generic cell rate: when the next permit would be due if all came evenly, and until when a provider said to wait.
+-- Nanoseconds since 1970.
+CREATE TABLE rate (
+    name TEXT PRIMARY KEY,
+    due BIGINT NOT NULL,
+    blocked_until BIGINT NOT NULL DEFAULT 0
+);
+
+-- Calls under way, where their number is limited. Expires in nanoseconds since 1970.
+CREATE TABLE slot (
+    name TEXT NOT NULL,
+    id TEXT NOT NULL,
+    expires BIGINT NOT NULL,
+    PRIMARY KEY (name, id)
+);
+
+CREATE VIEW calls AS
+SELECT
+    call.id,
+    to_timestamp(time / 1000000.0) AS time,
+    (SELECT text FROM label WHERE label.id = run) AS run,
+    (SELECT text FROM label WHERE label.id = test) AS test,
+    (SELECT text FROM label WHERE label.id = cassette) AS cassette,
+    execution,
+    (SELECT text FROM label WHERE label.id = model) AS model,
+    (SELECT text FROM label WHERE label.id = provider) AS provider,
+    (SELECT text FROM label WHERE label.id = mode) AS mode,
+    (SELECT text FROM label WHERE label.id = hit) AS hit,
+    (SELECT text FROM label WHERE label.id = outcome) AS outcome,
+    input_tokens, output_tokens, total_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
+    input_audio_tokens, output_audio_tokens,
+    cost / 1e12 AS cost_usd,
+    would_cost / 1e12 AS would_cost_usd,
+    dspy_cost / 1e12 AS dspy_cost_usd,
+    (SELECT text FROM label WHERE label.id = price_version) AS price_version,
+    key,
+    latency
+FROM call;

@@ -1,0 +1,199 @@
+"""What a call's tokens cost, by the price list that was in force when the call was made.
+
+The list is the one bundled with genai-prices, so a price needs no network and changes only with the package. Before it
+goes the user's own, see `lmtest.money.own_prices`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lmtest.money.own_prices import own_prices
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+    from genai_prices.types import ModelInfo, Provider
+
+    from lmtest.cassette.interaction import Usage
+
+# DSPy's prefixes that genai-prices does not recognise by itself.
+_LISTED_AS = {"azure_ai": "azure", "fireworks_ai": "fireworks"}
+
+# Paid by subscription: their tokens have no price of their own.
+_SUBSCRIPTIONS = frozenset({"claude-code", "openai-codex", "github_copilot", "github-copilot", "cursor"})
+
+# Whose output_tokens leave thinking out, by any of their names; dspy.clients.call_result has the same rule.
+_THINKING_APART = frozenset({"gemini", "google", "vertex", "vertex-express", "vertex_ai", "xai", "x-ai"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Price:
+    """What one call cost.
+
+    Attributes:
+        usd: USD in all; more than input and output together where a provider also bills each request.
+        input_usd: USD of what was sent, cached tokens included.
+        output_usd: USD of what came back, thinking included.
+        version: The price list, such as ``genai-prices 0.2.3``, or the user's own file and a digest of it.
+    """
+
+    usd: Decimal
+    input_usd: Decimal
+    output_usd: Decimal
+    version: str
+
+
+def price(model: str, usage: Usage, *, at: datetime, provider: str | None = None) -> Price | None:
+    """Price one call.
+
+    Args:
+        model: The model as DSPy names it, ``provider/model``, or a bare model name.
+        usage: The call's tokens.
+        at: When the call was made: prices change by date and, with some providers, by hour. Naive means UTC.
+        provider: Who counted the tokens, because each counts differently: lm15's name of the provider, or ``"litellm"``
+            where LiteLLM did, whose totals hold cached and thinking tokens. By default the model's prefix.
+
+    Returns:
+        The price, or None where it is unknown: the model is not listed, the provider did not say how many tokens, or
+        its counts contradict each other. Unknown is never zero.
+
+    >>> from datetime import UTC, datetime
+    >>> from lmtest.cassette.interaction import Usage
+    >>> usage = Usage(input_tokens=1_000_000, output_tokens=100_000)
+    >>> price("gemini/gemini-2.5-flash", usage, at=datetime(2026, 11, 1, tzinfo=UTC)).usd
+    Decimal('0.55')
+    >>> price("ollama/llama3", usage, at=datetime(2026, 11, 1, tzinfo=UTC)) is None
+    True
+    """
+    listing = _listing(model, provider)
+    if listing is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    seller = model.partition("/")[0] if "/" in model else listing.provider.id
+    return _calculate(listing, _counts(usage, counter=(provider or seller).lower(), told=provider is not None), at)
+
+
+def worst_case(
+    model: str, input_tokens: int, max_output_tokens: int, at: datetime, provider: str | None = None
+) -> Decimal | None:
+    """Bound what a call with text can cost before it is sent, in USD, or None where its price is unknown.
+
+    All of the output is taken to come back, and all of the input to be billed at the dearer of the plain rate and the
+    rate for writing it to the provider's cache.
+
+    Args:
+        model: As for `price`.
+        input_tokens: Tokens to be sent, counted or estimated.
+        max_output_tokens: The most that may come back, thinking included.
+        at: When it will be sent.
+        provider: As for `price`.
+
+    >>> from datetime import UTC, datetime
+    >>> worst_case("anthropic/claude-sonnet-4-5", 1_000, 1_000, datetime(2026, 11, 1, tzinfo=UTC))
+    Decimal('0.01875')
+    """
+    listing = _listing(model, provider)
+    if listing is None:
+        return None
+    plain = {"input_tokens": input_tokens, "output_tokens": max_output_tokens}
+    found = [_calculate(listing, counts, at) for counts in (plain, plain | {"cache_write_tokens": input_tokens})]
+    return max((each.usd for each in found if each), default=None)
+
+
+class _Listing(NamedTuple):
+    provider: Provider
+    model: ModelInfo
+    version: str
+
+
+def _listing(model: str, provider: str | None) -> _Listing | None:
+    if path := os.environ.get("LMTEST_PRICES"):
+        models, version_ = own_prices(Path(path))
+        for name in (model, f"{provider}/{model}"):
+            if name in models:
+                return _Listing(_own_provider(), models[name], version_)
+    return _public(model, provider)
+
+
+@lru_cache(maxsize=256)
+def _public(model: str, provider: str | None) -> _Listing | None:
+    from genai_prices.data_snapshot import get_snapshot
+
+    seller, slash, name = model.partition("/")
+    if {seller, provider} & _SUBSCRIPTIONS:
+        return None
+    named = None if provider == "litellm" else provider
+    # Under the provider that answered a slash may be part of the model's name; elsewhere the seller stands before it.
+    places: list[tuple[str | None, str]] = [(named, model)] if named or not slash else []
+    if slash:
+        places.append((seller, name))
+    for place, wanted in places:
+        try:
+            found = get_snapshot().find_provider_model(wanted, None, _LISTED_AS.get(place or "", place), None)
+        except LookupError:
+            continue
+        return _Listing(*found, version())
+    return None
+
+
+@cache
+def _own_provider() -> Provider:
+    from genai_prices.types import Provider
+
+    return Provider(id="own", name="own", api_pattern="")
+
+
+def _counts(usage: Usage, *, counter: str, told: bool) -> dict[str, int]:
+    """The tokens as genai-prices counts them: each total holds its parts."""
+    total_in, total_out = usage.input_tokens or 0, usage.output_tokens or 0
+    read, written, thought = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0, usage.reasoning_tokens or 0
+    # Where nobody said who counted, a total that adds up without thinking tokens says that the output holds them.
+    if counter in _THINKING_APART and (told or usage.total_tokens != total_in + total_out):
+        total_out += thought
+    if "anthropic" in counter:
+        total_in += read + written
+    audio = usage.input_audio_tokens or 0
+    return {
+        "input_tokens": total_in,
+        "output_tokens": total_out,
+        "cache_read_tokens": read,
+        "cache_write_tokens": written,
+        "input_audio_tokens": audio,
+        # Nobody says how much of the cached input was audio: as little as can be is the dearest reading.
+        "cache_audio_read_tokens": max(0, read + audio - total_in),
+        "output_audio_tokens": usage.output_audio_tokens or 0,
+        "output_reasoning_tokens": thought,
+    }
+
+
+def _calculate(listing: _Listing, counts: dict[str, int], at: datetime) -> Price | None:
+    from genai_prices.types import Usage as Counted
+
+    model = listing.model
+    # An entry without a rate is listed but not priced, except where its name says that it is free.
+    if not vars(model.get_prices(at)) and not model.id.endswith(":free"):
+        return None
+    try:
+        found = model.calc_price(Counted(**counts), listing.provider, genai_request_timestamp=at)
+    except ValueError:  # its word for counts that contradict each other, such as more cached tokens than input
+        return None
+    return Price(
+        usd=found.total_price, input_usd=found.input_price, output_usd=found.output_price, version=listing.version
+    )
+
+
+@cache
+def version() -> str:
+    """The public price list in use.
+
+    >>> version().startswith("genai-prices ")
+    True
+    """
+    from importlib.metadata import version as installed
+
+    return f"genai-prices {installed('genai-prices')}"

@@ -1,0 +1,109 @@
+"""How many calls may be under way at once, over all processes.
+
+A slot whose process died is free again when its lease ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from lmtest.errors import RateLimited
+from lmtest.money.waiting import Clock, wait, wait_async
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from lmtest.money.database import Database
+
+_SECOND = 10**9  # nanoseconds
+_FIRST, _LAST = 0.01, 0.25  # seconds between two looks: no process can tell another that it is done
+
+
+class Slots:
+    """So many calls at once.
+
+    Args:
+        database: The ledger's.
+        name: The limit's name; who gives the same name shares.
+        limit: How many.
+        lease: Seconds after which a slot's holder is taken for dead; more than any call lasts.
+        clock: The time, the same for all processes.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        *,
+        limit: int,
+        lease: float = 900.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._database = database
+        self._name = name
+        self._limit = limit
+        self._lease = lease
+        self._clock = clock or Clock()
+
+    @contextmanager
+    def held(self, *, timeout: float | None = None) -> Iterator[None]:
+        """Hold a slot for the length of the block, waiting for it.
+
+        Args:
+            timeout: Seconds it may wait; 0 for not at all, None for as long as it takes.
+
+        Raises:
+            RateLimited: None was free in time; ``retry_after`` is when the first lease ends, at the latest.
+        """
+        slot = uuid.uuid4().hex
+        wait(self._looks(slot, timeout), self._clock)
+        try:
+            yield
+        finally:
+            self._free(slot)
+
+    @asynccontextmanager
+    async def held_async(self, *, timeout: float | None = None) -> AsyncIterator[None]:  # noqa: ASYNC109 - a refusal, no cancellation
+        """Hold a slot as `held` does, leaving the event loop free."""
+        slot = uuid.uuid4().hex
+        try:
+            await wait_async(self._looks(slot, timeout), self._clock)
+            yield
+        finally:
+            await asyncio.to_thread(self._free, slot)
+
+    def _looks(self, slot: str, timeout: float | None) -> Iterator[float]:
+        begun, pause = self._clock.now(), _FIRST
+        while (free_in := self._take(slot)) is not None:
+            waited = self._clock.now() - begun
+            if timeout is not None and waited >= timeout:
+                raise RateLimited(
+                    f"{self._name!r} is {self._limit} at once, and none became free in {waited:.2f} s. The call was "
+                    "not sent. Let it wait longer, raise the limit, or answer from cassettes: LM_MODE=replay.",
+                    retry_after=free_in,
+                )
+            yield pause if timeout is None else min(pause, timeout - waited)
+            pause = min(pause * 2, _LAST)
+
+    def _take(self, slot: str) -> float | None:
+        """Take a slot, or say in how many seconds the first lease ends."""
+        with self._database.writing() as connection:
+            now = int(self._clock.now() * _SECOND)
+            connection.execute("DELETE FROM slot WHERE name = ? AND expires <= ?", (self._name, now))
+            taken, first = connection.execute(
+                "SELECT count(*), min(expires) FROM slot WHERE name = ?", (self._name,)
+            ).fetchone()
+            if taken >= self._limit:
+                return float(first - now) / _SECOND
+            connection.execute(
+                "INSERT INTO slot (name, id, expires) VALUES (?, ?, ?)",
+                (self._name, slot, now + int(self._lease * _SECOND)),
+            )
+        return None
+
+    def _free(self, slot: str) -> None:
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM slot WHERE name = ? AND id = ?", (self._name, slot))

@@ -1,0 +1,169 @@
+"""The ledger in SQLite: one file, made on the first write, in write-ahead mode, so that many read while one writes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from filelock import FileLock
+
+from lmtest.errors import ConfigurationError
+from lmtest.money.database import VERSION, newer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lmtest.money.database import Connection
+
+_APPLICATION: Final = 0x6C6D7473  # "lmts": tells our file from any other SQLite database
+_PATIENCE: Final = 30.0  # seconds to wait for another process's transaction
+_SCHEMA = Path(__file__).with_name("sqlite.sql")
+
+
+class Sqlite:
+    """One connection to the file, for all threads of a process; a forked child gets its own.
+
+    Args:
+        path: The file. Its directory and it are made on the first write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.place = str(path)
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._owner = 0
+        self._inherited: list[sqlite3.Connection] = []
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """As `lmtest.money.database.Database.writing`."""
+        with self._lock, self._explained():
+            connection = self._connect()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection | None]:
+        """As `lmtest.money.database.Database.reading`."""
+        if not self.path.exists():
+            yield None
+            return
+        with self._lock, self._explained():
+            connection = self._connect()
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """As `lmtest.money.database.Database.close`."""
+        with self._lock:
+            if (connection := self._own()) is not None:
+                connection.close()
+            self._connection = None
+
+    def _own(self) -> sqlite3.Connection | None:
+        """The open connection; one that a fork inherited must be neither used nor closed, so it is kept aside."""
+        if self._connection is not None and self._owner != os.getpid():
+            self._inherited.append(self._connection)
+            self._connection = None
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        if (connection := self._own()) is not None:
+            return connection
+        if not self.path.exists():
+            _create(self.path)
+        connection = _open(self.path)
+        try:
+            _check(connection, self.path)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._owner = connection, os.getpid()
+        return connection
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.DatabaseError, OSError) as error:
+            # What was asked of SQLite was wrong, not the file: the traceback is what helps.
+            if isinstance(error, sqlite3.IntegrityError) or _code(error) == sqlite3.SQLITE_ERROR:
+                raise
+            raise ConfigurationError(_explanation(self.path, error)) from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent.name == ".lmtest" and not (ignore := path.parent / ".gitignore").exists():
+        ignore.write_text("*\n", encoding="utf-8")
+    # Turning a file to write-ahead mode does not wait for its turn, so the first process makes it under another name.
+    with FileLock(path.with_name(path.name + ".lock")):
+        if path.exists():
+            return
+        making = path.with_name(path.name + ".new")
+        making.unlink(missing_ok=True)
+        connection = _open(making)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_SCHEMA.read_text(encoding="utf-8"))
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        finally:
+            connection.close()
+        making.replace(path)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != _APPLICATION:
+        raise ConfigurationError(
+            f"The ledger {str(path)!r} is a SQLite database, but not lmtest's. "
+            "Point LMTEST_LEDGER to a file of its own; it is made when it is not there."
+        )
+    if version > VERSION:
+        raise newer(str(path), version)
+
+
+def _explanation(path: Path, error: Exception) -> str:
+    where = f"The ledger {str(path)!r}"
+    if _code(error) == sqlite3.SQLITE_BUSY:
+        return f"{where} was held by another process for more than {_PATIENCE:.0f} s; end that process and run again."
+    if _code(error) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+        return (
+            f"{where} does not read as a SQLite database ({error}). Move it away and a new one is made: "
+            f"mv {path} {path}.broken"
+        )
+    return (
+        f"{where} cannot be used: {error}. Check the directory's permissions and space, name another file in "
+        "LMTEST_LEDGER, or keep none: LMTEST_LEDGER=off."
+    )
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary result code; 0 for an error of the operating system."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

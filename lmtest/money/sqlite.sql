@@ -1,0 +1,112 @@
+-- Amounts are picodollars (10**-12 USD), times microseconds since 1970 UTC. Text that repeats is kept once, in label,
+-- so that a million calls group by integers that an index already has in order; the view "calls" is for people.
+
+CREATE TABLE label (
+    id INTEGER PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE
+);
+
+CREATE TABLE call (
+    id INTEGER PRIMARY KEY,
+    time INTEGER NOT NULL,
+    day INTEGER NOT NULL GENERATED ALWAYS AS (time / 86400000000) STORED,
+    run INTEGER REFERENCES label,
+    test INTEGER REFERENCES label,
+    cassette INTEGER REFERENCES label,
+    execution TEXT,
+    model INTEGER NOT NULL REFERENCES label,
+    provider INTEGER REFERENCES label,
+    mode INTEGER NOT NULL REFERENCES label,
+    hit INTEGER NOT NULL REFERENCES label,
+    outcome INTEGER NOT NULL REFERENCES label,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    total_tokens INTEGER,
+    cache_read_tokens INTEGER,
+    cache_write_tokens INTEGER,
+    reasoning_tokens INTEGER,
+    input_audio_tokens INTEGER,
+    output_audio_tokens INTEGER,
+    cost INTEGER,
+    would_cost INTEGER,
+    dspy_cost INTEGER,
+    price_version INTEGER REFERENCES label,
+    key TEXT,
+    latency REAL
+);
+
+-- Each answers one "cost-report --by" alone, without the table.
+CREATE INDEX call_by_day ON call (day, time, hit, model, cost, would_cost);
+CREATE INDEX call_by_run ON call (run, time, hit, cost, would_cost);
+CREATE INDEX call_by_test ON call (test, time, hit, cost, would_cost);
+CREATE INDEX call_by_cassette ON call (cassette, time, hit, cost, would_cost);
+CREATE INDEX call_by_model ON call (model, time, hit, cost, would_cost);
+
+-- The last replay of each recording whose price is known, else its last replay: what a refresh would cost.
+CREATE TABLE recording (
+    cassette INTEGER NOT NULL REFERENCES label,
+    key TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    call INTEGER NOT NULL REFERENCES call,
+    would_cost INTEGER,
+    PRIMARY KEY (cassette, key)
+) WITHOUT ROWID;
+
+-- What live calls cost in a month, a run and a test of a run; model '' is all models together. Kept by each append, so
+-- that a budget asks one row and not a month of calls.
+CREATE TABLE spend (
+    period TEXT NOT NULL,
+    model TEXT NOT NULL,
+    usd INTEGER NOT NULL,
+    PRIMARY KEY (period, model)
+) WITHOUT ROWID;
+
+-- What calls under way could cost at worst: one row for each limit a call is held against. Expires in nanoseconds.
+CREATE TABLE reservation (
+    id TEXT NOT NULL,
+    period TEXT NOT NULL,
+    model TEXT NOT NULL,
+    usd INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (period, model, id)
+) WITHOUT ROWID;
+CREATE INDEX reservation_by_id ON reservation (id);
+
+-- Generic cell rate: when the next permit would be due if all came evenly, and until when a provider said to wait.
+-- Nanoseconds since 1970.
+CREATE TABLE rate (
+    name TEXT PRIMARY KEY,
+    due INTEGER NOT NULL,
+    blocked_until INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+-- Calls under way, where their number is limited. Expires in nanoseconds since 1970.
+CREATE TABLE slot (
+    name TEXT NOT NULL,
+    id TEXT NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (name, id)
+) WITHOUT ROWID;
+
+CREATE VIEW calls AS
+SELECT
+    call.id,
+    strftime('%Y-%m-%dT%H:%M:%fZ', time / 1000000.0, 'unixepoch') AS time,
+    (SELECT text FROM label WHERE id = run) AS run,
+    (SELECT text FROM label WHERE id = test) AS test,
+    (SELECT text FROM label WHERE id = cassette) AS cassette,
+    execution,
+    (SELECT text FROM label WHERE id = model) AS model,
+    (SELECT text FROM label WHERE id = provider) AS provider,
+    (SELECT text FROM label WHERE id = mode) AS mode,
+    (SELECT text FROM label WHERE id = hit) AS hit,
+    (SELECT text FROM label WHERE id = outcome) AS outcome,
+    input_tokens, output_tokens, total_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
+    input_audio_tokens, output_audio_tokens,
+    cost / 1e12 AS cost_usd,
+    would_cost / 1e12 AS would_cost_usd,
+    dspy_cost / 1e12 AS dspy_cost_usd,
+    (SELECT text FROM label WHERE id = price_version) AS price_version,
+    key,
+    latency
+FROM call;

@@ -1,0 +1,47 @@
+"""Waiting one's turn: steps that say how long to sleep before each next try, taken by a thread or by an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Clock:
+    """The machine's time, which all of its processes share. A test gives one that stands still instead."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Let a thread wait."""
+        time.sleep(seconds)
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Let a task wait."""
+        await asyncio.sleep(seconds)
+
+
+def wait(steps: Iterator[float], clock: Clock) -> None:
+    """Take the steps in this thread, sleeping between them."""
+    for seconds in steps:
+        clock.sleep(seconds)
+
+
+async def wait_async(steps: Iterator[float], clock: Clock) -> None:
+    """Take the steps without blocking the event loop: each runs in a thread, because SQLite may wait for its turn."""
+    while True:
+        step = asyncio.ensure_future(asyncio.to_thread(next, steps, None))
+        try:
+            seconds = await asyncio.shield(step)
+        except asyncio.CancelledError:
+            # A thread cannot be stopped: only when its step is over can what it took be given back.
+            await asyncio.wait([step])
+            raise
+        if seconds is None:
+            return
+        await clock.sleep_async(seconds)

@@ -1,0 +1,295 @@
+"""Budgets: no call is sent that could exceed a limit."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+
+from lmtest.errors import BudgetExceeded
+from lmtest.money.budget import Budget
+from lmtest.money.ledger import Ledger, LedgerRow
+from lmtest.money.limits import Limits
+from lmtest.money.report import cost_report
+
+MODEL = "gemini/gemini-2.5-flash"
+NOVEMBER = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CENT = Decimal("0.01")
+
+
+def at(moment):
+    return SimpleNamespace(now=moment.timestamp)
+
+
+def row(cost, *, time=NOVEMBER, model=MODEL):
+    return LedgerRow(time=time, model=model, mode="record", hit="live", cost=cost)
+
+
+def budget(ledger, run="run-1", clock=None, **limits):
+    return Budget(ledger, Limits(**limits), run=run, clock=clock or at(NOVEMBER))
+
+
+def test_a_call_that_fits_is_let_through_and_its_cost_is_kept(ledger):
+    reservation = budget(ledger, usd_per_run=CENT).reserve(model=MODEL, estimate=CENT)
+    reservation.settle(row(Decimal("0.004")))
+
+    assert [(each.run, each.cost) for each in ledger] == [("run-1", Decimal("0.004"))]
+
+
+def test_a_call_that_does_not_fit_names_spent_reserved_limit_and_estimate(ledger):
+    under_way = budget(ledger, usd_per_run=CENT)
+    under_way.reserve(model=MODEL, estimate=Decimal("0.005")).settle(row(Decimal("0.004")))
+    under_way.reserve(model=MODEL, estimate=Decimal("0.003"))
+
+    with pytest.raises(BudgetExceeded) as caught:
+        under_way.reserve(model=MODEL, estimate=Decimal("0.0042"))
+
+    assert str(caught.value) == (
+        "The call to 'gemini/gemini-2.5-flash' could cost $0.0042, and usd_per_run is $0.01: $0.004 is spent "
+        "and $0.003 reserved by calls under way. It was not sent. Raise usd_per_run (LMTEST_USD_PER_RUN), lower "
+        "max_tokens, or answer from cassettes: LM_MODE=replay."
+    )
+    error = caught.value
+    assert (error.spent, error.limit, error.estimate) == (Decimal("0.007"), CENT, Decimal("0.0042"))
+
+
+def test_the_last_cent_may_be_spent(ledger):
+    held = budget(ledger, usd_per_run=CENT)
+    for _ in range(10):
+        held.reserve(model=MODEL, estimate=CENT / 10).settle(row(CENT / 10))
+
+    with pytest.raises(BudgetExceeded):
+        held.reserve(model=MODEL, estimate=Decimal("0.000000000001"))
+
+
+def test_what_was_set_aside_and_not_spent_comes_back(ledger):
+    held = budget(ledger, usd_per_run=CENT)
+    held.reserve(model=MODEL, estimate=CENT).release()
+    held.reserve(model=MODEL, estimate=CENT).settle(row(Decimal(0)))
+
+    held.reserve(model=MODEL, estimate=CENT)
+
+
+def test_a_run_does_not_pay_for_another(ledger):
+    budget(ledger, run="run-1", usd_per_run=CENT).reserve(model=MODEL, estimate=CENT).settle(row(CENT))
+
+    budget(ledger, run="run-2", usd_per_run=CENT).reserve(model=MODEL, estimate=CENT)
+
+
+def test_a_month_is_shared_by_all_its_runs_and_keeps_what_was_spent_before_it_was_limited(ledger):
+    ledger.append([row(CENT)])
+
+    with pytest.raises(BudgetExceeded, match="usd_per_month"):
+        budget(ledger, run="run-2", usd_per_month=CENT).reserve(model=MODEL, estimate=CENT)
+
+
+def test_a_new_month_begins_with_nothing_spent(ledger):
+    ledger.append([row(CENT)])
+    december = at(datetime(2026, 12, 1, tzinfo=UTC))
+
+    budget(ledger, clock=december, usd_per_month=CENT).reserve(model=MODEL, estimate=CENT)
+
+
+def test_a_test_does_not_pay_for_another(ledger):
+    held = budget(ledger, usd_per_test=CENT)
+    held.reserve(model=MODEL, estimate=CENT, test="test_a").settle(row(CENT))
+
+    held.reserve(model=MODEL, estimate=CENT, test="test_b")
+    with pytest.raises(BudgetExceeded, match="usd_per_test"):
+        held.reserve(model=MODEL, estimate=CENT, test="test_a")
+
+
+def test_the_tightest_limit_decides_and_nothing_is_set_aside_when_it_refuses(ledger):
+    held = budget(ledger, usd_per_run=1, usd_per_month=CENT)
+
+    with pytest.raises(BudgetExceeded, match="usd_per_month"):
+        held.reserve(model=MODEL, estimate=CENT * 2)
+
+    held.reserve(model=MODEL, estimate=CENT)
+
+
+def test_a_model_may_have_a_limit_of_its_own(ledger):
+    held = Budget(
+        ledger, Limits(usd_per_run=1), run="r", by_model={MODEL: Limits(usd_per_run=CENT)}, clock=at(NOVEMBER)
+    )
+    held.reserve(model=MODEL, estimate=CENT).settle(row(CENT))
+
+    held.reserve(model="openai/gpt-5-mini", estimate=CENT)
+    with pytest.raises(BudgetExceeded, match=r"usd_per_run for 'gemini/gemini-2\.5-flash' is"):
+        held.reserve(model=MODEL, estimate=CENT)
+
+
+def test_a_call_of_unknown_price_is_refused_when_a_budget_is_set(ledger):
+    with pytest.raises(BudgetExceeded, match=r"has no known price.*on_unknown_price") as caught:
+        budget(ledger, usd_per_run=1).reserve(model="ollama/llama3", estimate=None)
+
+    assert caught.value.estimate is None
+
+
+def test_a_call_of_unknown_price_may_be_allowed(ledger):
+    held = Budget(ledger, Limits(usd_per_run=0), run="r", on_unknown_price="allow", clock=at(NOVEMBER))
+
+    held.reserve(model="ollama/llama3", estimate=None).settle(row(None, model="ollama/llama3"))
+
+    assert cost_report(ledger, now=NOVEMBER).total.unpriced_live == 1
+
+
+def test_an_answer_whose_tokens_nobody_counted_is_held_at_its_worst_case(ledger):
+    held = budget(ledger, usd_per_run=CENT)
+    held.reserve(model=MODEL, estimate=CENT).settle(row(None))
+
+    with pytest.raises(BudgetExceeded):
+        held.reserve(model=MODEL, estimate=CENT)
+
+
+def test_without_a_limit_in_usd_nothing_is_written_before_the_answer(ledger):
+    reservation = budget(ledger, requests_per_minute=10).reserve(model=MODEL, estimate=None)
+    reservation.release()
+    with ledger.database.reading() as connection:
+        assert connection is None
+
+    reservation.settle(row(CENT))
+    assert len(list(ledger)) == 1
+
+
+def test_a_row_is_entered_under_the_run_and_test_that_reserved(ledger):
+    held = budget(ledger, usd_per_test=CENT)
+    held.reserve(model=MODEL, estimate=CENT, test="test_a").settle(row(CENT, model="gemini-2.5-flash-001"))
+
+    assert [(each.run, each.test, each.model) for each in ledger] == [("run-1", "test_a", MODEL)]
+
+
+def test_a_reservation_of_a_dead_process_comes_back_after_its_lease_and_its_spending_stays(ledger, clock, place):
+    script = f"""
+import os, signal, sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import SimpleNamespace
+from lmtest.money.budget import Budget
+from lmtest.money.ledger import Ledger, LedgerRow
+from lmtest.money.limits import Limits
+ledger = Ledger(sys.argv[1])
+clock = SimpleNamespace(now=lambda: {NOVEMBER.timestamp()})
+budget = Budget(ledger, Limits(usd_per_month="0.01"), run="r", lease=60, clock=clock)
+row = LedgerRow(time=datetime.fromtimestamp({NOVEMBER.timestamp()}, UTC), model="m", mode="record", hit="live",
+                cost=Decimal("0.004"))
+budget.reserve(model="m", estimate=Decimal("0.005")).settle(row)
+budget.reserve(model="m", estimate=Decimal("0.006"))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    died = subprocess.run([sys.executable, "-c", script, str(place)], timeout=60, check=False)
+    assert died.returncode == -9
+    restarted = budget(ledger, run="run-2", clock=clock, usd_per_month=CENT)
+
+    clock.sleep(59)
+    with pytest.raises(BudgetExceeded, match=r"\$0.004 is spent and \$0.006 reserved"):
+        restarted.reserve(model=MODEL, estimate=Decimal("0.006"))
+    clock.sleep(1)
+    restarted.reserve(model=MODEL, estimate=Decimal("0.006"))
+
+
+def spend_all(place, barrier, granted):
+    with Ledger(place) as ledger:
+        held = Budget(ledger, Limits(usd_per_run=CENT * 30), run="shared", clock=at(NOVEMBER))
+        barrier.wait(60)
+        count = 0
+        while True:
+            try:
+                reservation = held.reserve(model=MODEL, estimate=CENT)
+            except BudgetExceeded:
+                break
+            reservation.settle(row(CENT))
+            count += 1
+        granted.put(count)
+
+
+def test_four_processes_together_spend_exactly_the_limit(ledger, place):
+    context = multiprocessing.get_context("spawn")
+    barrier, granted = context.Barrier(4), context.Queue()
+    workers = [context.Process(target=spend_all, args=(place, barrier, granted)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    counts = [granted.get(timeout=60) for _ in workers]
+    for worker in workers:
+        worker.join(60)
+
+    assert sum(counts) == 30
+    assert cost_report(ledger, now=NOVEMBER).total.spent == CENT * 30
+
+
+class Spending(RuleBasedStateMachine):
+    """Whatever is reserved, settled, released or left to die: spent and reserved never exceed the limit."""
+
+    reservations = Bundle("reservations")
+    LIMIT = Decimal(1)
+
+    def __init__(self):
+        super().__init__()
+        self.directory = tempfile.TemporaryDirectory()
+        self.ledger = Ledger(Path(self.directory.name, "ledger.sqlite3"))
+        self.now = NOVEMBER.timestamp()
+        self.budget = Budget(
+            self.ledger,
+            Limits(usd_per_month=self.LIMIT),
+            run="r",
+            lease=100,
+            clock=SimpleNamespace(now=lambda: self.now),
+        )
+        self.spent = Decimal(0)
+        self.reserved = {}
+
+    def teardown(self):
+        self.ledger.close()
+        self.directory.cleanup()
+
+    def under_way(self):
+        return sum((usd for usd, ends in self.reserved.values() if ends > self.now), Decimal(0))
+
+    @rule(target=reservations, estimate=st.decimals(0, 1, places=6))
+    def reserve(self, estimate):
+        used = self.spent + self.under_way()
+        if used + estimate > self.LIMIT:
+            with pytest.raises(BudgetExceeded) as caught:
+                self.budget.reserve(model=MODEL, estimate=estimate)
+            assert caught.value.spent == used
+            return multiple()
+        reservation = self.budget.reserve(model=MODEL, estimate=estimate)
+        self.reserved[reservation.id] = (estimate, self.now + 100)
+        return reservation
+
+    @rule(reservation=consumes(reservations), share=st.integers(0, 4))
+    def settle(self, reservation, share):
+        usd, ends = self.reserved.pop(reservation.id)
+        if ends <= self.now:
+            return  # dead: its process settles no more
+        cost = usd * share / 4
+        reservation.settle(row(cost))
+        self.spent += cost
+
+    @rule(reservation=consumes(reservations))
+    def release(self, reservation):
+        self.reserved.pop(reservation.id)
+        reservation.release()
+
+    @rule(seconds=st.integers(1, 120))
+    def wait(self, seconds):
+        self.now += seconds
+
+    @invariant()
+    def never_exceeds(self):
+        assert self.spent + self.under_way() <= self.LIMIT
+        assert cost_report(self.ledger, now=NOVEMBER).total.spent == self.spent
+
+
+TestSpending = Spending.TestCase
+TestSpending.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)

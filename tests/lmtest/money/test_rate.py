@@ -1,0 +1,204 @@
+"""Rates: so many permits a minute, whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmtest.errors import RateLimited
+from lmtest.money.ledger import Ledger
+from lmtest.money.rate import Rate
+
+
+def rate(database, clock, **options):
+    options = {"permits": 10, "per": 60.0, **options}
+    return Rate(database, "rpm", clock=clock, **options)
+
+
+def granted(limit, count, **options):
+    """How many of so many are granted without waiting."""
+    total = 0
+    for _ in range(count):
+        try:
+            limit.acquire(timeout=0, **options)
+        except RateLimited:
+            continue
+        total += 1
+    return total
+
+
+def test_permits_are_evenly_spaced(database, clock):
+    limit = rate(database, clock)
+
+    at = []
+    for _ in range(4):
+        limit.acquire()
+        at.append(clock.passed)
+
+    assert at == pytest.approx([0, 6, 12, 18], abs=1e-5)
+
+
+def test_a_burst_goes_through_at_once_and_then_waits(database, clock):
+    limit = rate(database, clock, burst=3)
+
+    assert granted(limit, 10) == 3
+    clock.sleep(6)
+    assert granted(limit, 10) == 1
+    clock.sleep(3600)
+    assert granted(limit, 10) == 3
+
+
+def test_a_call_that_may_not_wait_so_long_is_refused_and_takes_nothing(database, clock):
+    limit = rate(database, clock)
+    limit.acquire()
+
+    with pytest.raises(RateLimited, match=r"'rpm' is 10 in 60 s, and there is no room for 6\.00 s") as caught:
+        limit.acquire(timeout=5.9)
+    assert caught.value.retry_after == pytest.approx(6)
+    assert clock.passed == 0
+
+    limit.acquire(timeout=6)
+
+
+def test_a_heavy_call_makes_the_next_one_wait(database, clock):
+    limit = rate(database, clock, permits=60_000)
+    limit.acquire(5_000)
+
+    limit.acquire(1)
+
+    assert clock.passed == pytest.approx(5)
+
+
+def test_a_providers_retry_after_holds_everybody(database, clock):
+    limit = rate(database, clock)
+    limit.penalise(30)
+
+    with pytest.raises(RateLimited) as caught:
+        rate(database, clock).acquire(timeout=1)
+    assert caught.value.retry_after == pytest.approx(30)
+
+
+def test_a_penalty_holds_those_who_wait_already(database, clock):
+    limit = rate(database, clock)
+    limit.acquire()
+
+    clock.sleep = lambda seconds: (type(clock).sleep(clock, seconds), clock.passed < 10 and limit.penalise(30))
+
+    rate(database, clock).acquire()
+
+    assert clock.passed == pytest.approx(36)
+
+
+def test_a_shorter_penalty_does_not_end_a_longer_one(database, clock):
+    limit = rate(database, clock)
+    limit.penalise(30)
+    limit.penalise(1)
+
+    with pytest.raises(RateLimited) as caught:
+        limit.acquire(timeout=0)
+    assert caught.value.retry_after == pytest.approx(30)
+
+
+def test_rates_of_other_names_are_their_own(database, clock):
+    rate(database, clock).acquire()
+
+    Rate(database, "tpm", permits=1, clock=clock).acquire(timeout=0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    permits=st.integers(1, 7),
+    burst=st.integers(1, 4),
+    pauses=st.lists(st.floats(0, 20), min_size=1, max_size=25),
+)
+def test_no_minute_has_more_than_it_may(tmp_path_factory, new_clock, permits, burst, pauses):
+    clock = new_clock()
+    at = []
+    with Ledger(tmp_path_factory.mktemp("rate") / "ledger.sqlite3") as ledger:
+        limit = rate(ledger.database, clock, permits=permits, burst=burst)
+        for pause in pauses:
+            clock.sleep(pause)
+            limit.acquire()
+            at.append(clock.now())
+
+    a_minute = 60 - 1e-3  # the clock's own resolution, in either direction
+    assert all(sum(first <= other < first + a_minute for other in at) <= permits + burst - 1 for first in at)
+
+
+def take_all(place, barrier, counts):
+    with Ledger(place) as ledger:
+        limit = Rate(
+            ledger.database, "rpm", permits=3000, burst=3000, clock=SimpleNamespace(now=lambda: 1_795_176_000.0)
+        )
+        barrier.wait(60)
+        count = 0
+        while granted(limit, 1):
+            count += 1
+        counts.put(count)
+
+
+def test_four_processes_are_granted_3000_permits_and_never_one_more(place):
+    context = multiprocessing.get_context("spawn")
+    barrier, counts = context.Barrier(4), context.Queue()
+    workers = [context.Process(target=take_all, args=(place, barrier, counts)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    found = [counts.get(timeout=100) for _ in workers]
+    for worker in workers:
+        worker.join(60)
+
+    assert sum(found) == 3000
+
+
+def test_threads_are_granted_no_more_than_processes(database, clock):
+    limit = rate(database, clock, permits=100, burst=100)
+    counts = []
+    threads = [threading.Thread(target=lambda: counts.append(granted(limit, 50))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(counts) == 100
+
+
+@pytest.mark.asyncio
+async def test_a_task_waits_as_a_thread_does(database, clock):
+    limit = rate(database, clock)
+
+    await limit.acquire_async()
+    await limit.acquire_async()
+
+    assert clock.passed == pytest.approx(6)
+
+
+@pytest.mark.asyncio
+async def test_waiting_leaves_the_event_loop_free(database):
+    limit = Rate(database, "rpm", permits=5, per=1.0)
+    await limit.acquire_async()
+
+    waiting = asyncio.ensure_future(limit.acquire_async())
+    begun, turns = time.monotonic(), 0
+    while not waiting.done():
+        turns += 1
+        await asyncio.sleep(0.001)
+
+    assert time.monotonic() - begun > 0.1
+    assert turns > 20
+
+
+@pytest.mark.asyncio
+async def test_a_refused_task_takes_nothing(database, clock):
+    limit = rate(database, clock)
+    await limit.acquire_async()
+
+    with pytest.raises(RateLimited):
+        await limit.acquire_async(timeout=1)
+    await limit.acquire_async(timeout=6)
