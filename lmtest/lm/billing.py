@@ -1,0 +1,179 @@
+"""From the calls of a cassette to rows of the ledger."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import logging
+import os
+import threading
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from lmtest.cassette.cassette import LIVE, PLAYED
+from lmtest.errors import ConfigurationError
+from lmtest.money.ledger import Ledger, LedgerRow, default_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lmtest.cassette.cassette import Call, Cassette
+    from lmtest.lm.gate import Gate
+    from lmtest.money.limits import Limits
+    from lmtest.settings import Settings
+
+_MOST_HELD: Final = 1_000
+
+OFF: Final = "off"
+"""The ``ledger`` setting that keeps none."""
+
+
+@functools.cache
+def run_id() -> str:
+    """The id of this run: one for all processes of it, where the one that started them says so."""
+    return os.environ.get("LMTEST_RUN") or uuid.uuid4().hex[:12]
+
+
+def ledger_of(settings: Settings, root: Path) -> Ledger | None:
+    """The project's ledger, or None where it keeps none; one for all cassettes of this process."""
+    return None if settings.ledger == OFF else _ledgers.at(default_path({}, root, settings.ledger))
+
+
+class _Ledgers:
+    """The ledgers of this process, kept open because opening one costs more than a test's rows."""
+
+    def __init__(self, most: int = 4) -> None:
+        self._open: dict[Path | str, Ledger] = {}
+        self._lock = threading.Lock()
+        self._most = most
+        self._held: list[tuple[Ledger, LedgerRow]] = []
+        self.problem: str | None = None
+        atexit.register(self.close)
+
+    def hold(self, ledger: Ledger, rows: list[LedgerRow]) -> None:
+        with self._lock:
+            self._held += [(ledger, row) for row in rows]
+        if len(self._held) >= _MOST_HELD:
+            self.flush()
+
+    def flush(self) -> None:
+        with self._lock:
+            held, self._held = self._held, []
+        for ledger in {id(ledger): ledger for ledger, _ in held}.values():
+            _append(ledger, [row for its, row in held if its is ledger])
+
+    def at(self, place: Path | str) -> Ledger:
+        with self._lock:
+            if place not in self._open:
+                while len(self._open) >= self._most:
+                    # Whoever still holds it finds it opening itself again.
+                    self._open.pop(next(iter(self._open))).close()
+                self._open[place] = Ledger(place)
+            return self._open[place]
+
+    def close(self) -> None:
+        self.flush()
+        with self._lock:
+            while self._open:
+                self._open.popitem()[1].close()
+
+
+_ledgers: Final = _Ledgers()
+
+
+def gate_for(cassette: Cassette, limits: Limits, settings: Settings, root: Path, *, test: str | None) -> Gate:
+    """The gate that a cassette's live calls pass; they enter the ledger there, one by one.
+
+    Args:
+        cassette: Whose calls.
+        limits: What a call or marker asked for; the environment goes before it, the project's table behind.
+        settings: The project's.
+        root: The project's directory.
+        test: The test that calls.
+
+    Raises:
+        ConfigurationError: A limit cannot be used, or there is no ledger to keep them in.
+    """
+    from lmtest.lm.gate import Gate  # late: only live calls pass one
+    from lmtest.money.limits import Limits, by_model
+
+    configured, of_models = by_model(settings.limits, source="[tool.lmtest.limits] in pyproject.toml")
+    return Gate(
+        ledger_of(settings, root),
+        Limits.from_environ(os.environ).or_else(limits).or_else(configured),
+        by_model=of_models,
+        run=run_id(),
+        row=lambda call: _row(call, cassette, root, test),
+        test=test,
+        on_unknown_price=settings.on_unknown_price,
+    )
+
+
+def write_played(cassette: Cassette, settings: Settings, root: Path, *, test: str | None, hold: bool = False) -> None:
+    """Write a row for every call that was not live, in one transaction: replaying must not wait for a disk at each.
+
+    Args:
+        cassette: Whose calls.
+        settings: The project's.
+        root: The project's directory.
+        test: The test that called.
+        hold: Keep the rows back until :func:`write_held`, because a suite of tests would commit for each one.
+    """
+    calls = [call for call in cassette.calls if call.hit != LIVE]
+    ledger = ledger_of(settings, root) if calls else None
+    if ledger is None:
+        return
+    rows = [_row(call, cassette, root, test) for call in calls]
+    if hold:
+        _ledgers.hold(ledger, rows)
+    else:
+        _append(ledger, rows)
+
+
+def write_held() -> str | None:
+    """Write the rows that were kept back; at exit it happens by itself.
+
+    Returns:
+        Why rows of this process could not be written, where that was so: a replay cost nothing, so it fails nothing.
+    """
+    _ledgers.flush()
+    return _ledgers.problem
+
+
+def _append(ledger: Ledger, rows: list[LedgerRow]) -> None:
+    """Write rows of calls that cost nothing; a ledger that cannot be written is told once, and fails nobody."""
+    try:
+        ledger.append(rows)
+    except ConfigurationError as error:
+        if _ledgers.problem is None:
+            _ledgers.problem = str(error)
+            logging.getLogger("lmtest").warning("Played calls are not counted. %s", error)
+
+
+def _row(call: Call, cassette: Cassette, root: Path, test: str | None) -> LedgerRow:
+    return LedgerRow(
+        time=datetime.now(UTC),
+        model=call.model,
+        mode=cassette.mode.value,
+        hit=call.hit,
+        cost=call.cost,
+        would_cost=call.worth if call.hit == PLAYED else None,
+        outcome=call.failed or "ok",
+        usage=call.usage,
+        run=run_id(),
+        test=test,
+        cassette=_relative(call.cassette, root),
+        provider=call.provider,
+        price_version=call.price_version,
+        dspy_cost=call.dspy_cost,
+        key=call.key,
+        latency=call.latency,
+    )
+
+
+def _relative(path: Path | None, root: Path) -> str | None:
+    if path is None:
+        return None
+    absolute = path.resolve()
+    return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else str(absolute)

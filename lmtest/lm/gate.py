@@ -1,0 +1,201 @@
+"""What stands in front of every live call: it waits for its turn, and for room in the budget."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from lmtest.errors import ConfigurationError
+from lmtest.money.budget import Budget
+from lmtest.money.prices import worst_case
+from lmtest.money.rate import Rate
+from lmtest.money.slots import Slots
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+    from lmtest.cassette.cassette import Call
+    from lmtest.cassette.interaction import Json
+    from lmtest.money.budget import OnUnknownPrice, Reservation
+    from lmtest.money.ledger import Ledger, LedgerRow
+    from lmtest.money.limits import Limits
+
+BYTES_PER_TOKEN: Final = 3
+"""For the estimate before a call: English has about four bytes a token, code and other languages fewer."""
+
+TOKENS_PER_MEDIUM: Final = 2_000
+"""For the estimate before a call: more than providers count for one image or a page of a document."""
+
+_MEDIA: Final = frozenset({"image", "audio", "video", "document", "binary"})
+
+
+@dataclass
+class Passage:
+    """One call on its way through; whoever answers it says what became of it.
+
+    Attributes:
+        call: The call once it is answered, or has failed; None while nothing was sent.
+        retry_after: Seconds the provider asked everybody to wait.
+    """
+
+    call: Call | None = None
+    retry_after: float | None = None
+
+
+class Gate:
+    """Lets live calls through, one row of the ledger each.
+
+    Args:
+        ledger: Where rows, rates and reservations are kept; None keeps none, and then nothing can be limited.
+        limits: What calls may use up.
+        by_model: Further limits of single models, by the names DSPy knows them by.
+        run: The run's id.
+        row: Makes a call's row.
+        test: The test that calls.
+        on_unknown_price: Whether a call of unknown price is refused when a budget is set.
+
+    Raises:
+        ConfigurationError: There are limits and no ledger to keep them in.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger | None,
+        limits: Limits,
+        *,
+        run: str,
+        row: Callable[[Call], LedgerRow],
+        by_model: Mapping[str, Limits] = MappingProxyType({}),
+        test: str | None = None,
+        on_unknown_price: OnUnknownPrice = "refuse",
+    ) -> None:
+        if (limits or any(by_model.values())) and ledger is None:
+            raise ConfigurationError(
+                f"{limits!r} need a ledger to be kept in, and ledger is 'off': remove one of the two."
+            )
+        self._ledger = ledger
+        self._limits = limits
+        self._row = row
+        self._test = test
+        self._on_unknown_price = on_unknown_price
+        self._by_model = by_model
+        self._budget = None
+        if ledger is not None:
+            self._budget = Budget(ledger, limits, run=run, by_model=by_model, on_unknown_price=on_unknown_price)
+
+    @contextlib.contextmanager
+    def passed(self, model: str, request: Json, most_output: int | None) -> Iterator[Passage]:
+        """Let one call through; its row is written when the block ends.
+
+        Args:
+            model: The model, as DSPy names it.
+            request: The request, as lm15 serialises it.
+            most_output: Tokens that may come back at most; None where the model sets no bound.
+
+        Raises:
+            BudgetExceeded: It could cost more than is left. Nothing was sent.
+            RateLimited: A limit has no room within the time it may wait. Nothing was sent.
+        """
+        tokens = estimated_tokens(request) + (most_output or 0)
+        with contextlib.ExitStack() as held:
+            for slots in self._slots(model):
+                held.enter_context(slots.held(timeout=self._limits.max_wait))
+            for rate, cost in self._rates(model, tokens):
+                rate.acquire(cost, timeout=self._limits.max_wait)
+            # Last, because a reservation has a lease and waiting for a turn may outlast it.
+            reservation = self._reserve(model, request, most_output)
+            passage = Passage()
+            try:
+                yield passage
+            finally:
+                self._settle(model, passage, reservation)
+
+    @contextlib.asynccontextmanager
+    async def passed_async(self, model: str, request: Json, most_output: int | None) -> AsyncIterator[Passage]:
+        """Let one call through as :meth:`passed` does, leaving the event loop free."""
+        tokens = estimated_tokens(request) + (most_output or 0)
+        async with contextlib.AsyncExitStack() as held:
+            for slots in self._slots(model):
+                await held.enter_async_context(slots.held_async(timeout=self._limits.max_wait))
+            for rate, cost in self._rates(model, tokens):
+                await rate.acquire_async(cost, timeout=self._limits.max_wait)
+            reservation = await asyncio.to_thread(self._reserve, model, request, most_output)
+            passage = Passage()
+            try:
+                yield passage
+            finally:
+                # The row of a call that was billed must be written, whoever cancels.
+                await asyncio.shield(asyncio.to_thread(self._settle, model, passage, reservation))
+
+    def _holding(self, model: str) -> Iterator[tuple[str, Limits]]:
+        """The limits that hold a call, with what to add to their names: those of all models, then the model's own."""
+        yield "", self._limits
+        if model in self._by_model:
+            yield f" {model}", self._by_model[model]
+
+    def _slots(self, model: str) -> Iterator[Slots]:
+        for whose, limits in self._holding(model):
+            if self._ledger is not None and limits.max_concurrency is not None:
+                yield Slots(self._ledger.database, f"max_concurrency{whose}", limit=limits.max_concurrency)
+
+    def _rates(self, model: str, tokens: int) -> Iterator[tuple[Rate, int]]:
+        for whose, limits in self._holding(model):
+            for name, cost in (("requests_per_minute", 1), ("tokens_per_minute", tokens)):
+                permits = getattr(limits, name)
+                if self._ledger is not None and permits is not None:
+                    yield Rate(self._ledger.database, f"{name}{whose}", permits=permits), cost
+
+    def _reserve(self, model: str, request: Json, most_output: int | None) -> Reservation | None:
+        if self._budget is None:
+            return None
+        worst = None
+        if most_output is not None:
+            worst = worst_case(model, estimated_tokens(request), most_output, datetime.now(UTC))
+        elif any(limits.in_usd for _, limits in self._holding(model)) and self._on_unknown_price == "refuse":
+            raise ConfigurationError(
+                f"a budget is set, and nobody can say what a call to {model} costs at worst: set max_tokens on the LM, "
+                'or let such calls through with on_unknown_price = "allow" in [tool.lmtest].'
+            )
+        return self._budget.reserve(model=model, estimate=worst, test=self._test)
+
+    def _settle(self, model: str, passage: Passage, reservation: Reservation | None) -> None:
+        if passage.retry_after is not None:
+            for rate, _ in self._rates(model, 1):
+                rate.penalise(passage.retry_after)
+        if reservation is None:
+            return
+        if passage.call is None:
+            reservation.release()
+        else:
+            reservation.settle(self._row(passage.call))
+
+
+def estimated_tokens(request: Json) -> int:
+    """Estimate a request's input tokens from its length, rather too many than too few.
+
+    >>> estimated_tokens({"system": "Be brief.", "messages": []})
+    8
+    """
+    length, media = _measure(request)
+    return math.ceil(length / BYTES_PER_TOKEN) + media * TOKENS_PER_MEDIUM
+
+
+def _measure(value: Any) -> tuple[int, int]:
+    """Bytes of text, and how many media."""
+    if isinstance(value, str):
+        return len(value.encode()), 0
+    if isinstance(value, dict):
+        if value.get("type") in _MEDIA:
+            return 0, 1
+        # Names of fields cost tokens too where they are part of a schema.
+        parts = [_measure(item) for item in value.values()]
+        return sum(p[0] for p in parts) + sum(map(len, value)), sum(p[1] for p in parts)
+    if isinstance(value, list):
+        parts = [_measure(item) for item in value]
+        return sum(p[0] for p in parts), sum(p[1] for p in parts)
+    return 2, 0

@@ -1,0 +1,216 @@
+"""Engines that answer live, write down what came of it, and count what it cost.
+
+They stand in front of the backend DSPy chose, so the call on the wire is the one DSPy would have made.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from dspy.lm15 import LM15Error, NotConfiguredError
+
+from lmtest.cassette.cassette import LIVE, Call
+from lmtest.cassette.interaction import STAND_IN, Failure, Interaction, Reply, StreamedEvent, Usage
+from lmtest.errors import ConfigurationError
+from lmtest.lm import translate
+from lmtest.lm.answers import MOCK_ID
+from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
+from lmtest.money.prices import price
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from dspy.lm15 import Request, Response
+
+    from lmtest.cassette.cassette import Cassette
+    from lmtest.cassette.interaction import Json, Outcome
+    from lmtest.lm.gate import Gate, Passage
+    from lmtest.lm.seam import Billed
+
+
+class _Live:
+    """What the sync and the async engine share: from an outcome to its interaction, call and cost.
+
+    Args:
+        backend: The engine that DSPy chose.
+        asked: The canonical request, which the cassette is keyed by; the backend may be given another form of it.
+        cassette: Where the interaction goes.
+        provider: Who answers; carries the cost to DSPy's history.
+        source: The host that answers.
+        gate: What stands in front.
+    """
+
+    def __init__(
+        self,
+        backend: Any,
+        asked: Request,
+        cassette: Cassette,
+        provider: Billed,
+        *,
+        source: str,
+        gate: Gate,
+    ) -> None:
+        self._backend = backend
+        self._source = source
+        self._asked = asked
+        self._request = translate.request_json(asked)
+        self._gate = gate
+        self._cassette = cassette
+        self._provider = provider
+
+    @contextmanager
+    def _call(self, passage: Passage) -> Iterator[_Watch]:
+        watch = _Watch()
+        try:
+            yield watch
+        except NotConfiguredError as error:
+            named = " or ".join(getattr(error, "env_keys", None) or ())
+            raise ConfigurationError(
+                f"mode {self._cassette.mode.value!r} calls {self._asked.model} live, and there is no key for it: set "
+                f"{named + ', or ' if named else ''}pass api_key= to dspy.LM. Without a key there are LM_MODE=mock "
+                "and, to record from, lmtest serve."
+            ) from None
+        except LM15Error as error:
+            passage.retry_after = error.retry_after = translate.retry_after(error)
+            passage.call = self._finish(translate.failure(error, tuple(watch.events)), watch)
+            raise
+        assert watch.outcome is not None, "a call that ended well has an outcome"
+        passage.call = self._finish(watch.outcome, watch)
+
+    def _finish(self, outcome: Outcome, watch: _Watch) -> Call:
+        key, normal = self._cassette.normalise(self._request)
+        bare = Interaction(key=key, request=normal, outcome=outcome)
+        cost, price_version = self._price(bare)
+        self._provider.cost = None if cost is None else float(cost)
+        interaction = replace(
+            bare,
+            provider=str(self._provider) or None,
+            cost=cost,
+            latency=round(watch.seconds, 4),
+            recorded_at=watch.started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        )
+        source = STAND_IN if _is_made_up(outcome) else self._source
+        self._cassette.record(interaction, source=source)
+        call = replace(
+            _answered(interaction, self._cassette), price_version=price_version, dspy_cost=self._dspy_estimate(outcome)
+        )
+        if source == STAND_IN:
+            call = replace(call, provider=STAND_IN)
+        self._cassette.note(call)
+        return call
+
+    @property
+    def _terms(self) -> tuple[str, Json, int | None]:
+        """What the gate wants to know of the call."""
+        return self._asked.model, self._request, self._asked.config.max_tokens or most_output_tokens(self._asked.model)
+
+    def _dspy_estimate(self, outcome: Outcome) -> Decimal | None:
+        """What DSPy would have put in its history: kept beside our own, so that a disagreement shows."""
+        if isinstance(outcome, Failure):
+            return None
+        return dspy_estimate(translate.response(outcome, self._asked), self._provider, self._asked.model)
+
+    def _price(self, interaction: Interaction) -> tuple[Decimal | None, str | None]:
+        """What it cost, and by which list."""
+        if interaction.failed and interaction.usage == Usage():
+            return Decimal(0), None  # providers do not bill what they did not answer
+        listed = price(interaction.model, interaction.usage, at=datetime.now(UTC), provider=str(self._provider) or None)
+        return (None, None) if listed is None else (listed.usd, listed.version)
+
+
+class LiveEngine(_Live):
+    """DSPy's engine contract, answered live."""
+
+    def complete(self, request: Request) -> Response:
+        """Answer whole.
+
+        Raises:
+            LimitError: A limit stopped the call before it was sent.
+            ConfigurationError: There is no key.
+            LM15Error: What the backend raised.
+        """
+        with handed_through(), self._gate.passed(*self._terms) as passage, self._call(passage) as watch:
+            response = self._backend.complete(request)
+            watch.outcome = translate.reply(response)
+        return response
+
+    def stream(self, request: Request) -> Iterator[Any]:
+        """Answer as a stream, with the same errors as :meth:`complete`."""
+        with handed_through(), self._gate.passed(*self._terms) as passage, self._call(passage) as watch:
+            for event in self._backend.stream(request):
+                watch.see(event)
+                yield event
+            watch.outcome = translate.stream(watch.events)
+
+    def close(self) -> None:
+        """The backend is DSPy's to close."""
+
+
+class AsyncLiveEngine(_Live):
+    """The async twin of :class:`LiveEngine`."""
+
+    async def complete(self, request: Request) -> Response:
+        """Answer whole, with the same errors as :meth:`LiveEngine.complete`."""
+        with handed_through():
+            async with self._gate.passed_async(*self._terms) as passage:
+                with self._call(passage) as watch:
+                    response = await self._backend.complete(request)
+                    watch.outcome = translate.reply(response)
+        return response
+
+    async def stream(self, request: Request) -> AsyncIterator[Any]:
+        """Answer as a stream."""
+        with handed_through():
+            async with self._gate.passed_async(*self._terms) as passage:
+                with self._call(passage) as watch:
+                    async for event in self._backend.stream(request):
+                        watch.see(event)
+                        yield event
+                    watch.outcome = translate.stream(watch.events)
+
+    async def aclose(self) -> None:
+        """The backend is DSPy's to close."""
+
+
+def _is_made_up(outcome: Outcome) -> bool:
+    """Whether an answer came from our own stand-in: its ids say so, whatever client they came through."""
+    if isinstance(outcome, Reply):
+        return str(outcome.response.get("id", "")).startswith(MOCK_ID)
+    return any(str(each.event.get("id", "")).startswith(MOCK_ID) for each in outcome.events)
+
+
+class _Watch:
+    """The time of one call, and what it has delivered."""
+
+    def __init__(self) -> None:
+        self.started_at = datetime.now(UTC)
+        self._started = time.perf_counter()
+        self.events: list[StreamedEvent] = []
+        self.outcome: Outcome | None = None
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    def see(self, event: Any) -> None:
+        self.events.append(StreamedEvent(at=round(self.seconds, 4), event=translate.event_json(event)))
+
+
+def _answered(interaction: Interaction, cassette: Cassette) -> Call:
+    return Call(
+        key=interaction.key,
+        model=interaction.model,
+        hit=LIVE,
+        usage=interaction.usage,
+        cost=interaction.cost,
+        worth=interaction.cost,
+        latency=interaction.latency,
+        provider=interaction.provider,
+        failed=interaction.failed,
+        cassette=cassette.path if cassette.mode.writes else None,
+    )

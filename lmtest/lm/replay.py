@@ -1,0 +1,111 @@
+"""Engines that answer from a cassette."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from lmtest.cassette.cassette import PLAYED, Call
+from lmtest.lm import translate
+from lmtest.lm.seam import handed_through
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from dspy.lm15 import Request, Response
+
+    from lmtest.cassette.cassette import Cassette
+    from lmtest.cassette.interaction import Interaction
+    from lmtest.lm.seam import Billed
+
+
+class ReplayEngine:
+    """DSPy's engine contract, answered from a cassette.
+
+    Args:
+        cassette: Where the answers are.
+        provider: Carries what the answer cost when it was recorded.
+        speed: How fast a stream is played: 0 at once, 1 as it was recorded, 2 twice as fast.
+        taken: The one answer to give, where it was taken from the cassette already.
+    """
+
+    def __init__(
+        self, cassette: Cassette, provider: Billed, *, speed: float = 0.0, taken: Interaction | None = None
+    ) -> None:
+        self._cassette = cassette
+        self._provider = provider
+        self._speed = speed
+        self._taken = taken
+
+    def complete(self, request: Request) -> Response:
+        """Answer whole.
+
+        Raises:
+            CassetteMiss: The request is not recorded (any more).
+            LM15Error: A failure was recorded.
+        """
+        return translate.response(self._play(request).outcome, request)
+
+    def stream(self, request: Request) -> Iterator[Any]:
+        """Answer as a stream, with the same errors as :meth:`complete`."""
+        for pause, event in self._paced(self._play(request)):
+            if pause > 0:
+                time.sleep(pause)
+            yield event
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _play(self, request: Request) -> Interaction:
+        with handed_through():
+            interaction = self._taken or self._cassette.play(translate.request_json(request))
+        self._provider.cost = None if interaction.cost is None else float(interaction.cost)
+        self._cassette.note(_played(interaction, self._cassette))
+        return interaction
+
+    def _paced(self, interaction: Interaction) -> Iterator[tuple[float, Any]]:
+        """Each event with the seconds to wait before it."""
+        before = 0.0
+        for at, event in translate.events(interaction.outcome):
+            yield ((at - before) / self._speed if self._speed else 0.0), event
+            before = at
+
+
+class AsyncReplayEngine:
+    """The async twin of :class:`ReplayEngine`."""
+
+    def __init__(
+        self, cassette: Cassette, provider: Billed, *, speed: float = 0.0, taken: Interaction | None = None
+    ) -> None:
+        self._sync = ReplayEngine(cassette, provider, speed=speed, taken=taken)
+
+    async def complete(self, request: Request) -> Response:
+        """Answer whole, with the same errors as :meth:`ReplayEngine.complete`."""
+        return self._sync.complete(request)
+
+    async def stream(self, request: Request) -> AsyncIterator[Any]:
+        """Answer as a stream."""
+        for pause, event in self._sync._paced(self._sync._play(request)):  # noqa: SLF001 - its twin
+            if pause > 0:
+                await asyncio.sleep(pause)
+            yield event
+
+    async def aclose(self) -> None:
+        """Nothing is held open."""
+
+
+def _played(interaction: Interaction, cassette: Cassette) -> Call:
+    return Call(
+        key=interaction.key,
+        model=interaction.model,
+        hit=PLAYED,
+        usage=interaction.usage,
+        cost=Decimal(0),
+        worth=interaction.cost,
+        latency=interaction.latency,
+        provider=interaction.provider,
+        failed=interaction.failed,
+        cassette=cassette.path,
+    )

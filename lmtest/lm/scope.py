@@ -1,0 +1,201 @@
+"""Whose call it is: a cassette belongs to the context that opened it and to what DSPy starts inside."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from lmtest.errors import LMTestError
+from lmtest.lm import seam, translate
+from lmtest.lm.replay import AsyncReplayEngine, ReplayEngine
+from lmtest.lm.seam import Billed
+from lmtest.modes import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lmtest.cassette.cassette import Cassette
+    from lmtest.lm.gate import Gate
+    from lmtest.lm.rules import Script
+
+LITELLM: Final = "litellm"
+"""The provider, where LiteLLM counted the tokens."""
+
+_CONNECTION: Final = frozenset({"api_key", "api_base", "base_url", "api_version"})
+
+_lock = threading.Lock()
+_open: list[Scope] = []
+
+
+class Scope:
+    """Answers the calls that belong to one open cassette.
+
+    Attributes:
+        cassette: The cassette.
+
+    Args:
+        cassette: The cassette.
+        gate: Gives what live calls pass, when one is made.
+        replay_speed: How fast streams are played; 0 is at once.
+        to: The model that answers instead of the program's own.
+        script: What mock mode replies to some calls.
+    """
+
+    def __init__(
+        self,
+        cassette: Cassette,
+        gate: Callable[[], Gate],
+        *,
+        replay_speed: float = 0.0,
+        to: str | None = None,
+        script: Script | None = None,
+    ) -> None:
+        self.cassette = cassette
+        self._gate = gate
+        self._speed = replay_speed
+        self._to = to
+        self._others: dict[int, tuple[Any, Any]] = {}
+        self._script = script
+        self._closed = False
+        self._outer: Any = None
+
+    def enter(self) -> None:
+        """Claim the current context."""
+        self._outer = seam.bound()
+        with _lock:
+            seam.hook(claim)
+            _open.append(self)
+        seam.bind(self)
+
+    def leave(self) -> None:
+        """Give the context back."""
+        self._closed = True
+        if seam.bound() is self:
+            seam.bind(self._outer)
+        with _lock:
+            _open.remove(self)
+
+    def model(self, lm: Any) -> Any:
+        """Say which LM answers a call to one: itself, but where another model is tried out."""
+        if self._to is None or lm.model == self._to:
+            return lm
+        with _lock:
+            # With the one it stands for, so that its id is no other's meanwhile.
+            if id(lm) not in self._others:
+                self._others[id(lm)] = lm, _as(lm, self._to)
+            return self._others[id(lm)][1]
+
+    def engine(
+        self, lm: Any, request: Any, live: Callable[[], tuple[Any, Any]], *, asynchronous: bool
+    ) -> tuple[Any, Any, Billed]:
+        """Choose who answers a call; see :class:`lmtest.lm.seam.Claim`."""
+        if self._closed:
+            raise seam.in_dspy(
+                LMTestError(
+                    f"a call to {lm.model} came after its cassette {self.name} was closed. Something started inside it "
+                    "outlives it: wait for its threads and tasks inside the block."
+                )
+            )
+        mode = self.cassette.mode
+        provider = Billed(_provider(lm))
+        replay = partial(
+            AsyncReplayEngine if asynchronous else ReplayEngine, self.cassette, provider, speed=self._speed
+        )
+        if mode is Mode.REPLAY:
+            return replay(), request, provider
+        if mode is Mode.MOCK:
+            from lmtest.lm.mock import AsyncMockEngine, MockEngine  # late: only this mode makes answers up
+
+            mock = AsyncMockEngine if asynchronous else MockEngine
+            return mock(self.cassette, self._script), request, provider
+        go_live = partial(self._go_live, lm, request, live, asynchronous=asynchronous)
+        if mode is Mode.AUTO and (first := self.cassette.find(translate.request_json(request))) is not None:
+            from lmtest.lm.auto import AsyncAutoEngine, AutoEngine
+
+            auto = AsyncAutoEngine if asynchronous else AutoEngine
+            return auto(self.cassette, first, replay=replay, live=lambda: go_live(provider)[:2]), request, provider
+        return go_live(provider)
+
+    def _go_live(
+        self, lm: Any, request: Any, live: Callable[[], tuple[Any, Any]], provider: Billed, *, asynchronous: bool
+    ) -> tuple[Any, Any, Billed]:
+        from lmtest.lm.live import AsyncLiveEngine, LiveEngine  # late: it brings prices, which a replay needs not
+
+        backend, live_request = live()
+        if seam.is_litellm(backend) and provider != LITELLM:
+            provider = Billed(LITELLM)
+        answerer = AsyncLiveEngine if asynchronous else LiveEngine
+        engine = answerer(backend, request, self.cassette, provider, source=_source(lm), gate=self._gate())
+        return engine, live_request, provider
+
+    @property
+    def name(self) -> str:
+        """What the scope is called in a message."""
+        return str(self.cassette.path or f"(mode {self.cassette.mode.value})")
+
+
+def claim() -> Scope | None:
+    """Find the scope that a call made here and now belongs to.
+
+    Raises:
+        LMTestError: The call's thread was started outside DSPy, and several cassettes are open: it could be any one's.
+    """
+    scope = seam.bound()
+    if scope is not None:
+        assert isinstance(scope, Scope)
+        return scope
+    with _lock:
+        if len(_open) > 1:
+            names = ", ".join(each.name for each in _open)
+            raise seam.in_dspy(
+                LMTestError(
+                    f"a call from thread {threading.current_thread().name!r} could belong to any of {len(_open)} open "
+                    f"cassettes ({names}). Carry the context into the thread: "
+                    "contextvars.copy_context().run(...), asyncio.to_thread(...) or dspy.Parallel do."
+                )
+            )
+        return _open[0] if _open else None
+
+
+def _as(lm: Any, model: str) -> Any:
+    """The LM with another model; at another provider, without what connects to this one."""
+    other = lm.copy(model=model)
+    if model.partition("/")[0] != lm.model.partition("/")[0]:
+        other.kwargs = {name: value for name, value in lm.kwargs.items() if name not in _CONNECTION}
+    return other
+
+
+@functools.cache
+def _known_providers() -> Any:
+    from dspy.clients.engines import LM15Engine
+    from dspy.lm15 import RouterConfig
+
+    return LM15Engine(RouterConfig(env={}))
+
+
+def _provider(lm: Any) -> str:
+    """The provider in lm15's spelling, which decides how DSPy adds up tokens; the same in every mode."""
+    if not isinstance(lm.engine, str):
+        return ""
+    return LITELLM if lm.engine == LITELLM else _route(lm.model)
+
+
+@functools.lru_cache(maxsize=256)
+def _route(model: str) -> str:
+    try:
+        return str(_known_providers().resolve(model).provider)
+    except Exception as error:
+        from dspy.lm15 import LM15Error
+
+        if isinstance(error, LM15Error):
+            return LITELLM  # where DSPy, too, turns to it
+        raise
+
+
+def _source(lm: Any) -> str:
+    """The host that answers, or the provider where the LM names no host."""
+    base = lm.kwargs.get("api_base") or lm.kwargs.get("base_url")
+    return urlsplit(base).hostname or base if base else _provider(lm)

@@ -1,0 +1,131 @@
+"""DSPy's requests, responses, events and errors to a cassette's plain data, and back."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from dspy import lm15
+
+from lmtest.cassette.interaction import EventStream, Failure, Reply, StreamedEvent
+from lmtest.lm.seam import StreamAccumulator, error_class_for_code, serde
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lmtest.cassette.interaction import Json, Outcome
+
+# lm15 hands on the message of a google.rpc.Status, and not its details.
+_RETRY_IN = re.compile(r"retry in (\d+(?:\.\d+)?)\s?s", re.IGNORECASE)
+_WORDS = re.compile(r"\s*\S+\s*")
+
+
+def request_json(request: lm15.Request) -> Json:
+    """Give a request as plain data."""
+    data = serde.request_to_dict(request)
+    assert isinstance(data, dict)
+    return data
+
+
+def reply(response: lm15.Response) -> Reply:
+    """Give a whole answer as plain data, with what the provider said beside it."""
+    return Reply(response=serde.response_to_dict(response, include_provider_data=True))
+
+
+def event_json(event: Any) -> Json:
+    """Give one event of a stream as plain data."""
+    data = serde.stream_event_to_dict(event)
+    assert isinstance(data, dict)
+    return data
+
+
+def retry_after(error: lm15.LM15Error) -> float | None:
+    """Seconds a provider asked to wait: its Retry-After, else what Gemini says of its RetryInfo in words.
+
+    >>> retry_after(lm15.RateLimitError("Quota exceeded. Please retry in 34.07s."))
+    34.07
+    """
+    if error.retry_after is not None:
+        return float(error.retry_after)
+    said = _RETRY_IN.search(error.message) if isinstance(error, lm15.RateLimitError) else None
+    return float(said[1]) if said else None
+
+
+def failure(raised: lm15.LM15Error, events: tuple[StreamedEvent, ...] = ()) -> Failure:
+    """Give a provider's failure as plain data."""
+    return Failure(
+        code=raised.code or "provider",
+        message=raised.message,
+        status=raised.status,
+        retry_after=retry_after(raised),
+        provider_code=raised.provider_code,
+        events=events,
+    )
+
+
+def response(outcome: Outcome, request: lm15.Request) -> lm15.Response:
+    """Give a recorded outcome as a whole answer, whether it was recorded whole or as a stream.
+
+    Raises:
+        lm15.LM15Error: A failure was recorded: the same class, with the same retry-after.
+    """
+    if isinstance(outcome, Reply):
+        return serde.response_from_dict(outcome.response)
+    if isinstance(outcome, Failure):
+        raise error(outcome)
+    accumulator = StreamAccumulator(request)
+    for streamed in outcome.events:
+        accumulator.push(serde.stream_event_from_dict(streamed.event))
+    return accumulator.response()
+
+
+def events(outcome: Outcome) -> Iterator[tuple[float, Any]]:
+    """Give a recorded outcome as a stream: each event with its seconds since the request.
+
+    A whole answer becomes a stream of words, so that what listens for a field's beginning finds it.
+
+    Raises:
+        lm15.LM15Error: A failure was recorded; after the events that had come before it.
+    """
+    if isinstance(outcome, Reply):
+        for event in lm15.response_to_events(serde.response_from_dict(outcome.response)):
+            yield from ((0.0, word) for word in _word_by_word(event))
+        return
+    for streamed in outcome.events:
+        yield streamed.at, serde.stream_event_from_dict(streamed.event)
+    if isinstance(outcome, Failure):
+        raise error(outcome)
+
+
+def stream(recorded: list[StreamedEvent]) -> EventStream:
+    """Give the events of a live stream as an outcome."""
+    return EventStream(events=tuple(recorded))
+
+
+def is_failure_code(code: str) -> bool:
+    """Whether lm15 has an error of this code.
+
+    >>> is_failure_code("rate_limit"), is_failure_code("rate_limits")
+    (True, False)
+    """
+    return code == "provider" or error_class_for_code(code) is not error_class_for_code("provider")
+
+
+def error(outcome: Failure) -> lm15.LM15Error:
+    """A recorded failure as the error that lm15 raised."""
+    return error_class_for_code(outcome.code)(
+        outcome.message,
+        code=outcome.code,
+        status=outcome.status,
+        retry_after=outcome.retry_after,
+        provider_code=outcome.provider_code,
+    )
+
+
+def _word_by_word(event: Any) -> Iterator[Any]:
+    delta = getattr(event, "delta", None)
+    if not isinstance(delta, lm15.TextDelta) or delta.logprobs or not delta.text.strip():
+        yield event
+        return
+    for word in _WORDS.findall(delta.text):
+        yield lm15.StreamDeltaEvent(delta=lm15.TextDelta(text=word, part_index=delta.part_index))

@@ -1,0 +1,233 @@
+"""``use_cassette``: everything a cassette needs, opened around a block, a function or a test."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import dspy
+
+import lmtest
+from lmtest import settings as project
+from lmtest.cassette import redact
+from lmtest.cassette.cassette import Cassette
+from lmtest.cassette.codec import FORMAT
+from lmtest.cassette.fingerprint import Rules
+from lmtest.cassette.interaction import Header
+from lmtest.errors import ConfigurationError
+from lmtest.lm.billing import gate_for, write_played
+from lmtest.lm.scope import Scope
+from lmtest.modes import Mode, choose_mode
+from lmtest.money.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from lmtest.lm.rules import Rule, Script
+    from lmtest.modes import ModeChoice
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
+
+class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
+    """Answer every ``dspy.LM`` call made inside, of any engine, as the mode says. Nothing in the program changes.
+
+    Works as ``with``, as ``async with`` and as a decorator of functions and coroutine functions. In ``record`` the file
+    is replaced, and in ``auto`` added to, when the block ends well; after an exception the old bytes stay. In
+    ``refresh`` it always stays: what was recorded is written beside it.
+
+    Args:
+        path: The cassette. Not read in ``mock`` and ``live``.
+        mode: How calls are answered, where neither flag nor ``LM_MODE`` says.
+        flag: The mode that a command line gave; it wins over the environment.
+        test: The id of the test that owns the cassette, for its header, the ledger, and messages.
+        ignore: JSONPath queries of parts of a request that do not matter, beside the project's own.
+        scrub: Patterns, or names of known ones, that do not matter, beside the project's own.
+        redact: Patterns that are secret, beside the project's own.
+        repeat: ``"last"``: asking beyond the last recording of a request gets the last one again.
+        record_failures: Whether failures of the provider are recorded.
+        replay_speed: How fast streams are played: 0 at once, 1 as recorded, 2 twice as fast.
+        limits: What live calls may use up, where the environment does not say.
+        hold_rows: Whether the ledger's rows of played calls may wait for the end of the run.
+        rules: What mock mode replies to some calls (`lmtest.Rule`), before the project's own ``mock_rules``.
+        may_be_absent: Whether replay may open without a file, and complain only when something is asked of it.
+        allow_misses: Whether the block may end well though a request was missed and the error caught inside.
+
+    Raises:
+        ConfigurationError: A setting or mode that cannot be used.
+        CassetteNotFound: On entering, in replay: there is no such file.
+        CassetteFormatError: On entering, in replay: the file does not read.
+        CassetteMiss: A request is not recorded. Also raised on leaving, if the program caught it.
+        CassetteError: On leaving: the file could not be saved.
+
+    Examples:
+        with lmtest.use_cassette("cassettes/qa.yaml") as cassette:
+            answer = qa(question="What is the capital of France?").answer
+        assert len(cassette.played) == 1
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        mode: str | Mode | None = None,
+        flag: str | None = None,
+        test: str | None = None,
+        ignore: tuple[str, ...] = (),
+        scrub: tuple[str, ...] = (),
+        redact: tuple[str, ...] = (),
+        repeat: str | None = None,
+        record_failures: bool | None = None,
+        replay_speed: float = 0.0,
+        limits: Limits | None = None,
+        hold_rows: bool = False,
+        rules: Sequence[Rule | Mapping[str, Any]] = (),
+        allow_misses: bool = False,
+        may_be_absent: bool = False,
+    ) -> None:
+        self._path = None if path is None else Path(path)
+        self._mode = mode
+        self._flag = flag
+        self._test = test
+        self._more = {"ignore": tuple(ignore), "scrub": tuple(scrub), "redact": tuple(redact)}
+        self._repeat = repeat
+        self._record_failures = record_failures
+        self._speed = replay_speed
+        self._limits = limits or Limits()
+        self._hold_rows = hold_rows
+        self._rules = tuple(rules)
+        self._allow_misses = allow_misses
+        self._may_be_absent = may_be_absent
+        self._scope: Scope | None = None
+
+    def open(self) -> Cassette:
+        """Open the cassette without claiming the context, for an LM that carries it; :meth:`close` ends it."""
+        self._settings, self._root = project.load()
+        choice = choose_mode(flag=self._flag, argument=self._mode, configured=self._settings.mode)
+        return self._opened(self._settings, choice)
+
+    def scope(self, cassette: Cassette) -> Scope:
+        """Who answers the calls of an open cassette."""
+        gate = functools.cache(
+            functools.partial(gate_for, cassette, self._limits, self._settings, self._root, test=self._test)
+        )
+        to = os.environ.get("LMTEST_REFRESH_TO") if cassette.mode is Mode.REFRESH else None
+        return Scope(cassette, gate, replay_speed=self._speed, to=to, script=self._script(cassette))
+
+    def _script(self, cassette: Cassette) -> Script | None:
+        if cassette.mode is not Mode.MOCK:
+            return None
+        from lmtest.lm.rules import Script, read_rules  # late: only mock mode has a script
+
+        configured = self._settings.mock_rules
+        rules = (*self._rules, *(read_rules(self._root / configured) if configured else ()))
+        return Script(rules) if rules else None
+
+    def close(self, cassette: Cassette, error: BaseException | None) -> None:
+        """Write the ledger's rows, and the file unless there was an error.
+
+        Args:
+            cassette: What :meth:`open` gave.
+            error: What ended its use, if it did not end well.
+
+        Raises:
+            CassetteMiss: A request was missed and the program caught the error.
+            CassetteError: The file could not be saved.
+        """
+        write_played(cassette, self._settings, self._root, test=self._test, hold=self._hold_rows)
+        if error is not None:
+            # Whoever interrupts has seen no answer fail: there is nothing to report on.
+            if isinstance(error, Exception):
+                cassette.keep_failed(self._header(cassette))
+            return
+        if cassette.missed and not self._allow_misses:
+            raise cassette.missed[0]
+        if cassette.mode.writes:
+            cassette.save(self._header(cassette))
+
+    def __enter__(self) -> Cassette:
+        if self._scope is not None:
+            raise ConfigurationError(
+                f"use_cassette({str(self._path)!r}) is already open; make another to open it twice."
+            )
+        scope = self.scope(self.open())
+        scope.enter()
+        self._scope = scope
+        return scope.cassette
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        scope, self._scope = self._scope, None
+        assert scope is not None, "left before it was entered"
+        scope.leave()
+        self.close(scope.cassette, error)
+
+    async def __aenter__(self) -> Cassette:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def __call__(self, function: _F) -> _F:
+        """Decorate a function: each call opens the cassette anew."""
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                async with self._another():
+                    return await function(*args, **kwargs)
+
+            return awaited  # type: ignore[return-value]  # wraps keeps the signature
+
+        @functools.wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            with self._another():
+                return function(*args, **kwargs)
+
+        return called  # type: ignore[return-value]  # wraps keeps the signature
+
+    def _another(self) -> use_cassette:
+        another = object.__new__(use_cassette)
+        another.__dict__.update(self.__dict__, _scope=None)
+        return another
+
+    def _opened(self, configured: project.Settings, choice: ModeChoice) -> Cassette:
+        mode = choice.mode
+        if self._path is None and (mode.writes or mode is Mode.REPLAY):
+            raise ConfigurationError(
+                f"mode {mode.value!r} (from {choice.source}) needs a cassette: use_cassette(PATH)."
+            )
+        repeat = self._repeat or configured.repeat
+        if repeat not in {None, "last"}:
+            raise ConfigurationError(f"repeat={repeat!r} is not known; it is 'last' or nothing.")
+        return Cassette(
+            self._path,
+            mode=mode,
+            rules=Rules(
+                ignore=(*configured.ignore, *self._more["ignore"]), scrub=(*configured.scrub, *self._more["scrub"])
+            ),
+            redactor=redact.of_process((*configured.redact, *self._more["redact"])),
+            repeat_last=repeat == "last",
+            record_failures=configured.record_failures if self._record_failures is None else self._record_failures,
+            may_be_absent=self._may_be_absent,
+            command=f"LM_MODE=record pytest {self._test!r}" if self._test else "run it again with LM_MODE=record",
+            versions={"dspy": dspy.__version__, "lmtest": lmtest.__version__},
+        )
+
+    def _header(self, cassette: Cassette) -> Header:
+        return Header(
+            format=FORMAT,
+            recorded_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            source=cassette.source,
+            lmtest=lmtest.__version__,
+            dspy=dspy.__version__,
+            test=self._test,
+        )

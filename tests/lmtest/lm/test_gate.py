@@ -1,0 +1,160 @@
+"""What stands in front of a live call: nothing leaves that could break a limit."""
+
+import asyncio
+from decimal import Decimal
+
+import dspy
+import pytest
+
+import lmtest
+from lmtest.lm.gate import estimated_tokens
+from lmtest.money.ledger import Ledger
+from lmtest.testing import ScriptedProvider, fields, rate_limited
+
+qa = dspy.Predict("question -> answer")
+
+
+@pytest.fixture
+def priced(monkeypatch, tmp_path):
+    """A price of one cent per thousand output tokens, nothing for input: 100 tokens are a tenth of a cent."""
+    prices = tmp_path / "prices.toml"
+    prices.write_text('["gemini/gemini-2.5-flash"]\ninput = 0\noutput = 10\n')
+    monkeypatch.setenv("LMTEST_PRICES", str(prices))
+
+
+def ask(lm, times, **options):
+    with dspy.context(lm=lm.copy(max_tokens=300)), lmtest.use_cassette("qa.yaml", mode="record", **options) as cassette:
+        for turn in range(times):
+            qa(question=f"question {turn}")
+    return cassette
+
+
+def test_the_call_that_does_not_fit_never_arrives(lm, provider, priced, project):
+    spent = ask(lm, 1).cost
+    arrived = len(provider.requests)
+    budget = spent + Decimal("0.003") * 3  # the worst case of a call is 300 tokens
+    with pytest.raises(lmtest.BudgetExceeded) as caught:
+        ask(lm, 100, limits=lmtest.Limits(usd_per_run=budget))
+    sent = len(provider.requests) - arrived
+    rows = [row for row in Ledger(project / ".lmtest" / "ledger.sqlite3") if row.hit == "live"]
+    assert len(rows) == sent + 1
+    assert sum(row.cost for row in rows) <= budget
+    assert caught.value.estimate == Decimal("0.003")
+    assert caught.value.spent + caught.value.estimate > caught.value.limit == budget
+
+
+def test_a_stopped_call_is_not_retried_and_saves_nothing(lm, provider, priced, project):
+    with pytest.raises(lmtest.BudgetExceeded):
+        ask(lm, 1, limits=lmtest.Limits(usd_per_run="0.0001"))
+    assert provider.requests == []
+    assert not (project / "qa.yaml").exists()
+
+
+def test_the_environment_s_limit_wins_over_the_code_s(lm, priced, monkeypatch):
+    monkeypatch.setenv("LMTEST_USD_PER_RUN", "0.0001")
+    with pytest.raises(lmtest.BudgetExceeded):
+        ask(lm, 1, limits=lmtest.Limits(usd_per_run=5))
+
+
+def test_an_unknown_price_is_refused_when_a_budget_is_set(provider, project):
+    unknown = dspy.LM("openai/no-such-model", api_base=provider.url, api_key="k" * 12, max_tokens=10)
+    with (
+        pytest.raises(lmtest.BudgetExceeded, match="unknown"),
+        dspy.context(lm=unknown),
+        lmtest.use_cassette("x.yaml", mode="live", limits=lmtest.Limits(usd_per_month=1)),
+    ):
+        qa(question="what?")
+    assert provider.requests == []
+
+
+def test_a_call_without_a_bound_is_refused_when_a_budget_is_set(provider, project):
+    unbounded = dspy.LM("openai/no-such-model", api_base=provider.url, api_key="k" * 12)
+    with (
+        pytest.raises(lmtest.ConfigurationError, match="set max_tokens"),
+        dspy.context(lm=unbounded),
+        lmtest.use_cassette("x.yaml", mode="live", limits=lmtest.Limits(usd_per_month=1)),
+    ):
+        qa(question="what?")
+    assert provider.requests == []
+
+
+def test_a_failed_call_gives_back_what_it_reserved(lm, provider, priced):
+    wrong = dspy.LM("gemini/no-such-model", api_base=f"{provider.url}/v1beta", api_key="k" * 12, max_tokens=300)
+    limits = lmtest.Limits(usd_per_run="0.004")
+    for _ in range(3):
+        with (
+            pytest.raises(dspy.LMError),
+            dspy.context(lm=wrong.copy(model="gemini/gemini-2.5-flash", api_key="invalid")),
+        ):
+            with lmtest.use_cassette("f.yaml", mode="live", limits=limits):
+                qa(question="fails")
+    assert len(ask(lm, 1, limits=limits).recorded) == 1
+
+
+def test_async_calls_pass_the_same_gate(lm, provider, priced):
+    async def go():
+        with dspy.context(lm=lm.copy(max_tokens=300)):
+            async with lmtest.use_cassette("a.yaml", mode="live", limits=lmtest.Limits(usd_per_run="0.007")):
+                return await asyncio.gather(*(qa.acall(question=f"q{n}") for n in range(10)), return_exceptions=True)
+
+    outcomes = asyncio.run(go())
+    stopped = [each for each in outcomes if isinstance(each, lmtest.BudgetExceeded)]
+    assert stopped
+    assert len(provider.requests) == 10 - len(stopped)
+
+
+def test_a_rate_spaces_calls_without_losing_one(lm, provider):
+    cassette = ask(lm, 3, limits=lmtest.Limits(requests_per_minute=6_000))
+    assert len(cassette.recorded) == len(provider.requests) == 3
+
+
+def test_limits_without_a_ledger_are_refused(lm, monkeypatch):
+    monkeypatch.setenv("LMTEST_LEDGER", "off")
+    with pytest.raises(lmtest.ConfigurationError, match="ledger"):
+        ask(lm, 1, limits=lmtest.Limits(usd_per_run=1))
+
+
+def test_a_picture_counts_as_one_and_not_by_its_bytes():
+    picture = {"type": "image", "media_type": "image/png", "data": "A" * 100_000}
+    assert estimated_tokens({"messages": [{"role": "user", "parts": [picture]}]}) < 2_100
+
+
+def test_a_limit_of_one_model_holds_that_model_alone(provider, priced, project):
+    (project / "pyproject.toml").write_text('[tool.lmtest.limits."gemini/gemini-2.5-flash"]\nusd_per_run = "0.0001"\n')
+    calls = {}
+    for model in ("gemini/gemini-2.5-flash", "gemini/gemini-2.5-pro"):
+        lm = dspy.LM(model, api_base=f"{provider.url}/v1beta", api_key="k" * 12, max_tokens=300, cache=False)
+        with dspy.context(lm=lm), lmtest.use_cassette(mode="live"):
+            try:
+                calls[model] = qa(question="what?").answer
+            except lmtest.BudgetExceeded as error:
+                calls[model] = error
+    assert isinstance(calls["gemini/gemini-2.5-flash"], lmtest.BudgetExceeded)
+    assert "Mock answer" in calls["gemini/gemini-2.5-pro"]
+
+
+def test_a_call_that_may_not_wait_is_refused_with_when_to_come_back(lm, provider):
+    with pytest.raises(lmtest.RateLimited) as caught:
+        ask(lm, 2, limits=lmtest.Limits(requests_per_minute=1, max_wait=0))
+    assert len(provider.requests) == 1
+    assert 0 < caught.value.retry_after <= 60
+
+
+def test_dspys_own_estimate_is_kept_beside_ours(lm, project):
+    ask(lm, 1)
+    [row] = Ledger(project / ".lmtest" / "ledger.sqlite3")
+    assert row.dspy_cost == pytest.approx(row.cost, rel=Decimal("0.01"))
+    assert row.price_version.startswith("genai-prices")
+    assert row.provider == "stand-in"
+
+
+def test_who_is_told_to_wait_makes_everybody_wait_who_shares_the_limit(project):
+    limits = lmtest.Limits(requests_per_minute=6_000, max_wait=1)
+    with ScriptedProvider([rate_limited(retry_after=30), fields(answer="never asked for")]) as provider:
+        with dspy.context(lm=provider.lm(num_retries=0)):
+            with pytest.raises(dspy.utils.exceptions.LMRateLimitError), lmtest.use_cassette(mode="live", limits=limits):
+                qa(question="one?")
+            with pytest.raises(lmtest.RateLimited) as caught, lmtest.use_cassette(mode="live", limits=limits):
+                qa(question="another?")
+        assert len(provider.requests) == 1
+    assert 25 < caught.value.retry_after <= 30
