@@ -1,0 +1,284 @@
+"""The answer that a mock gives: valid for what the prompt asks, and decided by the prompt alone.
+
+Plain data, free of DSPy, so that the stand-in server and ``mock`` mode answer alike and start quickly.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+from lmtest.lm.layout import Form, Layout, Schema, read_layout
+from lmtest.lm.values import invent, prose
+
+_SECTION = re.compile(r"^(?:\[\[ ## (\w+) ## \]\]|<(\w+)>)(?:\n|\Z)", re.MULTILINE)
+_REMINDER = re.compile(r"\s*^Respond with (?:the corresponding output fields|a JSON object)", re.MULTILINE)
+_TOOL = re.compile(
+    r"(\w+)(?:, whose description is <desc>[^\n]*?</desc>\.|\.) It takes arguments (\{.*?\})\.(?=\s*$|\")", re.MULTILINE
+)
+_STEP_DONE = re.compile(r"^(?:\[\[ ## tool_name_\d+ ## \]\]|<tool_name_\d+>)", re.MULTILINE)
+_TOPIC_LENGTH = 120
+
+MOCK_ID = "mock-"
+"""What the id of every made-up answer starts with, so that nobody takes one for a provider's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolSpec:
+    """A function that the model may call; ``parameters`` is the JSON schema of its arguments."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCall:
+    """A function that the model calls."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """What a model is asked, in no provider's words.
+
+    Attributes:
+        system: The system text.
+        turns: Role and text of each turn, in order.
+        tools: What may be called.
+        tool_required: Whether a call is the only allowed answer.
+        response_schema: The JSON schema that the answer must fit.
+        json_mode: Whether the answer must be JSON.
+        thinking: Whether thoughts are asked for.
+        seed: The caller's own seed; another seed gives another answer.
+    """
+
+    system: str = ""
+    turns: tuple[tuple[Literal["user", "assistant", "tool"], str], ...]
+    tools: tuple[ToolSpec, ...] = ()
+    tool_required: bool = False
+    response_schema: dict[str, Any] | None = None
+    json_mode: bool = False
+    thinking: bool = False
+    seed: int | None = None
+
+    @property
+    def tokens(self) -> int:
+        """About how many tokens the prompt is."""
+        described = [json.dumps(asdict(tool)) for tool in self.tools]
+        schema = [json.dumps(self.response_schema)] if self.response_schema else []
+        return count_tokens("\n".join([self.system, *(text for _, text in self.turns), *described, *schema]))
+
+    @property
+    def asked(self) -> str:
+        """The last turn of the user, or ""."""
+        return next((text for role, text in reversed(self.turns) if role == "user"), "")
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that decide the answer."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the mock says.
+
+    Attributes:
+        id: Starts with ``mock-``; equal prompts have equal ids.
+        text: The visible answer, "" where tools are called.
+        tool_calls: What is called instead.
+        thinking: Thoughts, where they were asked for.
+        finish: Why the answer ends.
+    """
+
+    id: str
+    text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    thinking: str | None = None
+    finish: Literal["stop", "length", "tool_call"] = "stop"
+
+    @property
+    def tokens(self) -> int:
+        """About how many tokens the visible answer is."""
+        return count_tokens(self.text) + sum(count_tokens(json.dumps(asdict(call))) for call in self.tool_calls)
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """The text as a stream delivers it, a few words at a time.
+
+        >>> Answer(id="mock-1", text="one two three four five").pieces
+        ('one two three ', 'four five')
+        """
+        return tuple(re.findall(r"(?:\S+\s*){1,3}|\s+", self.text))
+
+
+def count_tokens(text: str) -> int:
+    """Estimate tokens, at four characters each.
+
+    >>> count_tokens("Why?"), count_tokens("")
+    (1, 0)
+    """
+    return -(-len(text) // 4)
+
+
+Told = Mapping[str, Any] | str | None
+"""What a script replies, or None where it has nothing to say."""
+
+
+class Asker(Protocol):
+    """Who asks, where that is known: it knows its fields better than the prompt tells them."""
+
+    @property
+    def schemas(self) -> Mapping[str, Schema]:
+        """The JSON schema of output fields, by name."""
+
+    def form(self, written: Form) -> Form:
+        """The form that is parsed, where the prompt looks written for another."""
+
+    def write(self, values: Mapping[str, Any], form: Form) -> str | None:
+        """The values as they are parsed, or None where the prompt knows better."""
+
+
+def inputs_of(prompt: Prompt) -> dict[str, str]:
+    r"""The input fields in the last turn of the user, as text; empty where no DSPy adapter wrote it.
+
+    >>> turn = "[[ ## question ## ]]\nWhy?\n\nRespond with the corresponding output fields"
+    >>> inputs_of(Prompt(turns=(("user", turn),)))
+    {'question': 'Why?'}
+    """
+    text = _REMINDER.split(prompt.asked)[0]
+    sections = list(_SECTION.finditer(text))
+    ends = [match.start() for match in sections[1:]] + [len(text)]
+    found = {}
+    for match, end in zip(sections, ends, strict=False):
+        name = match[1] or match[2]
+        found[name] = text[match.end() : end].strip().removesuffix(f"</{name}>").strip()
+    return found
+
+
+def write_answer(
+    prompt: Prompt, *, max_tokens: int | None = None, asker: Asker | None = None, told: Told = None
+) -> Answer:
+    """Answer a prompt: a tool call, JSON by a schema, the fields a DSPy adapter asks for, or a sentence.
+
+    A tool is called once; when its result stands in the prompt, the answer follows, so that an agent's run ends.
+
+    Args:
+        prompt: What is asked.
+        max_tokens: Where the text is cut, at four characters a token.
+        asker: Who asks, where that is known.
+        told: What a script replies to it: the whole text, or some of the fields.
+
+    Raises:
+        ValueError: A schema that nothing fits; the message says where.
+
+    >>> write_answer(Prompt(turns=(("user", "Why is the sky blue?"),))).text
+    'Mock answer for "Why is the sky blue?": harbor.'
+    """
+    seed = prompt.fingerprint
+    name = f"{MOCK_ID}{seed[:20]}"
+    topic = _topic(prompt)
+    thinking = prose("thinking", topic=topic, seed=seed) if prompt.thinking else None
+    if isinstance(told, str):
+        return finished(name, told, thinking=thinking, max_tokens=max_tokens)
+    answered = any(role == "tool" for role, _ in prompt.turns)
+    if told is None and prompt.tools and (prompt.tool_required or not answered):
+        call = _call(prompt.tools[0], seed=seed, topic=topic)
+        return Answer(id=name, tool_calls=(call,), thinking=thinking, finish="tool_call")
+    text = _text(prompt, asker, told or {}, seed=seed, topic=topic)
+    return finished(name, text, thinking=thinking, max_tokens=max_tokens)
+
+
+def finished(name: str, text: str, *, thinking: str | None = None, max_tokens: int | None = None) -> Answer:
+    """An answer of a text, cut where it is longer than allowed."""
+    if max_tokens is not None and count_tokens(text) > max_tokens:
+        return Answer(id=name, text=text[: 4 * max_tokens], thinking=thinking, finish="length")
+    return Answer(id=name, text=text, thinking=thinking)
+
+
+def _text(prompt: Prompt, asker: Asker | None, told: Mapping[str, Any], *, seed: str, topic: str) -> str:
+    known = asker.schemas if asker else {}
+    if prompt.response_schema is not None:
+        value = invent(prompt.response_schema, seed=seed, topic=topic)
+        if isinstance(value, dict):
+            names = value.keys() & known.keys()
+            value |= {name: invent(known[name], seed=seed, topic=topic, name=name) for name in sorted(names)}
+            value |= told
+        return json.dumps(value, ensure_ascii=False)
+    if layout := read_layout(prompt.system):
+        values = {
+            each.name: invent(known.get(each.name, each.schema), seed=seed, topic=topic, name=each.name)
+            for each in layout.fields
+        }
+        return written(prompt, layout, values | _agent_step(prompt, layout, seed=seed, topic=topic) | dict(told), asker)
+    if told:
+        return json.dumps(told, ensure_ascii=False)
+    sentence = prose("answer", topic=topic, seed=seed)
+    return json.dumps({"answer": sentence}, ensure_ascii=False) if prompt.json_mode else sentence
+
+
+def written(prompt: Prompt, layout: Layout, values: Mapping[str, Any], asker: Asker | None) -> str:
+    """Values by field in the form that the prompt's adapter parses."""
+    form: Form = "json" if prompt.json_mode else asker.form(layout.form) if asker else layout.form
+    return (asker and asker.write(values, form)) or replace(layout, form=form).write(values)
+
+
+def _agent_step(prompt: Prompt, layout: Layout, *, seed: str, topic: str) -> dict[str, Any]:
+    """The fields in which a DSPy program asks for a tool: dspy.ReAct's next step, or a ToolCalls field."""
+    names = {each.name for each in layout.fields}
+    wants_calls = [each.name for each in layout.fields if each.schema.get("title") == "ToolCalls"]
+    if "next_tool_name" not in names and not wants_calls:
+        return {}
+    last = prompt.turns[-1][1]
+    tools = _described_tools(f"{prompt.system}\n{last}")
+    call = _call(tools[0], seed=seed, topic=topic) if tools else None
+    if wants_calls:
+        calls = [{"name": call.name, "args": call.arguments}] if call else []
+        return {name: {"tool_calls": calls} for name in wants_calls}
+    if call is None or _STEP_DONE.search(last):
+        call = ToolCall(name="finish", arguments={})
+    return {"next_tool_name": call.name, "next_tool_args": call.arguments}
+
+
+def _described_tools(text: str) -> list[ToolSpec]:
+    """The tools that DSPy describes in a prompt, as ``str(dspy.Tool)`` writes them."""
+    return [
+        ToolSpec(name=name, parameters={"type": "object", "properties": ast.literal_eval(arguments)})
+        for name, arguments in _TOOL.findall(text)
+        if name != "finish"
+    ]
+
+
+def _call(tool: ToolSpec, *, seed: str, topic: str) -> ToolCall:
+    properties = tool.parameters.get("properties") or {}
+    # DSPy's own descriptions mark what is optional by a default only.
+    needed = tool.parameters.get("required", [key for key, schema in properties.items() if "default" not in schema])
+    schema = tool.parameters | {"properties": {key: properties[key] for key in needed if key in properties}}
+    arguments = invent(schema, seed=seed, topic=topic) if schema["properties"] else {}
+    plain = {key for key, each in schema["properties"].items() if each.keys() <= {"type", "title", "description"}}
+    texts = {key: _subject(topic) for key in plain if str(properties[key].get("type", "")).lower() == "string"}
+    return ToolCall(name=tool.name, arguments=arguments | texts)
+
+
+def _topic(prompt: Prompt) -> str:
+    """What the last user turn is about: its first field, or all of it."""
+    text = _REMINDER.split(prompt.asked)[0]
+    if sections := list(_SECTION.finditer(text)):
+        end = sections[1].start() if len(sections) > 1 else len(text)
+        text = text[sections[0].end() : end].strip().removesuffix(f"</{sections[0][2]}>")
+    text = " ".join(text.split())
+    return text if len(text) <= _TOPIC_LENGTH else text[:_TOPIC_LENGTH].rsplit(" ", 1)[0] + "…"
+
+
+def _subject(topic: str) -> str:
+    """What one would look up: the last proper noun after the first word, else the topic whole."""
+    names = re.findall(r"(?<=\s)[A-Z][\w-]+", topic)
+    return names[-1] if names else topic
