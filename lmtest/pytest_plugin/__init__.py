@@ -1,0 +1,183 @@
+"""Glue between pytest and lmtest; nothing heavy is imported until a test that uses a cassette runs."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lmtest.pytest_plugin import options, shared
+from lmtest.pytest_plugin.gathering import Gathering
+
+# Before anybody uses DSPy: its table of models must be the same in every mode (docs/architecture.md).
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from contextlib import AbstractContextManager
+
+    from lmtest.cassette.cassette import Cassette
+    from lmtest.modes import Mode
+
+
+# ── declarations ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare flags and ini settings."""
+    options.declare(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker, and refuse what cannot be used before a test runs."""
+    config.addinivalue_line("markers", options.MARKER)
+    options.check(config)
+    config.pluginmanager.register(Gathering(config), "lmtest-gathering")
+
+
+# ── a test ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Have the test's cassette opened before its other fixtures, which may call models too."""
+    names: list[str] | None = getattr(item, "fixturenames", None)
+    if names is None:
+        return  # an item of another plugin's, that has no fixtures
+    marked = item.get_closest_marker("lmtest") is not None or item.config.getini("lmtest_auto")
+    if marked or "lmtest_cassette" in names:
+        # A list of its own: parametrizations of one function share theirs, and not all of them may be marked.
+        vars(item)["fixturenames"] = ["lmtest_cassette", *(name for name in names if name != "lmtest_cassette")]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Fail a test whose program missed a recording, even if the program caught the error."""
+    __tracebackhide__ = True
+    if not _is_open(item):
+        return (yield)
+    from lmtest.pytest_plugin.covered import run
+
+    return (yield from run(item))
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
+    """Close the test's cassette after its fixtures; it is saved when all went well."""
+    __tracebackhide__ = True
+    try:
+        if not _is_open(item):
+            return (yield)
+        from lmtest.pytest_plugin.covered import close_for, run
+
+        failed = True
+        try:
+            result = yield from run(item)
+            failed = False
+        finally:
+            close_for(item, failed=failed)
+        return result
+    finally:
+        shared.close_ended(item, nextitem)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep whether each phase passed, for the one that saves."""
+    report = yield
+    if _is_open(item):
+        from lmtest.pytest_plugin.covered import note_phase
+
+        note_phase(item, report)
+    if closed := shared.take_closed(item.session):
+        from lmtest.pytest_plugin.tally import add_files
+
+        add_files(report, item.nodeid, closed)
+    return report
+
+
+def _is_open(item: pytest.Item) -> bool:
+    """Whether the test may have a cassette; asked before anything heavy is imported."""
+    return "lmtest_cassette" in getattr(item, "fixturenames", ())
+
+
+# ── fixtures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def lmtest_cassette(request: pytest.FixtureRequest) -> Cassette:
+    """The test's open cassette. A test that asks for it has one, marked or not."""
+    __tracebackhide__ = True
+    from lmtest.errors import LMTestError
+    from lmtest.pytest_plugin.covered import open_for
+
+    values = {name: request.getfixturevalue(f"lmtest_{name}") for name in ("cassette_name", "cassette_dir", "config")}
+    try:
+        covered = open_for(
+            request.node,
+            name=str(values["cassette_name"]),
+            directory=str(values["cassette_dir"]),
+            config=values["config"],
+        )
+    except LMTestError as error:
+        pytest.fail(str(error), pytrace=False)
+    return covered.own.cassette
+
+
+@pytest.fixture
+def lmtest_cassette_name(request: pytest.FixtureRequest) -> str:
+    """The cassette's file, from the cassette directory. Override it to name cassettes your own way."""
+    from lmtest.pytest_plugin.naming import cassette_name
+
+    return cassette_name(request.node)
+
+
+@pytest.fixture(scope="session")
+def lmtest_cassette_dir(pytestconfig: pytest.Config) -> str:
+    """Where cassettes are kept, from the root directory. Override it in a conftest.py to keep some elsewhere."""
+    return options.directory(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def lmtest_config() -> dict[str, Any]:
+    """Arguments of the marker for every test below the conftest.py that overrides this; markers win over it."""
+    return {}
+
+
+@pytest.fixture
+def lmtest_mode(lmtest_cassette: Cassette) -> Mode:
+    """The mode this test runs in."""
+    return lmtest_cassette.mode
+
+
+@pytest.fixture
+def lmtest_lm(lmtest_cassette: Cassette, request: pytest.FixtureRequest) -> Iterator[Any]:  # noqa: ARG001 - it is open
+    """A ``dspy.LM`` under the cassette, in use by every program of the test."""
+    import dspy
+
+    from lmtest.pytest_plugin.covered import covered_of, lm_of
+
+    covered = covered_of(request.node)
+    assert covered is not None, "lmtest_cassette opened it"
+    lm = lm_of(covered)
+    with dspy.context(lm=lm):
+        yield lm
+
+
+@pytest.fixture
+def lmtest_use_cassette(
+    lmtest_cassette: Cassette,  # noqa: ARG001 - it is open
+    request: pytest.FixtureRequest,
+) -> Callable[[str], AbstractContextManager[Cassette]]:
+    """Gives what opens further cassettes beside the test's own, by a name for each.
+
+    Examples:
+        with lmtest_use_cassette("judge") as judge:
+            verdict = program(claim=claim)
+    """
+    from lmtest.pytest_plugin.covered import covered_of, open_beside
+
+    covered = covered_of(request.node)
+    assert covered is not None, "lmtest_cassette opened it"
+    return lambda name: open_beside(covered, name)

@@ -1,0 +1,264 @@
+"""One test and its cassettes, from before its fixtures to after them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from lmtest import settings as project
+from lmtest.errors import LMTestError
+from lmtest.lm.use import use_cassette
+from lmtest.network import block_network
+from lmtest.pytest_plugin import freshness, shared, wishes
+from lmtest.pytest_plugin.naming import shared_name
+from lmtest.pytest_plugin.opened import Opened, release
+from lmtest.pytest_plugin.tally import KEY, Tally, money
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from lmtest.cassette.cassette import Cassette
+    from lmtest.pytest_plugin.wishes import Wishes
+
+_COLLECTORS: Final[dict[str, type[Any]]] = {"class": pytest.Class, "module": pytest.Module, "session": pytest.Session}
+
+
+@dataclass(kw_only=True)
+class Covered:
+    """A test while it runs.
+
+    Attributes:
+        item: The test.
+        wishes: What it asks for.
+        own: Its cassette; or, in a shared scope, the one it shares.
+        sharing: Whose the cassette is, when not the test's own.
+        others: What it opened beside.
+        exits: What is undone when the test ends.
+        calls: How many calls the cassette had answered before.
+        recordings: How many of them it had recorded before.
+        misses: How many requests it had missed before.
+        told: How many of this test's misses stand in its failure already.
+        failed: Whether a phase did not pass.
+    """
+
+    item: pytest.Item
+    wishes: Wishes
+    own: Opened
+    sharing: pytest.Collector | None = None
+    others: list[Opened] = field(default_factory=list)
+    exits: contextlib.ExitStack
+    calls: int
+    recordings: int
+    misses: int
+    told: int = 0
+    failed: bool = False
+
+    @property
+    def missed(self) -> list[Exception]:
+        """The requests this test asked for that are not recorded."""
+        beside = [miss for opened in self.others for miss in opened.cassette.missed]
+        return [*self.own.cassette.missed[self.misses :], *beside]
+
+    @property
+    def untold(self) -> list[Exception]:
+        """Those of them that no failure of the test has told of yet."""
+        return [] if self.wishes.allow_misses else self.missed[self.told :]
+
+    def tally(self) -> Tally:
+        """Sum up what its cassettes did."""
+        every = (self.own, *self.others)
+        beside = [call for each in self.others for call in each.cassette.calls]
+        calls = [*self.own.cassette.calls[self.calls :], *beside]
+        return Tally(
+            test=self.item.nodeid,
+            line=(self.item.location[1] or 0) + 1,
+            mode=self.own.cassette.mode.value,
+            recorded=sum(len(each.cassette.recorded) for each in every) - self.recordings,
+            missed=tuple(str(miss) for miss in self.missed),
+            failed=self.failed,
+            files=tuple(each.tell(self.item.config.rootpath) for each in every),
+            **money(calls),
+        )
+
+
+# Whose frames between the user's call and a miss tell nobody anything.
+_NOT_THE_USERS = frozenset({"dspy", "lmtest", "contextlib", "asyncio", "anyio"})
+
+_COVERED = pytest.StashKey[Covered]()
+
+
+def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, Any]) -> Covered:
+    """Open the test's cassette, and close the network when the mode is offline.
+
+    Args:
+        item: The test.
+        name: Its cassette's name, unless a marker says another.
+        directory: Where cassettes are kept, unless the flag says another.
+        config: What the fixture ``lmtest_config`` says.
+
+    Raises:
+        ConfigurationError: A marker or setting says what cannot be used.
+        CassetteFormatError: The cassette does not read.
+    """
+    asked = wishes.read(item, config)
+    folder = item.config.rootpath / (item.config.getoption("--lmtest-dir") or directory)
+    sharing = None if asked.scope == "function" else item.getparent(_COLLECTORS[asked.scope])
+    if sharing is None:
+        own = _open(item, asked, folder / (_with_suffix(asked.cassette) or name), test=item.nodeid)
+    else:
+        opened = item.session.stash.setdefault(shared.OPEN, {})
+        if not opened:
+            item.config.add_cleanup(functools.partial(shared.abandon, item.session))
+        if sharing not in opened:
+            path = folder / (_with_suffix(asked.cassette) or shared_name(sharing))
+            opened[sharing] = _open(item, asked, path, test=sharing.nodeid or None, together=True)
+        own = opened[sharing]
+    covered = Covered(
+        item=item,
+        wishes=asked,
+        own=own,
+        sharing=sharing,
+        exits=contextlib.ExitStack(),
+        calls=len(own.cassette.calls),
+        recordings=len(own.cassette.recorded),
+        misses=len(own.cassette.missed),
+    )
+    item.stash[_COVERED] = covered
+    item.session.stash[shared.RELEASE] = release
+    covered.exits.enter_context(own.active())
+    if own.cassette.mode.offline:
+        hosts = (*asked.allow_hosts, *item.config.getini("lmtest_allow_hosts"))
+        covered.exits.enter_context(block_network(allow=hosts, owner=item.nodeid))
+    return covered
+
+
+@contextlib.contextmanager
+def open_beside(covered: Covered, name: str) -> Iterator[Cassette]:
+    """Open another cassette of a test, beside its own; it is saved with that, when the test has passed."""
+    own = covered.own.cassette.path
+    assert own is not None, "the plugin's cassettes have files"
+    opened = _open(covered.item, covered.wishes, own.with_name(f"{own.stem}.{name}.yaml"), test=covered.item.nodeid)
+    covered.others.append(opened)
+    with opened.active():
+        yield opened.cassette
+
+
+def covered_of(item: pytest.Item) -> Covered | None:
+    """What is known of a test while it runs, if its cassette is open."""
+    return item.stash.get(_COVERED, None)
+
+
+def lm_of(covered: Covered) -> Any:
+    """The ``dspy.LM`` that a test asks for: the project's model unless it names another."""
+    import dspy
+
+    configured, _ = project.load(covered.item.config.rootpath)
+    return dspy.LM(**{"model": configured.model, **covered.wishes.lm})
+
+
+def run(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Run a phase of a test, and fail it when a request was missed though the program caught that.
+
+    What it raised by itself stays its failure; the miss is then told beside it.
+    """
+    __tracebackhide__ = True
+    covered = covered_of(item)
+    if covered is None:
+        return (yield)
+    try:
+        result = yield
+    except pytest.skip.Exception:
+        result = None
+        if not covered.untold:
+            raise
+    except LMTestError as error:
+        raise error.with_traceback(_without_machinery(error.__traceback__))  # noqa: B904 - it is the same error
+    if missed := covered.untold:
+        pytest.fail(str(missed[0]), pytrace=False)
+    return result
+
+
+def _without_machinery(traceback: TracebackType | None) -> TracebackType | None:
+    """The steps of a traceback that are neither DSPy's nor ours: what can be done about a miss, is in the others."""
+    steps = []
+    while traceback is not None:
+        if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in _NOT_THE_USERS:
+            steps.append(traceback)
+        traceback = traceback.tb_next
+    return functools.reduce(
+        lambda inner, step: TracebackType(inner, step.tb_frame, step.tb_lasti, step.tb_lineno), reversed(steps), None
+    )
+
+
+def note_phase(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Keep that a phase did not pass; with the last one, put what the cassettes did on the report."""
+    covered = covered_of(item)
+    if covered is None:
+        return
+    if hasattr(report, "wasxfail") and covered.untold:
+        # Nobody expected this failure, and it would hide whether the expected one is still there.
+        report.outcome, report.longrepr = "failed", str(covered.untold[0])
+        del report.wasxfail
+    if report.failed or (report.skipped and not hasattr(report, "wasxfail")):
+        covered.failed = True
+        for missed in covered.untold:
+            if str(missed).partition("\n")[0] not in report.longreprtext:
+                report.sections.append(("lmtest: missed, and caught by the program", str(missed)))
+        covered.told = len(covered.missed)
+    if report.when == "teardown":
+        tally = covered.tally()
+        vars(report)[KEY] = tally.plain
+        report.user_properties.extend(tally.properties)
+        del item.stash[_COVERED]
+
+
+def close_for(item: pytest.Item, *, failed: bool) -> None:
+    """Close what the test had open, saving what was recorded if no phase failed.
+
+    Args:
+        item: The test.
+        failed: Whether a fixture failed to end.
+
+    Raises:
+        CassetteError: It could not be saved.
+    """
+    covered = covered_of(item)
+    if covered is None:
+        return
+    covered.exits.close()
+    if failed or covered.failed or covered.untold:
+        covered.failed = True
+        for opened in (covered.own, *covered.others):
+            opened.fail(item.nodeid)
+    with contextlib.ExitStack() as closing:
+        for opened in covered.others:
+            closing.callback(opened.close)
+        if covered.sharing is None:
+            closing.callback(covered.own.close)
+
+
+def _open(item: pytest.Item, asked: Wishes, path: Path, *, test: str | None, together: bool = False) -> Opened:
+    options = asked.options
+    flag = item.config.getoption("--lmtest-mode")
+    found = freshness.age(path, allowed=asked.max_age or item.config.getini("lmtest_max_age"))
+    if found is not None and found.stale:
+        expiry = asked.on_expiry or item.config.getini("lmtest_on_expiry")
+        if expiry == "rerecord" and not flag and freshness.may_rerecord(os.environ):
+            options["mode"], found = "record", None
+    scope = use_cassette(path, flag=flag, test=test, may_be_absent=True, allow_misses=True, hold_rows=True, **options)
+    opened = Opened(scope, path=path, shared=together, age=found if found is not None and found.stale else None)
+    if found is not None and found.stale and expiry == "fail" and opened.cassette.mode.value == "replay":
+        opened.close()
+        raise freshness.refuse(path, found, command=f"LM_MODE=record pytest {item.nodeid!r}")
+    return opened
+
+
+def _with_suffix(name: str | None) -> str | None:
+    return name if name is None or Path(name).suffix in {".yaml", ".yml"} else f"{name}.yaml"

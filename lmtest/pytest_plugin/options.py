@@ -1,0 +1,168 @@
+"""What the plugin understands: flags, ini settings, the marker, each with its line of help."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+import pytest
+
+from lmtest.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Unused = Literal["ignore", "warn", "fail"]
+"""What to do about recordings that nobody plays."""
+
+Expiry = Literal["warn", "fail", "rerecord"]
+"""What to do about a cassette that is older than ``lmtest_max_age``."""
+
+MARKER: Final = (
+    "lmtest(cassette=None, *, scope='function', mode=None, allow_hosts=(), ignore=(), scrub=(), redact=(), "
+    "repeat=None, record_failures=None, replay_speed=0, limits=None, allow_misses=False, max_age=None, "
+    "on_expiry=None, lm=None): "
+    "answer the test's LM calls from its cassette, as LM_MODE or --lmtest-mode says; "
+    "scope 'class', 'module' or 'session' shares one cassette among the tests of that scope."
+)
+
+_NARROWS = {"-k": "keyword", "-m": "markexpr", "--lf": "lf", "--deselect": "deselect", "--sw": "stepwise"}
+_AGE = re.compile(r"(\d+)\s*([hdw])")
+_HOURS = {"h": 1, "d": 24, "w": 168}
+
+
+def declare(parser: pytest.Parser) -> None:
+    """Declare flags and ini settings."""
+    group = parser.getgroup("lmtest", "lmtest: run the suite's LM calls mocked, replayed, recorded or live")
+    group.addoption(
+        "--lmtest-mode",
+        metavar="MODE",
+        help="mock, replay, record, auto, refresh or live; wins over LM_MODE, markers and [tool.lmtest]",
+    )
+    group.addoption("--lmtest-dir", metavar="DIR", help="where cassettes are kept; wins over lmtest_dir")
+    group.addoption(
+        "--lmtest-report", metavar="PATH", help="write what the run's cassettes did: JSON for *.json, Markdown for *.md"
+    )
+    group.addoption(
+        "--lmtest-unused",
+        choices=get_args(Unused),
+        help="recordings and cassettes that no test uses: ignore, warn in the summary (the default), or fail the run",
+    )
+    group.addoption(
+        "--lmtest-prune",
+        action="store_true",
+        help="delete recordings and cassettes that no test uses; needs a whole, green suite in replay",
+    )
+    group.addoption(
+        "--lmtest-budget",
+        metavar="USD",
+        help="what the run's live calls may cost; wins over LMTEST_USD_PER_RUN and markers",
+    )
+    parser.addini("lmtest_auto", "every test has a cassette, marked or not", type="bool", default=False)
+    parser.addini("lmtest_dir", "where cassettes are kept, from the root directory (default: cassettes)")
+    parser.addini("lmtest_allow_hosts", "hosts that offline tests may reach: names, *.patterns, addresses", type="args")
+    parser.addini("lmtest_max_age", "the age at which a cassette is stale: 12h, 30d, 8w")
+    parser.addini("lmtest_on_expiry", "what a stale cassette does: warn (the default), fail, or rerecord (never in CI)")
+    parser.addini("lmtest_unused", "what --lmtest-unused says where it is not given")
+
+
+def check(config: pytest.Config) -> None:
+    """Refuse what cannot be used before a test runs.
+
+    Raises:
+        pytest.UsageError: A mode, age or choice that is not known; the message is one sentence.
+    """
+    from lmtest.modes import choose_mode
+
+    try:
+        choose_mode(flag=config.getoption("--lmtest-mode"))
+        if age := config.getini("lmtest_max_age"):
+            parse_age(age, source="lmtest_max_age")
+        one_of(config.getini("lmtest_on_expiry") or "warn", get_args(Expiry), source="lmtest_on_expiry")
+        one_of(config.getini("lmtest_unused") or "warn", get_args(Unused), source="lmtest_unused")
+        if budget := config.getoption("--lmtest-budget"):
+            _set_budget(config, budget)
+        if path := config.getoption("--lmtest-report"):
+            one_of(f".{path.rpartition('.')[2]}", (".json", ".md"), source=f"the ending of --lmtest-report {path}")
+        if config.getoption("--lmtest-prune"):
+            _refuse_part_of_a_suite(config)
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def unused(config: pytest.Config) -> Unused:
+    """What to do about recordings nobody plays: the flag's word, else the ini file's."""
+    choice: Unused = config.getoption("--lmtest-unused") or config.getini("lmtest_unused") or "warn"
+    return choice
+
+
+def directory(config: pytest.Config) -> str:
+    """Where cassettes are kept, from the root directory: as the flag, the ini file or ``[tool.lmtest]`` says."""
+    from lmtest import settings
+
+    given: str = config.getoption("--lmtest-dir") or config.getini("lmtest_dir")
+    return given or settings.load(config.rootpath)[0].cassette_dir
+
+
+def narrowed(config: pytest.Config) -> str | None:
+    """The argument by which only some tests of a module run, or None where modules run whole."""
+    if test := next((argument for argument in config.args if "::" in argument), None):
+        return str(test)
+    return next((flag for flag, name in _NARROWS.items() if config.getoption(name, None)), None)
+
+
+def parse_age(text: str, *, source: str) -> timedelta:
+    """Read an age: hours, days or weeks.
+
+    Args:
+        text: Such as ``12h``, ``30d`` or ``8w``.
+        source: Who gave it, for the message.
+
+    Raises:
+        ConfigurationError: It is no age.
+
+    >>> parse_age("30d", source="lmtest_max_age").days
+    30
+    """
+    found = _AGE.fullmatch(text.strip())
+    if not found:
+        raise ConfigurationError(f"{source} is {text!r}, which is no age; write it like 12h, 30d or 8w.")
+    return timedelta(hours=int(found[1]) * _HOURS[found[2]])
+
+
+def one_of(text: str, known: Iterable[str], *, source: str) -> Any:
+    """Give back a word that is known.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    if text not in known:
+        raise ConfigurationError(f"{source} is {text!r}; it can be {', '.join(known)}.")
+    return text
+
+
+def _set_budget(config: pytest.Config, usd: str) -> None:
+    """Say a run's budget in the environment, where every process of the run reads it, and under one name for the run.
+
+    There it wins over what markers, calls and files say, as a flag must.
+    """
+    import os
+    import uuid
+
+    from lmtest.money.limits import Limits
+
+    Limits.from_mapping({"usd_per_run": usd}, source="--lmtest-budget")
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    patch.setenv("LMTEST_USD_PER_RUN", usd)
+    if "LMTEST_RUN" not in os.environ:
+        patch.setenv("LMTEST_RUN", uuid.uuid4().hex[:12])
+
+
+def _refuse_part_of_a_suite(config: pytest.Config) -> None:
+    if narrow := narrowed(config):
+        raise ConfigurationError(
+            f"--lmtest-prune cannot tell what is unused when {narrow} leaves tests out. Run the whole suite: "
+            "pytest --lmtest-prune"
+        )

@@ -1,0 +1,55 @@
+"""The cassettes that the tests of a class, a module or the session share: closed after the last of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from lmtest.pytest_plugin.opened import Opened
+    from lmtest.pytest_plugin.tally import File
+
+OPEN = pytest.StashKey[dict[pytest.Collector, "Opened"]]()
+"""Of a session: what is open, by whose it is."""
+
+RELEASE = pytest.StashKey[Callable[[], None]]()
+"""Of a session in which a cassette was open: gives the context back, whatever fixtures did to it."""
+
+_CLOSED = pytest.StashKey[list["File"]]()
+
+
+def close_ended(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Close the cassettes whose class, module or session ends with a test.
+
+    Raises:
+        CassetteError: One could not be saved.
+    """
+    if release := item.session.stash.get(RELEASE, None):
+        release()
+    opened = item.session.stash.get(OPEN, None)
+    if not opened:
+        return
+    goes_on = set(nextitem.listchain()) if nextitem is not None else set()
+    for node in [node for node in opened if node not in goes_on]:
+        each = opened.pop(node)
+        each.close()
+        item.session.stash.setdefault(_CLOSED, []).append(each.tell(item.config.rootpath))
+
+
+def take_closed(session: pytest.Session) -> tuple[File, ...]:
+    """Give what became of the files that were closed since the last asking."""
+    closed = session.stash.get(_CLOSED, [])
+    taken = tuple(closed)
+    closed.clear()
+    return taken
+
+
+def abandon(session: pytest.Session) -> None:
+    """Close what an aborted run left open; nothing of it is saved, for not all of its tests have passed."""
+    opened = session.stash.get(OPEN, {})
+    while opened:
+        _, each = opened.popitem()
+        each.fail("the run")
+        each.close()

@@ -1,0 +1,71 @@
+"""The terminal's summary of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lmtest.money.formats import dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lmtest.pytest_plugin.run import Run
+
+_COUNTS: Final = ("played", "recorded", "missed")
+_MOST: Final = 10
+
+
+def lines(run: Run) -> Iterator[str]:
+    """Say what was played, recorded and spent; nothing when nothing happened."""
+    if run.idle:
+        return
+    if run.count("calls") or run.count("missed"):
+        yield headline(run)
+        yield costs(run)
+    if run.slowest:
+        yield "slowest: " + ", ".join(f"{each.seconds:.2f} s {each.test}" for each in run.slowest)
+    yield from _some(warnings(run))
+    yield from run.pruned
+    if run.leftovers and not run.pruned:
+        yield "to delete what no test uses: pytest --lmtest-prune"
+
+
+def headline(run: Run) -> str:
+    """The run in one line."""
+    tests = sum(1 for each in run.tallies if each.calls or each.missed)
+    told = [f"{count} {name}" for name in _COUNTS if (count := run.count(name))]
+    happened = f" ({', '.join(told)})" if told else ""
+    files = f", {_many(run.files, 'cassette')}" if run.files else ""
+    return f"mode {run.modes}: {_many(run.count('calls'), 'call')} in {_many(tests, 'test')}{happened}{files}"
+
+
+def costs(run: Run) -> str:
+    """What it cost and saved."""
+    waited = f" and {run.seconds:.1f} s" if run.seconds >= 0.1 else ""
+    unknown = f" ({_many(run.count('unpriced'), 'call')} of unknown price)" if run.count("unpriced") else ""
+    free = " at list prices, which a stand-in does not charge" if run.count("stand_in") else ""
+    return f"spent {dollars(run.usd('spent'))}{free}, saved {dollars(run.usd('saved'))}{waited}{unknown}"
+
+
+def warnings(run: Run) -> list[tuple[str, str]]:
+    """What somebody should look at: a file and a sentence each."""
+    stale = [(file.path, f"stale: {file.path}: {file.stale}") for file in run.stale]
+    unplayed = [
+        (
+            each.path,
+            f"unplayed: {_many(len(each.places), 'recording')} in {each.path}, not asked for by {each.test}",
+        )
+        for each in run.leftovers.unplayed
+    ]
+    orphans = [(path, f"orphan: {path} belongs to no test") for path in run.leftovers.orphans]
+    return [*stale, *unplayed, *orphans]
+
+
+def _some(told: list[tuple[str, str]]) -> Iterator[str]:
+    yield from (sentence for _, sentence in told[:_MOST])
+    if len(told) > _MOST:
+        yield f"… and {len(told) - _MOST} more: pytest --lmtest-report lmtest.md has them all"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,150 @@
+"""What one test's cassettes did. It rides on the test's report, so it is whole under pytest-xdist too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from lmtest.cassette.cassette import Call
+
+KEY = "lmtest"
+"""The report's attribute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One cassette of a test.
+
+    Attributes:
+        path: Relative to the root directory, where it is inside.
+        mode: How it was used.
+        shared: Whether several tests have it.
+        unplayed: Where those of its recordings begin that nobody had asked for when it was closed; None while it is
+            still in use.
+        stale: Its age and the age it may have, in words, where it is too old.
+    """
+
+    path: str
+    mode: str
+    shared: bool = False
+    unplayed: tuple[int, ...] | None = None
+    stale: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """One test.
+
+    Attributes:
+        test: Its id.
+        line: The line it begins on, counted from 1.
+        mode: Its mode.
+        calls: Answered calls.
+        played: Those from a cassette.
+        recorded: Those that were written down.
+        missed: The texts of its misses.
+        spent: USD.
+        stand_in: Calls that a stand-in answered, at list prices and for no money.
+        saved: USD that the played calls would have cost.
+        unpriced: Calls of unknown price.
+        seconds: Seconds its calls took; of played ones, when they were recorded.
+        failed: Whether the test did not pass.
+        files: Its cassettes.
+    """
+
+    test: str
+    line: int = 1
+    mode: str
+    calls: int = 0
+    played: int = 0
+    recorded: int = 0
+    missed: tuple[str, ...] = ()
+    spent: Decimal = Decimal(0)
+    saved: Decimal = Decimal(0)
+    stand_in: int = 0
+    unpriced: int = 0
+    seconds: float = 0.0
+    failed: bool = False
+    files: tuple[File, ...] = field(default=())
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """As JSON values, which is what crosses from one process of pytest-xdist to another."""
+        amounts = {"spent": format(self.spent, "f"), "saved": format(self.saved, "f")}
+        # Not dataclasses.asdict: it copies all the way down, which is a tenth of what a replayed test may cost.
+        return {**vars(self), **amounts, "files": [{**vars(each)} for each in self.files]}
+
+    @classmethod
+    def from_plain(cls, data: dict[str, Any]) -> Tally:
+        """Read what :attr:`plain` gave.
+
+        >>> tally = Tally(test="t", mode="replay", saved=Decimal("0.01"), files=(File(path="a", mode="replay"),))
+        >>> Tally.from_plain(tally.plain) == tally
+        True
+        """
+        files = tuple(File(**{**each, "unplayed": _tuple(each["unplayed"])}) for each in data["files"])
+        money = {name: Decimal(data[name]) for name in ("spent", "saved")}
+        return cls(**{**data, **money, "missed": tuple(data["missed"]), "files": files})
+
+    @property
+    def properties(self) -> list[tuple[str, object]]:
+        """What JUnit files carry of it; nothing where nothing was asked."""
+        if not self.calls and not self.missed:
+            return []
+        return [
+            ("lmtest_mode", self.mode),
+            ("lmtest_cassette", ", ".join(each.path for each in self.files)),
+            ("lmtest_calls", self.calls),
+            ("lmtest_played", self.played),
+            ("lmtest_recorded", self.recorded),
+            ("lmtest_missed", len(self.missed)),
+            ("lmtest_spent", format(self.spent, "f")),
+            ("lmtest_saved", format(self.saved, "f")),
+            ("lmtest_unpriced", self.unpriced),
+        ]
+
+
+def money(calls: Sequence[Call]) -> dict[str, Any]:
+    """The sums of a test's calls, by the names of :class:`Tally`."""
+    from lmtest.cassette.interaction import STAND_IN  # late: a run that covers nothing reads this module too
+
+    played = [call for call in calls if call.hit == "cassette"]
+    return {
+        "calls": len(calls),
+        "played": len(played),
+        "spent": _sum(call.cost for call in calls),
+        "stand_in": sum(call.provider == STAND_IN for call in calls),
+        "saved": _sum(call.worth for call in played),
+        "unpriced": sum((call.worth if call.hit == "cassette" else call.cost) is None for call in calls),
+        "seconds": round(sum(call.latency or 0 for call in calls), 4),
+    }
+
+
+def add_files(report: Any, test: str, files: tuple[File, ...]) -> None:
+    """Have a test's report tell of files that were closed with it, whoever had them."""
+    plain = vars(report).get(KEY)
+    tally = Tally.from_plain(plain) if plain else Tally(test=test, mode=files[0].mode)
+    vars(report)[KEY] = replace(tally, files=(*tally.files, *files)).plain
+
+
+def of_reports(reports: Iterable[Any]) -> list[Tally]:
+    """The tallies that ride on reports."""
+    return [Tally.from_plain(data) for report in reports if (data := getattr(report, KEY, None)) is not None]
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
+    return sum((amount for amount in amounts if amount is not None), Decimal(0))
+
+
+def _tuple(value: Sequence[int] | None) -> tuple[int, ...] | None:
+    return None if value is None else tuple(value)
+
+
+def relative(path: Path, root: Path) -> str:
+    """A path as messages show it: from the root directory where it is inside."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

@@ -1,0 +1,100 @@
+"""What a test asks of its cassette: its markers over the ``lmtest_config`` fixture."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from lmtest.errors import ConfigurationError
+from lmtest.pytest_plugin.options import Expiry, one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+Scope = Literal["function", "class", "module", "session"]
+"""Whose a cassette is."""
+
+_LISTS: Final = ("allow_hosts", "ignore", "scrub", "redact")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """The arguments of ``@pytest.mark.lmtest``.
+
+    Attributes:
+        cassette: The file, from the cassette directory; ``.yaml`` may be left out.
+        scope: Whose the cassette is: the test's own, or one for its class, module or session.
+        mode: The mode where neither flag nor environment says one.
+        allow_hosts: Hosts that are let through while the mode is offline.
+        ignore: See :class:`lmtest.use_cassette`; so are the next five.
+        scrub: See there.
+        redact: See there.
+        repeat: See there.
+        record_failures: See there.
+        replay_speed: See there.
+        limits: What live calls may use up, by the names of `lmtest.Limits`.
+        allow_misses: Whether the test may pass though a request was missed and the error caught.
+        max_age: The age at which the cassette is stale, such as ``30d``.
+        on_expiry: What happens then.
+        lm: Keyword arguments of the ``dspy.LM`` that ``lmtest_lm`` gives, ``model`` among them.
+    """
+
+    cassette: str | None = None
+    scope: Scope = "function"
+    mode: str | None = None
+    allow_hosts: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    scrub: tuple[str, ...] = ()
+    redact: tuple[str, ...] = ()
+    repeat: str | None = None
+    record_failures: bool | None = None
+    replay_speed: float = 0
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    allow_misses: bool = False
+    max_age: str | None = None
+    on_expiry: Expiry | None = None
+    lm: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What ``use_cassette`` is given."""
+        names = ("mode", "ignore", "scrub", "redact", "repeat", "record_failures", "replay_speed")
+        options = {name: getattr(self, name) for name in names}
+        if self.limits:
+            from lmtest.money.limits import Limits  # late: most tests set none
+
+            options["limits"] = Limits.from_mapping(self.limits, source="@pytest.mark.lmtest(limits=...)")
+        return options
+
+
+def read(item: pytest.Item, config: Mapping[str, Any]) -> Wishes:
+    """Read what a test's markers say, the closest last, over what its ``lmtest_config`` fixture says.
+
+    Raises:
+        ConfigurationError: An argument that is not known; the message names the nearest one.
+    """
+    given = _checked(config, f"the fixture lmtest_config of {item.nodeid}")
+    for marker in reversed(list(item.iter_markers("lmtest"))):
+        if len(marker.args) > 1:
+            raise ConfigurationError(f"{item.nodeid}: @pytest.mark.lmtest takes one positional argument, the cassette.")
+        positional = {"cassette": str(marker.args[0])} if marker.args else {}
+        given |= positional | _checked(marker.kwargs, f"{item.nodeid}: @pytest.mark.lmtest")
+    for name in _LISTS:
+        value = given.get(name, ())
+        given[name] = (value,) if isinstance(value, str) else tuple(value)
+    one_of(given.get("scope", "function"), get_args(Scope), source=f"{item.nodeid}: scope")
+    one_of(given.get("on_expiry") or "warn", get_args(Expiry), source=f"{item.nodeid}: on_expiry")
+    return Wishes(**given)
+
+
+def _checked(given: Mapping[str, Any], source: str) -> dict[str, Any]:
+    known = [each.name for each in fields(Wishes)]
+    for name in given:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+            raise ConfigurationError(f"{source} does not know {name!r}.{hint} Known: {', '.join(sorted(known))}.")
+    return {name: value for name, value in given.items() if value is not None}

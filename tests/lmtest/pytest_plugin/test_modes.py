@@ -1,0 +1,151 @@
+"""Who decides the mode, and what is said to a word that is none."""
+
+import pytest
+
+MODE = """
+    import pytest
+
+    @pytest.mark.lmtest(mode="record")
+    def test_mode(lmtest_mode):
+        print(f"mode is {lmtest_mode}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "decided"),
+    [((), None, "record"), ((), "live", "live"), (("--lmtest-mode", "mock"), "live", "mock")],
+    ids=["the marker alone", "the environment over the marker", "the flag over both"],
+)
+def test_the_mode_is_decided_by(arguments, variable, decided, suite):
+    suite.write(test_mode=MODE)
+    assert f"mode is {decided}" in suite.run("-s", *arguments, mode=variable).output
+
+
+@pytest.mark.parametrize(
+    "how", [{"arguments": ("--lmtest-mode", "replai")}, {"mode": "replai"}], ids=["flag", "LM_MODE"]
+)
+def test_an_unknown_mode_ends_the_run_before_a_test_with_one_sentence(how, suite):
+    suite.write(test_mode=MODE)
+    result = suite.run(*how.get("arguments", ()), mode=how.get("mode"))
+    (sentence,) = result.errors.strip().splitlines()
+    assert result.code == pytest.ExitCode.USAGE_ERROR
+    assert "Did you mean 'replay'?" in sentence
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("mod='mock'", "does not know 'mod'. Did you mean 'mode'?"),
+        ("mode='moc'", "Did you mean 'mock'?"),
+        ("scope='modul'", "scope is 'modul'; it can be function, class, module, session."),
+        ("max_age='soon'", "max_age is 'soon', which is no age; write it like 12h, 30d or 8w."),
+        ("'a', 'b'", "takes one positional argument, the cassette"),
+    ],
+)
+def test_a_marker_that_cannot_be_used_fails_its_test_with_one_sentence(argument, said, suite):
+    suite.write(test_qa=f"import pytest\n\n@pytest.mark.lmtest({argument})\ndef test_it(): pass\n")
+    (suite.path / "cassettes/test_qa").mkdir(parents=True)
+    (suite.path / "cassettes/test_qa/test_it.yaml").write_text(HEADER)
+    result = suite.run()
+    assert result.outcomes == {"errors": 1}
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
+HEADER = 'format: 1\nrecorded_at: "2026-11-01T00:00:00Z"\nsource: stand-in\nlmtest: "0.1.0"\n'
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("lmtest_max_age = soon", "lmtest_max_age is 'soon', which is no age"),
+        ("lmtest_on_expiry = explode", "lmtest_on_expiry is 'explode'; it can be warn, fail, rerecord."),
+        ("lmtest_unused = maybe", "lmtest_unused is 'maybe'; it can be ignore, warn, fail."),
+    ],
+)
+def test_a_setting_that_cannot_be_used_ends_the_run_with_one_sentence(setting, said, suite):
+    suite.write(test_mode=MODE)
+    suite.ini(setting)
+    result = suite.run()
+    assert result.code == pytest.ExitCode.USAGE_ERROR
+    assert said in result.errors
+
+
+def test_the_closest_marker_wins_over_those_around_it(suite):
+    suite.write(
+        test_mode="""
+        import pytest
+
+        pytestmark = pytest.mark.lmtest(mode="record")
+
+        @pytest.mark.lmtest(mode="live")
+        class TestModes:
+            def test_of_the_class(self, lmtest_mode):
+                assert lmtest_mode == "live"
+
+            @pytest.mark.lmtest(mode="mock")
+            def test_of_its_own(self, lmtest_mode):
+                assert lmtest_mode == "mock"
+
+        def test_of_the_module(lmtest_mode):
+            assert lmtest_mode == "record"
+        """
+    )
+    assert suite.run().outcomes == {"passed": 3}
+
+
+def test_help_and_markers_tell_all_there_is(suite):
+    told = suite.run("--help").output
+    for name in ("mode", "dir", "budget", "report", "unused", "prune"):
+        assert f"--lmtest-{name}" in told
+    for name in ("auto", "dir", "allow_hosts", "max_age", "on_expiry", "unused"):
+        assert f"lmtest_{name} (" in told
+    assert "@pytest.mark.lmtest(cassette=None" in suite.run("--markers").output
+
+
+def test_mock_mode_needs_neither_cassette_nor_provider(suite):
+    suite.write(
+        test_qa="""
+        import dspy, pytest
+
+        @pytest.mark.lmtest
+        def test_it():
+            assert dspy.Predict("question -> answer")(question="Who?").answer
+        """
+    )
+    assert suite.run(mode="mock").green
+    assert suite.cassettes == []
+
+
+LIVE = """
+    import dspy, pytest
+
+    @pytest.mark.lmtest
+    @pytest.mark.parametrize("number", range(4))
+    def test_it(number):
+        dspy.Predict("question -> answer", max_tokens=10)(question=f"What is {number}?")
+"""
+
+
+@pytest.mark.parametrize("how", [(), ("-n", "2")], ids=["in one process", "under xdist"])
+def test_a_budget_is_for_all_live_calls_of_the_run(how, suite, provider):
+    suite.write(test_qa=LIVE)
+    result = suite.run(*how, "--lmtest-budget", "0.0000001", mode="live", provider=provider)
+    assert result.outcomes == {"failed": 4}
+    assert "BudgetExceeded" in result.output
+    assert provider.requests == []
+    assert suite.run("--lmtest-budget", "1", mode="live", provider=provider).green
+
+
+def test_the_budget_flag_wins_over_the_environment(suite, provider):
+    suite.write(test_qa=LIVE)
+    environ = {"LMTEST_USD_PER_RUN": "0.0000001"}
+    assert suite.run("--lmtest-budget", "1", mode="live", provider=provider, environ=environ).green
+
+
+def test_a_budget_that_is_no_amount_ends_the_run_with_one_sentence(suite):
+    suite.write(test_qa=LIVE)
+    result = suite.run("--lmtest-budget", "much")
+    assert result.code == pytest.ExitCode.USAGE_ERROR
+    assert "--lmtest-budget" in result.errors
+    assert "'much'" in result.errors
