@@ -1,0 +1,1 @@
+"""Recording again what is due, and saying what drifted."""

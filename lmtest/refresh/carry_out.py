@@ -1,0 +1,63 @@
+"""A plan, carried out: everything that is due re-recorded beside what it may replace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmtest.cassette import pending
+from lmtest.modes import Mode
+from lmtest.refresh.resend import resend
+from lmtest.refresh.result import read_calls
+from lmtest.refresh.run import Run, run_tests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from lmtest.refresh.plan import Plan
+    from lmtest.refresh.resend import Sending
+    from lmtest.refresh.witness import Ended
+
+
+def carry_out(
+    plan: Plan, sending: Sending, *, root: Path, by_test: bool, on_end: Callable[[Ended], None] = lambda _: None
+) -> Run:
+    """Re-record what is due. No cassette is touched.
+
+    Args:
+        plan: What is due.
+        sending: How calls are sent.
+        root: The project.
+        by_test: Whether the owning tests are run; else the calls are sent without them.
+        on_end: Called with each test, or each cassette, that ended.
+
+    Raises:
+        LMTestError: The tests could not be run.
+    """
+    for job in plan.due:
+        pending.discard(job.path)
+    if by_test:
+        tests = [job.test for job in plan.due if job.test]
+        run = run_tests(tests, root=root, mode=Mode.REFRESH, budget=sending.budget, to=sending.to, on_end=on_end)
+    else:
+        run = _resend_all(plan, sending, on_end)
+    for job in plan.due:
+        ended = run.of(job.name)
+        if ended and ended.limit:
+            pending.discard(job.path)  # it was cut short, which says nothing of its answers
+    return run
+
+
+def _resend_all(plan: Plan, sending: Sending, on_end: Callable[[Ended], None]) -> Run:
+    run = Run()
+    try:
+        for job in plan.due:
+            ended = resend(job, read_calls(job.path), sending)
+            run.ended.append(ended)
+            on_end(ended)
+            if ended.limit:
+                run.stopped = ended.limit
+                break
+    except KeyboardInterrupt:
+        run.stopped = "interrupted"
+    return run

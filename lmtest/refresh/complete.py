@@ -1,0 +1,70 @@
+"""Cassettes that lack what their tests ask for, completed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lmtest.cassette.index import Index
+from lmtest.errors import ConfigurationError
+from lmtest.modes import Mode, choose_mode
+from lmtest.refresh.plan import Choice, find_cassettes, make_plan
+from lmtest.refresh.run import run_tests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
+    from pathlib import Path
+
+    from lmtest.refresh.run import Run
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """What was recorded.
+
+    Attributes:
+        gained: How many calls each cassette gained, those that did.
+        run: What became of the tests.
+    """
+
+    gained: Mapping[Path, int]
+    run: Run
+
+
+def tests_to_run(paths: Iterable[Path], *, root: Path, test: str | None) -> list[str]:
+    """Give the tests that may ask for what is not recorded.
+
+    Args:
+        paths: Cassettes, and directories of cassettes, whose tests are meant.
+        root: The project.
+        test: Only this test, or the tests in this file or class; it may have no cassette yet.
+    """
+    if test:
+        return [test]
+    plan = make_plan([path for path in paths if path.exists()], Choice(again=True), root=root)
+    return sorted({job.test for job in plan.due if job.test})
+
+
+def complete(paths: Sequence[Path], tests: Sequence[str], *, root: Path, budget: Decimal | None) -> Completed:
+    """Run tests in mode auto: what is recorded is played, what is not is recorded.
+
+    Args:
+        paths: Cassettes, and directories of cassettes, that may gain calls.
+        tests: Ids of tests, or of the classes and files they are in.
+        root: The project.
+        budget: USD that the run may cost.
+
+    Raises:
+        ConfigurationError: Under CI nothing may be recorded.
+    """
+    if choose_mode(flag=Mode.AUTO.value).mode is not Mode.AUTO:
+        raise ConfigurationError("under CI nothing is recorded; allow it with LMTEST_ALLOW_RECORD_IN_CI=1.")
+    before = _counts(paths)
+    run = run_tests(tests, root=root, mode=Mode.AUTO, budget=budget)
+    gained = {path: count - before.get(path, 0) for path, count in _counts(paths).items()}
+    return Completed(gained={path: count for path, count in gained.items() if count}, run=run)
+
+
+def _counts(paths: Iterable[Path]) -> dict[Path, int]:
+    return {path: len(Index(path).entries) for path in find_cassettes(path for path in paths if path.exists())}

@@ -1,0 +1,202 @@
+"""How far an answer has moved from the one recorded before it, in tiers."""
+
+from __future__ import annotations
+
+import enum
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from lmtest.refresh.answer import read_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lmtest.cassette.interaction import Interaction
+    from lmtest.refresh.answer import Answer
+
+PROSE: Final = frozenset({"reasoning", "next_thought"})
+"""Fields that DSPy's modules add for the model to think aloud in; nobody's program reads them."""
+
+_TOOL_FIELDS: Final = ("next_tool_name", "next_tool_args")
+_TEXT: Final = "text"
+_MEDIA: Final = "media"
+
+# What says something about a number stays; else a mark is dropped, and a dash parts words.
+_MARK = re.compile(
+    r"(?P<kept>(?<=\d)[.,:*/-](?=\d)|(?<!\w)-(?=\d))|[.,;:!?'\"()\[\]{}…*_`“”‘’«»¿¡]|(?P<dash>[-–—])"  # noqa: RUF001 - these are the marks
+)
+
+
+class Tier(enum.StrEnum):
+    """How far one answer has moved, from not at all to not answered.
+
+    >>> Tier.CHANGED > Tier.WORDING, max(Tier.SAME, Tier.FAILED)
+    (True, <Tier.FAILED: 'failed'>)
+    """
+
+    SAME = "same"
+    WORDING = "wording"
+    CHANGED = "changed"
+    STRUCTURE = "structure"
+    FAILED = "failed"
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order."""
+        return list(Tier).index(self)
+
+    def __lt__(self, other: str) -> bool:
+        return self.rank < Tier(other).rank
+
+    def __le__(self, other: str) -> bool:
+        return self.rank <= Tier(other).rank
+
+    def __gt__(self, other: str) -> bool:
+        return self.rank > Tier(other).rank
+
+    def __ge__(self, other: str) -> bool:
+        return self.rank >= Tier(other).rank
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """A part of an answer that differs.
+
+    Attributes:
+        field: The output field; ``text`` where none were asked for.
+        before: Its value, as DSPy parsed it.
+        after: Likewise.
+        wording: Whether they differ in wording alone.
+    """
+
+    field: str
+    before: Any
+    after: Any
+    wording: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallDrift:
+    """One call, before and after.
+
+    Attributes:
+        before: As it was recorded; None where it is asked for the first time.
+        after: As it is answered now; None where it is no longer asked.
+        tier: How far the answer has moved.
+        reason: What happened, where fields do not say it.
+        changes: The fields that differ.
+        scores: What a metric says of both; None where there is none, or nothing to score.
+    """
+
+    before: Interaction | None
+    after: Interaction | None
+    tier: Tier
+    reason: str = ""
+    changes: tuple[Change, ...] = ()
+    scores: tuple[float | None, float | None] = (None, None)
+
+    @property
+    def either(self) -> Interaction:
+        """The call, as it is now if it still is."""
+        one = self.after or self.before
+        assert one is not None, "a call was asked before or after"
+        return one
+
+
+def compare(before: Interaction | None, after: Interaction | None) -> CallDrift:
+    """Put a call in its tier.
+
+    Args:
+        before: The call as it was recorded.
+        after: The call as it is answered now. At most one of the two is None.
+    """
+    tier, reason, changes = _judge(before, after)
+    return CallDrift(before=before, after=after, tier=tier, reason=reason, changes=changes)
+
+
+_Judgement = tuple[Tier, str, tuple[Change, ...]]
+
+
+def _judge(before: Interaction | None, after: Interaction | None) -> _Judgement:
+    was, now = _code(before), _code(after)
+    if after is None:
+        return Tier.STRUCTURE, "no longer asked", ()
+    if now is not None:
+        # What follows the first line is advice, the same for every such failure.
+        told = str(getattr(after.outcome, "message", "")).strip().partition("\n")[0]
+        return (Tier.SAME if was == now else Tier.FAILED), f"{now}: {told}", ()
+    if before is None or was is not None:
+        return Tier.STRUCTURE, f"failed before ({was}), is answered now" if was else "not asked before", ()
+    return _judge_answers(read_answer(before), read_answer(after))
+
+
+def _judge_answers(before: Answer, after: Answer) -> _Judgement:
+    changes = tuple(_changes(before, after))
+    if broken := _broken(before, after):
+        return Tier.STRUCTURE, broken, changes
+    if not changes:
+        return Tier.SAME, "", ()
+    return (Tier.WORDING if all(each.wording for each in changes) else Tier.CHANGED), "", changes
+
+
+def _code(interaction: Interaction | None) -> str | None:
+    return None if interaction is None else interaction.failed
+
+
+def _broken(before: Answer, after: Answer) -> str:
+    """What keeps the program from going on as it did."""
+    if before.finish != after.finish:
+        return f"ended with {after.finish!r}, was {before.finish!r}"
+    if before.tool_calls != after.tool_calls:
+        return f"calls {_called(after)}, called {_called(before)}"
+    if before.problem is None and after.problem is not None:
+        return f"no longer parses: {after.problem}"
+    if before.problem is not None and after.problem is None:
+        return "parses now, did not before"
+    if all(name in before.fields and name in after.fields for name in _TOOL_FIELDS):
+        was, now = ([answer.fields[name] for name in _TOOL_FIELDS] for answer in (before, after))
+        if was != now:
+            return f"calls {now[0]}({now[1]}), called {was[0]}({was[1]})"
+    return ""
+
+
+def _called(answer: Answer) -> str:
+    return ", ".join(f"{name}({arguments})" for name, arguments in answer.tool_calls) or "no tool"
+
+
+def _changes(before: Answer, after: Answer) -> Iterator[Change]:
+    was, now = _parts(before), _parts(after)
+    if before.text == after.text and before.media == after.media:
+        return  # also where a value equals nothing, as NaN does
+    if was.keys() != now.keys():
+        was, now = {_TEXT: before.text}, {_TEXT: after.text}
+    for name, value in was.items():
+        if value != now[name]:
+            prose = name in PROSE and isinstance(value, str) and isinstance(now[name], str)
+            alike = prose or normalise(value) == normalise(now[name])
+            yield Change(field=name, before=value, after=now[name], wording=alike)
+
+
+def _parts(answer: Answer) -> dict[str, Any]:
+    parts = dict(answer.fields) or {_TEXT: answer.text}
+    return parts | {_MEDIA: answer.media} if answer.media else parts
+
+
+def normalise(value: Any) -> Any:
+    """Bring a value to a form in which another wording of the same is equal: case, white space, punctuation of texts.
+
+    >>> normalise("It's  Paris.") == normalise("its paris")
+    True
+    >>> normalise("-5") == normalise("5"), normalise("3.5") == normalise("35"), normalise("well-known")
+    (False, False, 'well known')
+    """
+    if isinstance(value, str):
+        plain = unicodedata.normalize("NFKC", value).casefold()
+        return " ".join(_MARK.sub(lambda mark: mark["kept"] or (" " if mark["dash"] else ""), plain).split())
+    if isinstance(value, dict):
+        return {key: normalise(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [normalise(item) for item in value]
+    return value

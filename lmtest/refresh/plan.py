@@ -1,0 +1,220 @@
+"""Which cassettes a refresh re-records, and what that takes, before anything is sent."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from lmtest.cassette import library
+from lmtest.cassette.index import Index
+from lmtest.cassette.pending import failed_path, fresh_path, is_pending
+from lmtest.errors import CassetteError, CassetteFormatError
+from lmtest.money.prices import price
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from lmtest.cassette.interaction import Interaction
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """Which of the cassettes found are wanted; all that is set must hold.
+
+    Attributes:
+        recorded_before: Only with a call recorded earlier.
+        model: Only with a call to this model; ``*`` stands for anything.
+        test: Only of this test, or of the tests in this file, class or directory.
+        failed: Only where the last refresh failed.
+        to: The model to ask instead of the recorded one.
+        again: Whether what a refresh recorded earlier, and nobody accepted yet, is recorded once more.
+        by_test: Whether the owning tests are run; else calls are sent without them.
+    """
+
+    recorded_before: datetime | None = None
+    model: str | None = None
+    test: str | None = None
+    failed: bool = False
+    to: str | None = None
+    again: bool = False
+    by_test: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One cassette to re-record.
+
+    Attributes:
+        path: The cassette.
+        test: The test that owns it.
+        calls: How many are recorded.
+        tokens: What they took, sent and received.
+        usd: What they would cost now, as far as prices are known.
+        unpriced: Calls of unknown price.
+        seconds: What they took, one after the other.
+        recorded_at: When the oldest was recorded, ISO 8601.
+    """
+
+    path: Path
+    test: str | None
+    calls: int
+    tokens: int
+    usd: Decimal
+    unpriced: int
+    seconds: float
+    recorded_at: str
+
+    @property
+    def name(self) -> str:
+        """What a run of it is told under: its test, or itself."""
+        return self.test or str(self.path)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skipped:
+    """A cassette that was chosen and cannot be, or is not, re-recorded.
+
+    Attributes:
+        path: The cassette.
+        reason: Why, and what to do.
+    """
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What a refresh will do.
+
+    Attributes:
+        due: What is to be re-recorded, the longest recorded first.
+        done: What an earlier refresh re-recorded and nobody has accepted yet; it is compared, not recorded again.
+        skipped: What cannot be.
+    """
+
+    due: tuple[Job, ...]
+    done: tuple[Job, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
+    """Plan a refresh.
+
+    Args:
+        paths: Cassettes, and directories of cassettes.
+        choice: Which of them.
+        root: The project, which test ids are relative to.
+
+    Raises:
+        ConfigurationError: A path leads nowhere.
+        CassetteFormatError: A file that was named is no cassette.
+    """
+    due, done, skipped = [], [], []
+    for path in find_cassettes(paths):
+        try:
+            index = Index(path)
+            calls = [index.read(entry) for entry in index.entries]
+        except CassetteFormatError as error:
+            if path in paths:
+                raise
+            skipped.append(Skipped(path=path, reason=str(error)))
+            continue
+        job = _job(path, index.header.test, calls, choice.to)
+        if not _wanted(job, calls, choice):
+            continue
+        if not choice.again and _is_done(calls, fresh_path(path), choice.to):
+            done.append(job)
+        elif reason := _obstacle(job, calls, choice, root):
+            skipped.append(Skipped(path=path, reason=reason))
+        else:
+            due.append(job)
+    due.sort(key=lambda job: job.recorded_at)
+    return Plan(due=tuple(due), done=tuple(done), skipped=tuple(skipped))
+
+
+def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:
+    """Find the cassettes under paths, each once, without what waits to be accepted.
+
+    Raises:
+        ConfigurationError: A path leads nowhere.
+    """
+    return (path for path in dict.fromkeys(library.find(paths)) if not is_pending(path))
+
+
+def _job(path: Path, test: str | None, calls: Sequence[Interaction], to: str | None) -> Job:
+    usages = [call.usage for call in calls]
+    prices = [_price(call, to) for call in calls]
+    return Job(
+        path=path,
+        test=test,
+        calls=len(calls),
+        tokens=sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in usages),
+        usd=sum((usd for usd in prices if usd is not None), Decimal(0)),
+        unpriced=prices.count(None),
+        seconds=sum(call.latency or 0 for call in calls),
+        recorded_at=min((call.recorded_at or "" for call in calls), default=""),
+    )
+
+
+def _price(call: Interaction, to: str | None) -> Decimal | None:
+    if call.failed:
+        return Decimal(0)
+    found = price(to or call.model, call.usage, at=datetime.now(UTC), provider=None if to else call.provider)
+    return None if found is None else found.usd
+
+
+def _wanted(job: Job, calls: Sequence[Interaction], choice: Choice) -> bool:
+    before = choice.recorded_before
+    return (
+        (before is None or not job.recorded_at or datetime.fromisoformat(job.recorded_at) < before)
+        and (choice.model is None or any(_is_model(call.model, choice.model) for call in calls))
+        and (choice.test is None or belongs(job.test or "", choice.test))
+        and (not choice.failed or failed_path(job.path).exists())
+    )
+
+
+def _is_model(model: str, wanted: str) -> bool:
+    return fnmatch.fnmatchcase(model, wanted) or fnmatch.fnmatchcase(model.partition("/")[2], wanted)
+
+
+def belongs(test: str, wanted: str) -> bool:
+    """Whether a test is the one that was named, or one of its file, class, parameters or directory.
+
+    >>> belongs("tests/test_qa.py::test_capital[fr]", "tests/test_qa.py")
+    True
+    >>> belongs("tests/test_qa.py::test_capital", "tests/test_qa.py::test_cap")
+    False
+    """
+    return test == wanted or test.startswith((f"{wanted}::", f"{wanted}[", f"{wanted.rstrip('/')}/"))
+
+
+def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
+    """Whether a refresh of these very recordings, by the model that is wanted, waits to be accepted."""
+    if not fresh.exists():
+        return False
+    try:
+        index = Index(fresh)
+        anew = [index.read(entry) for entry in index.entries]
+    except CassetteError:  # it is recorded once more, and so mended
+        return False
+    newest = max((call.recorded_at or "" for call in calls), default="")
+    models = {to} if to else {call.model for call in calls}
+    return index.header.recorded_at >= newest and {call.model for call in anew} <= models
+
+
+def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:
+    if not choice.by_test:
+        from lmtest.refresh.resend import why_not  # brings DSPy, which whoever watches tests must not
+
+        return why_not(calls)
+    if not job.test:
+        return "no test is known to own it: re-send its calls with --calls-only, or record it under pytest once more."
+    file = job.test.partition("::")[0]
+    if not (root / file).exists():
+        return f"its test {job.test} is gone: there is no {file}. If nothing plays it any more, delete it."
+    return ""

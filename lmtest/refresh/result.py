@@ -1,0 +1,184 @@
+"""What a refresh came to: each cassette before and after, and what is left to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from lmtest.cassette.index import Index
+from lmtest.cassette.pending import failed_path, fresh_path
+from lmtest.refresh.drift import Tier, compare
+from lmtest.refresh.pairs import pair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from lmtest.cassette.interaction import Interaction
+    from lmtest.refresh.drift import CallDrift
+    from lmtest.refresh.plan import Job, Plan
+    from lmtest.refresh.run import Run
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CassetteDrift:
+    """One cassette, before and after.
+
+    Attributes:
+        path: The cassette.
+        test: The test that owns it.
+        calls: Its calls, in the order in which they were recorded.
+        failure: Why its test did not pass; empty where it did.
+    """
+
+    path: Path
+    test: str | None
+    calls: tuple[CallDrift, ...]
+    failure: str = ""
+
+    @property
+    def tier(self) -> Tier:
+        """The furthest tier of its calls; a test that failed has at least another structure."""
+        if not self.calls:
+            return Tier.FAILED
+        furthest = max(call.tier for call in self.calls)
+        return max(furthest, Tier.STRUCTURE) if self.failure else furthest
+
+    @property
+    def loses(self) -> bool:
+        """Whether calls were not asked for any more; another test that plays the same file may still ask."""
+        return any(call.after is None for call in self.calls)
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether what was recorded may take the cassette's place: its test passed, and each call was answered."""
+        return not self.failure and self.tier is not Tier.FAILED and fresh_path(self.path).exists()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Left:
+    """A cassette that was to be re-recorded and was not.
+
+    Attributes:
+        path: The cassette.
+        reason: Why.
+    """
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drift:
+    """All of a refresh.
+
+    Attributes:
+        cassettes: What was re-recorded, what moved furthest first.
+        left: What was not.
+        stopped: Why it ended early; empty where it did not.
+        to: The model that was asked instead of the recorded ones.
+    """
+
+    cassettes: tuple[CassetteDrift, ...]
+    left: tuple[Left, ...] = ()
+    stopped: str = ""
+    to: str | None = None
+
+    @property
+    def calls(self) -> Iterator[CallDrift]:
+        """The calls of all cassettes."""
+        return (call for cassette in self.cassettes for call in cassette.calls)
+
+    @property
+    def tier(self) -> Tier:
+        """The furthest tier of all."""
+        return max((cassette.tier for cassette in self.cassettes), default=Tier.SAME)
+
+    @property
+    def counts(self) -> dict[Tier, int]:
+        """How many calls are in each tier."""
+        tiers = [call.tier for call in self.calls]
+        return {tier: tiers.count(tier) for tier in Tier}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Amounts:
+    """What calls took.
+
+    Attributes:
+        tokens: Sent and received.
+        usd: As far as prices are known.
+        unpriced: Calls of unknown price.
+        seconds: One after the other.
+    """
+
+    tokens: int
+    usd: Decimal
+    unpriced: int
+    seconds: float
+
+
+def amounts(calls: Iterable[Interaction | None]) -> Amounts:
+    """Add up what calls took."""
+    answered = [call for call in calls if call is not None]
+    usages = [call.usage for call in answered]
+    return Amounts(
+        tokens=sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in usages),
+        usd=sum((call.cost for call in answered if call.cost is not None), Decimal(0)),
+        unpriced=sum(call.cost is None for call in answered),
+        seconds=round(sum(call.latency or 0 for call in answered), 4),
+    )
+
+
+def read_calls(path: Path) -> list[Interaction]:
+    """Read the calls of a cassette.
+
+    Raises:
+        CassetteFormatError: It does not read.
+    """
+    index = Index(path)
+    return [index.read(entry) for entry in index.entries]
+
+
+def gather(
+    plan: Plan,
+    run: Run,
+    *,
+    to: str | None = None,
+    score: Callable[[CallDrift], tuple[float | None, float | None]] | None = None,
+) -> Drift:
+    """Compare what was re-recorded with what was there.
+
+    Args:
+        plan: What was to be re-recorded.
+        run: What became of it.
+        to: The model that was asked instead of the recorded ones.
+        score: Scores a call before and after.
+    """
+    cassettes, left = [], []
+    for job in (*plan.done, *plan.due):
+        ended = run.of(job.name)
+        anew = next((each for each in (fresh_path(job.path), failed_path(job.path)) if each.exists()), None)
+        failure = ended.reason or "its test failed" if ended and ended.outcome == "failed" else ""
+        if ended and ended.limit:
+            left.append(Left(path=job.path, reason="stopped by the limit"))
+        elif anew is None and not failure:
+            left.append(Left(path=job.path, reason=_not_recorded(job, run)))
+        else:
+            drifts = [compare(*each) for each in pair(read_calls(job.path), read_calls(anew))] if anew else []
+            scored = [replace(each, scores=score(each)) for each in drifts] if score else drifts
+            cassettes.append(CassetteDrift(path=job.path, test=job.test, calls=tuple(scored), failure=failure))
+    cassettes.sort(key=lambda cassette: cassette.tier.rank, reverse=True)
+    return Drift(cassettes=tuple(cassettes), left=tuple(left), stopped=run.stopped, to=to)
+
+
+def _not_recorded(job: Job, run: Run) -> str:
+    ended = run.of(job.name)
+    if ended and ended.outcome == "skipped":
+        return f"its test was skipped: {ended.reason}"
+    if ended:
+        return "its test passed without a call that this cassette would hold"
+    if run.stopped:
+        return "not reached"
+    return f"pytest ran no such test: {job.name}. If it was renamed, record it again under its new name."

@@ -1,0 +1,1 @@
+"""What lmtest found out, in the forms that people and machines read."""

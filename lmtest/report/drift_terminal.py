@@ -1,0 +1,122 @@
+"""A refresh on a terminal: the plan, the calls that moved, the sum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from lmtest.report.drift_data import relative
+from lmtest.report.drift_text import consumption, difference, headline, measures, score
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from lmtest.cassette.interaction import Json
+    from lmtest.refresh.plan import Job, Plan
+
+_STYLES: Final = {"same": "green", "wording": "blue", "changed": "yellow", "structure": "red", "failed": "bold magenta"}
+_MOST_LINES: Final = 30
+
+
+def print_plan(console: Console, plan: Plan, *, root: Path) -> None:
+    """Say what a refresh will do, and what it takes.
+
+    Args:
+        console: Where.
+        plan: What.
+        root: The project, which paths are told relative to.
+    """
+    if plan.due:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for name in ("cassette", "recorded", "calls", "tokens", "cost", "seconds"):
+            table.add_column(name, justify="left" if name in {"cassette", "recorded"} else "right", overflow="fold")
+        for job in plan.due:
+            table.add_row(escape(relative(job.path, root)), job.recorded_at[:10], *_costs([job]))
+        if len(plan.due) > 1:
+            table.add_section()
+            table.add_row(f"{len(plan.due)} cassettes", "", *_costs(plan.due))
+        console.print(table)
+    else:
+        console.print("Nothing is due.")
+    for job in plan.done:
+        console.print(f"{relative(job.path, root)}: re-recorded already, waits to be accepted", markup=False)
+    for skipped in plan.skipped:
+        console.print(f"{relative(skipped.path, root)}: {skipped.reason}", style="yellow", markup=False)
+
+
+def _costs(jobs: Iterable[Job]) -> tuple[str, str, str, str]:
+    jobs = list(jobs)
+    unpriced = sum(job.unpriced for job in jobs)
+    usd = f"${sum(job.usd for job in jobs):f}" + (f" + {unpriced} of unknown price" if unpriced else "")
+    seconds = sum(job.seconds for job in jobs)
+    return f"{sum(job.calls for job in jobs):,}", f"{sum(job.tokens for job in jobs):,}", usd, f"{seconds:.1f}"
+
+
+def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None:
+    """Say what moved, and the sum; calls that did not are counted only.
+
+    Args:
+        console: Where.
+        data: What :func:`lmtest.report.drift_data.as_data` gave.
+        reviewed: Whether somebody is asked about what may be accepted, and sees it then.
+    """
+    for cassette in data["cassettes"]:
+        if cassette["tier"] != "same" and not (reviewed and cassette["acceptable"]):
+            print_cassette(console, cassette)
+            for call in cassette["calls"]:
+                if call["tier"] != "same":
+                    print_call(console, call)
+    for left in data["left"]:
+        console.print(f"left: {left['path']}: {left['reason']}", style="yellow", markup=False)
+    if data["stopped"]:
+        console.print(f"Stopped early: {data['stopped']}", style="bold yellow", markup=False)
+    console.print(headline(data), style="bold", markup=False)
+    if data["cassettes"]:
+        console.print(f"Before and now: {consumption(data)}", markup=False, highlight=False)
+    if told := score(data["scores"]):
+        console.print(f"Mean score of {data['scores']['calls']} calls: {told}", markup=False)
+
+
+def print_cassette(console: Console, cassette: Json) -> None:
+    """Say which cassette the calls that follow belong to."""
+    console.print(_tier(cassette["tier"]), Text(cassette["path"], style="bold", overflow="fold"))
+    if cassette["failure"]:
+        console.print(_indented(Text(f"its test failed: {cassette['failure']}"), 2))
+
+
+def print_call(console: Console, call: Json) -> None:
+    """Say how a call moved."""
+    console.print(
+        _indented(Text.assemble("call ", str(call["number"]), " ", _tier(call["tier"]), " ", call["asked"]), 2)
+    )
+    if call["reason"]:
+        console.print(_indented(Text(call["reason"]), 4))
+    for change in call["changes"]:
+        console.print(_indented(_change(change), 4))
+    if told := measures(call):
+        console.print(_indented(Text(told, style="dim"), 4))
+
+
+def _indented(text: Text, columns: int) -> Padding:
+    return Padding(text, (0, 0, 0, columns), expand=False)
+
+
+def _tier(tier: str) -> Text:
+    return Text(tier, style=_STYLES[tier])
+
+
+def _change(change: Json) -> Text:
+    lines = difference(change["before"], change["after"]).split("\n")
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[:_MOST_LINES], f"… and {len(lines) - _MOST_LINES} lines more"]
+    marked = Text(f"{change['field']}: " + "\n".join(lines))
+    marked.highlight_regex(r"(?s)\[-.*?-\]", "red")
+    marked.highlight_regex(r"(?s)\{\+.*?\+\}", "green")
+    return marked

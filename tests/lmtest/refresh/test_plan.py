@@ -1,0 +1,126 @@
+"""What a refresh would re-record, and what that takes."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import lmtest
+from lmtest.cassette.pending import failed_path
+from lmtest.refresh.plan import Choice, make_plan
+
+from .recordings import record
+
+
+@pytest.fixture
+def plan(project):
+    (project / "tests").mkdir()
+    (project / "tests" / "test_qa.py").touch()
+
+    def make(*paths, **choice):
+        return make_plan([Path(path) for path in paths] or [project], Choice(**choice), root=project)
+
+    return make
+
+
+@pytest.fixture
+def owned(lm):
+    return record(lm, "one?", "two?", path="owned.yaml", test="tests/test_qa.py::test_one[fr]")
+
+
+def names(jobs):
+    return [job.path.name for job in jobs]
+
+
+def test_it_counts_calls_tokens_dollars_and_seconds(plan, owned):
+    [job] = plan().due
+    recorded = owned.read_text()
+    tokens = sum(map(int, re.findall(r"(?:input|output)_tokens: (\d+)", recorded)))
+    assert (job.calls, job.tokens, job.unpriced) == (2, tokens, 0)
+    assert f'cost: "{job.usd / 2:f}"' in recorded
+    assert job.seconds > 0
+
+
+def test_another_model_is_priced_as_such(plan, owned):
+    [job], [dearer] = plan().due, plan(to="gemini/gemini-2.5-pro").due
+    assert dearer.usd > job.usd
+
+
+def test_a_model_of_unknown_price_is_counted_and_not_free(plan, owned):
+    [job] = plan(to="ollama/llama3").due
+    assert (job.usd, job.unpriced) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("tests/test_qa.py::test_one[fr]", True),
+        ("tests/test_qa.py::test_one", True),
+        ("tests/test_qa.py", True),
+        ("tests", True),
+        ("tests/test_qa.py::test_on", False),
+        ("tests/test_q", False),
+    ],
+)
+def test_it_chooses_by_test_file_and_directory(plan, owned, wanted, found):
+    assert bool(plan(test=wanted).due) is found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [("gemini/gemini-2.5-flash", True), ("gemini-2.5-flash", True), ("gemini/*", True), ("gemini-2.5-pro", False)],
+)
+def test_it_chooses_by_model(plan, owned, wanted, found):
+    assert bool(plan(model=wanted).due) is found
+
+
+def test_it_chooses_by_age(plan, owned):
+    now = datetime.now(UTC)
+    assert plan(recorded_before=now - timedelta(days=30)).due == ()
+    assert names(plan(recorded_before=now + timedelta(seconds=5)).due) == ["owned.yaml"]
+
+
+def test_it_chooses_what_failed_last_time(plan, owned):
+    assert plan(failed=True).due == ()
+    failed_path(owned).touch()
+    assert names(plan(failed=True).due) == ["owned.yaml"]
+
+
+def test_the_longest_recorded_comes_first(plan, lm, owned):
+    older = record(lm, "three?", path="z.yaml", test="tests/test_qa.py::test_two")
+    older.write_text(re.sub(r'recorded_at: "20\d\d', 'recorded_at: "2019', older.read_text()))
+    assert names(plan().due) == ["z.yaml", "owned.yaml"]
+
+
+def test_what_is_re_recorded_already_is_done(plan, lm, owned):
+    record(lm, "one?", "two?", path="owned.yaml", mode="refresh", test="tests/test_qa.py::test_one[fr]")
+    assert (names(plan().due), names(plan().done)) == ([], ["owned.yaml"])
+    assert names(plan(again=True).due) == ["owned.yaml"]
+
+
+def test_what_was_re_recorded_by_another_model_is_not_done(plan, lm, owned):
+    record(lm, "one?", "two?", path="owned.yaml", mode="refresh", test="tests/test_qa.py::test_one[fr]")
+    assert names(plan(to="gemini/gemini-2.5-pro").due) == ["owned.yaml"]
+
+
+def test_a_cassette_without_a_test_is_skipped_and_says_what_to_do(plan, lm):
+    record(lm, "one?")
+    [skipped] = plan().skipped
+    assert "--calls-only" in skipped.reason
+    assert names(plan(by_test=False).due) == ["qa.yaml"]
+
+
+def test_a_cassette_whose_test_is_gone_is_skipped_by_name(plan, lm):
+    record(lm, "one?", test="tests/test_gone.py::test_one")
+    [skipped] = plan().skipped
+    assert "tests/test_gone.py::test_one is gone" in skipped.reason
+
+
+def test_a_broken_cassette_is_skipped_among_others_and_refused_by_name(plan, owned):
+    broken = Path("broken.yaml")
+    broken.write_text(owned.read_text()[:-80])
+    assert names(plan().due) == ["owned.yaml"]
+    assert names(plan().skipped) == ["broken.yaml"]
+    with pytest.raises(lmtest.CassetteFormatError):
+        plan("broken.yaml")
