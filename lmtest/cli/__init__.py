@@ -1,0 +1,87 @@
+"""The ``lmtest`` command: argument parsing only, one file a command.
+
+A command's module is imported when it is asked for, so ``lmtest --help`` stays quick. Other packages add commands by
+the entry point group ``lmtest.commands``: a name, and a ``click.Command``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import EntryPoint, entry_points
+
+import click
+
+from lmtest import __version__
+from lmtest.errors import ConfigurationError, LMTestError
+
+# name -> (module under lmtest.cli, one line for --help)
+_COMMANDS = {
+    "cost-report": ("cost_report", "What was spent, and what replay saved."),
+    "doctor": ("doctor", "Whether what lmtest stands on is there."),
+    "diff": ("diff", "How one cassette differs from another, call by call."),
+    "ls": ("ls", "Which cassettes there are, and what they hold."),
+    "merge": ("merge", "Cassettes of two branches brought together; git's merge driver."),
+    "prune": ("prune", "Remove blobs that no cassette needs any more."),
+    "refresh": ("refresh", "Record again what is due, and say what drifted."),
+    "serve": ("serve", "A stand-in provider on a local port."),
+    "show": ("show", "A cassette as conversations."),
+    "verify": ("verify", "Whether cassettes still are what was recorded."),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted({*_COMMANDS, *_added()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name in _COMMANDS:
+            command = importlib.import_module(f"lmtest.cli.{_COMMANDS[cmd_name][0]}").command
+        elif cmd_name in _added():
+            command = _load(_added()[cmd_name])
+        else:
+            return None
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._help(ctx, name)) for name in self.list_commands(ctx)])
+
+    def _help(self, ctx: click.Context, name: str) -> str:
+        if name in _COMMANDS:
+            return _COMMANDS[name][1]
+        try:
+            command = self.get_command(ctx, name)
+        except LMTestError as error:
+            return str(error)
+        return command.get_short_help_str(limit=100) if command else ""
+
+
+def _added() -> dict[str, EntryPoint]:
+    return {each.name: each for each in entry_points(group="lmtest.commands")}
+
+
+def _load(point: EntryPoint) -> object:
+    try:
+        return point.load()
+    except ImportError as error:
+        raise ConfigurationError(
+            f"the command {point.name!r} of {point.value!r} cannot be imported: {error}. "
+            "What it needs may be an extra: pip install 'lmtest[worker]'."
+        ) from error
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lmtest")
+def cli() -> None:
+    """Test software built on language models: record once, replay anywhere."""
+
+
+def main() -> None:
+    """Run the command line. An lmtest error is one sentence on stderr and exit code 2."""
+    try:
+        cli(standalone_mode=True)
+    except LMTestError as error:
+        click.echo(f"lmtest: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,24 @@
+"""``lmtest ls``: which cassettes there are, and what they hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lmtest import settings
+from lmtest.cassette import library
+from lmtest.report import terminal
+
+
+@click.command()
+@click.argument("directory", required=False, type=click.Path(path_type=Path))
+def command(directory: Path | None) -> None:
+    """List the cassettes of DIRECTORY; without one, the project's own."""
+    configured, root = settings.load()
+    directory = directory or root / configured.cassette_dir
+    shelves = [library.shelve(path) for path in library.find([directory])]
+    if not shelves:
+        click.echo(f"No cassettes in {directory}. Record some: LM_MODE=record pytest")
+    else:
+        click.echo(terminal.listing(shelves, under=directory if directory.is_dir() else directory.parent), nl=False)

@@ -1,0 +1,53 @@
+"""What several commands take: amounts of money, and moments told as a date or an age."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+import click
+
+
+class Usd(click.ParamType[Decimal]):
+    """An amount in USD.
+
+    Args:
+        purpose: What it is for, for the message.
+    """
+
+    name = "USD"
+
+    def __init__(self, purpose: str) -> None:
+        self._purpose = purpose
+
+    def convert(self, value: str | Decimal, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Read an amount; one that is no number, infinite or negative ends the command."""
+        try:
+            usd = Decimal(value)
+        except InvalidOperation:
+            self.fail(f"{value!r} is no amount; write one such as 0.50", param, ctx)
+        if not usd.is_finite() or usd < 0:
+            self.fail(f"{value!r} is no amount {self._purpose}", param, ctx)
+        return usd
+
+
+class Moment(click.ParamType[datetime]):
+    """A date, or an age such as ``7d``.
+
+    Args:
+        name: What help calls it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read a moment; what is neither a date nor an age ends the command."""
+        from lmtest.money.report import parse_since
+
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_since(value, now=datetime.now(UTC))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

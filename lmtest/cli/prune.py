@@ -1,0 +1,31 @@
+"""``lmtest prune``: what no cassette needs any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lmtest import settings
+from lmtest.cassette import library
+from lmtest.errors import ConfigurationError
+
+
+@click.command()
+@click.argument("directory", required=False, type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def command(directory: Path | None, *, dry_run: bool) -> None:
+    """Remove blobs that no cassette refers to, below DIRECTORY or the project's own cassettes.
+
+    Which recordings nobody asks for any more only a run can tell: pytest names them at its end.
+    """
+    configured, root = settings.load()
+    directory = directory or root / configured.cassette_dir
+    if not directory.is_dir():
+        raise ConfigurationError(f"there is no directory {directory} to prune.")
+    found = list(library.prunable(directory))
+    for path in found:
+        click.echo(f"{'would remove' if dry_run else 'removed'} {path}")
+        if not dry_run:
+            path.unlink()
+    click.echo(f"{len(found)} file{'' if len(found) == 1 else 's'} that no cassette needs.")

@@ -1,0 +1,200 @@
+"""``lmtest refresh``: record again what is due, and say what drifted."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmtest.cli.params import Moment, Usd
+from lmtest.errors import ConfigurationError
+from lmtest.settings import load
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lmtest.cassette.interaction import Json
+    from lmtest.refresh.plan import Choice, Plan
+    from lmtest.refresh.result import Drift
+
+_TIERS = ("same", "wording", "changed", "structure", "failed")
+_REPORTS = (".md", ".html", ".json")
+_WIDE = 160  # columns, where nobody's terminal says how many there are
+_STOPPED = 3
+_INTERRUPTED = 130
+
+
+class _Report(click.ParamType[Path]):
+    name = "PATH"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(value)
+        if path.suffix not in _REPORTS:
+            self.fail(f"{str(path)!r} must end in one of {', '.join(_REPORTS)}, which says its form", param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"there is no directory {str(path.parent)!r} to write {path.name!r} to", param, ctx)
+        return path
+
+
+@click.command("refresh")
+@click.argument("cassettes", nargs=-1, type=click.Path(path_type=Path), metavar="[CASSETTE]...")
+@click.option("--all", "every", is_flag=True, help="All cassettes of the project.")
+@click.option(
+    "--older-than", type=Moment("AGE"), help="Only those with a call recorded before: an age (30d, 2w) or a date."
+)
+@click.option("--model", help="Only those that call this model; * stands for anything.")
+@click.option("--test", metavar="NODEID", help="Only those of this test, or of the tests in this file or class.")
+@click.option("--failed", is_flag=True, help="Only those whose last refresh failed.")
+@click.option("--missing", is_flag=True, help="Record what the tests ask for and is not recorded; nothing is replaced.")
+@click.option("--again", is_flag=True, help="Also what is re-recorded already, and waits to be accepted.")
+@click.option("--to", metavar="MODEL", help="Ask this model instead: the rehearsal of a migration.")
+@click.option("--calls-only", is_flag=True, help="Send the recorded requests without running their tests.")
+@click.option("--api-base", metavar="URL", help="With --calls-only: where the provider is, if not at its own address.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and what it takes.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before calling.")
+@click.option("--budget", type=Usd("to hold a refresh to"), help="Stop before more than this is spent.")
+@click.option("--metric", metavar="PKG:FN", help="Score answers before and after by fn(example, prediction).")
+@click.option("--accept", type=click.Choice(["all", "same", "wording"]), help="Replace, unseen, what moved no further.")
+@click.option("--report", "reports", type=_Report(), multiple=True, help="Write a report: .md, .html or .json.")
+@click.option("--fail-on", type=click.Choice(_TIERS[1:]), help="Exit with 1 when a call moved this far.")
+def command(cassettes: tuple[Path, ...], **given: Any) -> None:
+    """Record cassettes again, compare, and replace what you accept.
+
+    What is due is planned first, with its price. The tests that own the cassettes run once more with live calls; what
+    they record is written beside the cassettes (NAME.new.yaml), which stay as they are until it is accepted. Exit
+    codes: 0 done, 1 --fail-on, 2 wrong usage, 3 stopped at a limit, 130 interrupted.
+    """
+    from rich.console import Console
+
+    settings, root = load()
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    paths = _paths(cassettes, root / settings.cassette_dir, given)
+    if given["missing"]:
+        sys.exit(_complete(console, paths, given, root))
+    plan, choice = _planned(console, paths, given, root)
+    if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
+        return
+    if plan.due and not _consents(given):
+        return
+    drift = _carried_out(console, plan, choice, given, root)
+    sys.exit(_concluded(console, drift, given, root))
+
+
+def _paths(cassettes: tuple[Path, ...], directory: Path, given: dict[str, Any]) -> list[Path]:
+    filters = any(given[name] for name in ("every", "older_than", "model", "test", "failed", "missing"))
+    if not cassettes and not filters:
+        raise click.UsageError("Name cassettes, or take them all: lmtest refresh --all")
+    if not cassettes and not directory.is_dir() and not given["missing"]:
+        raise ConfigurationError(f"there is no directory {directory}, where cassettes are kept: record some first.")
+    return list(cassettes) or [directory]
+
+
+def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> tuple[Plan, Choice]:
+    from lmtest.refresh.plan import Choice, make_plan
+    from lmtest.report.drift_terminal import print_plan
+
+    choice = Choice(
+        recorded_before=given["older_than"],
+        model=given["model"],
+        test=given["test"],
+        failed=given["failed"],
+        to=given["to"],
+        again=given["again"],
+        by_test=not given["calls_only"],
+    )
+    plan = make_plan(paths, choice, root=root)
+    print_plan(console, plan, root=root)
+    return plan, choice
+
+
+def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, Any], root: Path) -> Drift:
+    from lmtest.refresh.carry_out import carry_out
+    from lmtest.refresh.metric import Metric
+    from lmtest.refresh.resend import Sending
+    from lmtest.refresh.result import gather
+    from lmtest.report.drift_progress import DriftProgress
+
+    metric = Metric(given["metric"], root) if given["metric"] else None
+    sending = Sending(to=given["to"], api_base=given["api_base"], budget=given["budget"])
+    with DriftProgress(console, plan, root=root) as progress:
+        run = carry_out(plan, sending, root=root, by_test=choice.by_test, on_end=progress.ended)
+    return gather(plan, run, to=given["to"], score=metric.score if metric else None)
+
+
+def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path) -> int:
+    from lmtest.refresh.accept import accept_unseen
+    from lmtest.refresh.drift import Tier
+    from lmtest.report.drift_data import as_data, relative
+    from lmtest.report.drift_review import review
+    from lmtest.report.drift_terminal import print_drift
+
+    data = as_data(drift, root=root)
+    for path in given["reports"]:
+        _write_report(path, data)
+    asks = not given["accept"] and not given["reports"] and sys.stdin.isatty() and sys.stdout.isatty()
+    asks = asks and drift.stopped != "interrupted"
+    print_drift(console, data, reviewed=asks)
+    accepted = accept_unseen(drift, given["accept"]) if given["accept"] else ()
+    if asks:
+        accepted = review(console, drift, data, _decide)
+    for cassette in accepted:
+        console.print(f"accepted: {relative(cassette.path, root)}", markup=False)
+    waiting = [each for each in drift.cassettes if each.acceptable]
+    if waiting:
+        console.print(
+            f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. The same command does not call again, and "
+            "takes them over with --accept, or after a look, without it, on a terminal.",
+            markup=False,
+        )
+    if drift.stopped == "interrupted":
+        return _INTERRUPTED
+    if given["fail_on"] and drift.tier >= Tier(given["fail_on"]):
+        return 1
+    if drift.stopped:
+        return _STOPPED
+    # Nothing answered is nothing done: a missing key, a provider that is gone.
+    answered = any(count for tier, count in drift.counts.items() if tier is not Tier.FAILED)
+    return int(bool(drift.cassettes) and not answered)
+
+
+def _consents(given: dict[str, Any]) -> bool:
+    return bool(given["yes"]) or click.confirm("Call the model?")
+
+
+def _decide(question: str) -> Any:
+    choices = {"a": "accept", "k": "keep", "q": "quit"}
+    return choices[click.prompt(question, type=click.Choice(list(choices)), default="k")]
+
+
+def _write_report(path: Path, data: Json) -> None:
+    from lmtest.report import drift_formats
+
+    try:
+        path.write_text(drift_formats.write(data, path.suffix), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"--report {str(path)!r} cannot be written: {error.strerror or error}.") from error
+
+
+def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> int:
+    from lmtest.refresh.complete import complete, tests_to_run
+    from lmtest.report.drift_data import relative
+
+    tests = tests_to_run(paths, root=root, test=given["test"])
+    console.print(
+        f"To run in mode auto, which calls for what is not recorded: {', '.join(tests) or 'nothing'}", markup=False
+    )
+    if given["dry_run"] or not tests or not _consents(given):
+        return 0
+    completed = complete(paths, tests, root=root, budget=given["budget"])
+    for path, count in completed.gained.items():
+        console.print(f"{relative(path, root)}: {count} call{'' if count == 1 else 's'} recorded", markup=False)
+    for ended in completed.run.ended:
+        if ended.outcome == "failed":
+            console.print(f"failed: {ended.test}: {ended.reason}", style="red", markup=False)
+    console.print(f"Recorded in all: {sum(completed.gained.values())}")
+    if completed.run.stopped:
+        console.print(f"Stopped early: {completed.run.stopped}", style="bold yellow", markup=False)
+        return _INTERRUPTED if completed.run.stopped == "interrupted" else _STOPPED
+    return int(any(ended.outcome == "failed" for ended in completed.run.ended))

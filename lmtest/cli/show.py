@@ -1,0 +1,25 @@
+"""``lmtest show``: a cassette as conversations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lmtest.cassette.index import Index
+from lmtest.errors import ConfigurationError
+from lmtest.report import terminal
+
+
+@click.command()
+@click.argument("cassette", type=click.Path(path_type=Path))
+@click.argument("key", default="")
+def command(cassette: Path, key: str) -> None:
+    """Show what was asked and answered in CASSETTE, or only the calls whose key begins with KEY."""
+    index = Index(cassette)
+    entries = [entry for entry in index.entries if entry.key.startswith(key.lower())]
+    if key and not entries:
+        known = ", ".join(dict.fromkeys(entry.key[:12] for entry in index.entries[:8])) or "none"
+        more = ", …" if len(index.entries) > 8 else ""
+        raise ConfigurationError(f"no call of {cassette} has a key that begins with {key!r}. Recorded: {known}{more}.")
+    click.echo(terminal.conversation((index.line(entry), index.read(entry)) for entry in entries), nl=False)

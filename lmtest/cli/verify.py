@@ -1,0 +1,49 @@
+"""``lmtest verify``: whether cassettes still are what was recorded."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from lmtest import settings
+from lmtest.cassette import library
+from lmtest.cassette import verify as check
+from lmtest.cassette.redact import Redactor
+from lmtest.errors import CassetteError
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--accept", is_flag=True, help="Take interactions edited by hand as they are now.")
+def command(paths: tuple[Path, ...], *, accept: bool) -> None:
+    """Check the format, digests, keys and blobs of cassettes, and that they hold no secret.
+
+    PATHS are cassettes or directories; without any, the project's own. Exits with 1 when something is found.
+    """
+    configured, root = settings.load()
+    paths = paths or (root / configured.cassette_dir,)
+    redactor = Redactor(patterns=configured.redact)
+    cassettes = list(library.find(paths))
+    if accept:
+        _accept(cassettes)
+    findings = [finding for path in cassettes for finding in check.verify(path, redactor)]
+    findings += [orphan for path in paths if path.is_dir() for orphan in library.orphaned(path)]
+    for finding in findings:
+        click.echo(str(finding))
+    count = f"{len(cassettes)} cassette{'' if len(cassettes) == 1 else 's'}"
+    click.echo(
+        f"{count}: {len(findings)} finding{'' if len(findings) == 1 else 's'}." if findings else f"{count}: good."
+    )
+    sys.exit(bool(findings))
+
+
+def _accept(cassettes: list[Path]) -> None:
+    for path in cassettes:
+        try:
+            accepted = check.accept(path)
+        except CassetteError:
+            continue  # what does not read is a finding
+        if accepted:
+            click.echo(f"{path}: {accepted} interaction{'' if accepted == 1 else 's'} accepted as edited.")
