@@ -1,0 +1,1 @@
+"""A gRPC server that hosts DSPy programs for clients in any language."""

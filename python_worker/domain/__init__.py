@@ -1,0 +1,1 @@
+"""Pure values and rules: no storage, no transport, no DSPy."""

@@ -1,0 +1,70 @@
+"""Who may do what: tokens, each with the sessions it opens."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.variable import matcher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """What a token opens.
+
+    Attributes:
+        name: Whose it is, for messages.
+        sessions: Ids, or patterns with ``*`` and ``?``; None is everything, programs and all sessions.
+    """
+
+    name: str
+    sessions: tuple[str, ...] | None = None
+
+    def check_session(self, session_id: str) -> None:
+        """See that the session is open to it.
+
+        Raises:
+            WorkerError: ``permission_denied``.
+
+        >>> Grant(name="ada", sessions=("ada-*",)).check_session("ada-1")
+        """
+        # A grant of no session opens none, where a matcher of no pattern would match all.
+        if self.sessions is not None and not (self.sessions and matcher(self.sessions)(session_id)):
+            raise denied(f"the token of {self.name!r} does not open session {session_id[:120]!r}")
+
+
+class Tokens:
+    """Grants by the SHA-256 of their token: who reads the list cannot use it.
+
+    Args:
+        grants: By SHA-256, 64 hexadecimal digits.
+    """
+
+    def __init__(self, grants: Mapping[str, Grant]) -> None:
+        self._grants = grants
+
+    def grant(self, authorization: str | None) -> Grant:
+        """The grant of an ``authorization: Bearer …`` header.
+
+        Raises:
+            WorkerError: ``unauthenticated``.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        digest = hashlib.sha256(token.strip().encode()).hexdigest()
+        if scheme.lower() != "bearer" or digest not in self._grants:
+            what = "an unknown token" if authorization else "no token"
+            raise WorkerError(
+                f"this worker wants a token, and {what} came: send 'authorization: Bearer <token>'.",
+                reason=Reason.UNAUTHENTICATED,
+            )
+        return self._grants[digest]
+
+
+def denied(what: str) -> WorkerError:
+    """The error for what a token does not open."""
+    return WorkerError(f"{what}: ask who runs the worker for one that does.", reason=Reason.PERMISSION_DENIED)

@@ -1,0 +1,108 @@
+"""An execution: one run of a program, with what happened at each stage."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+    from python_worker.domain.errors import WorkerError
+    from python_worker.domain.value import Fields
+
+
+class ExecutionStatus(enum.StrEnum):
+    """How far a run has come."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
+class Stage(enum.StrEnum):
+    """The stages of a run, in order."""
+
+    SIGNATURE_COMPILATION = "signature_compilation"
+    INPUT_VALIDATION = "input_validation"
+    ADAPTER_EXECUTION = "adapter_execution"
+    OUTPUT_VALIDATION = "output_validation"
+    RESULT_SERIALIZATION = "result_serialization"
+
+
+class StageStatus(enum.StrEnum):
+    """How a stage ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LMCall:
+    """One call of a language model.
+
+    Attributes:
+        key: The request's fingerprint, 64 hexadecimal digits.
+        hit: Who answered: ``cassette``, ``live`` or ``mock``.
+        input_tokens: None where the provider did not say; likewise ``output_tokens``.
+        cost: USD, or None where the price is unknown.
+        cassette: The file that was played or written, or None.
+        latency: Seconds.
+    """
+
+    key: str
+    hit: str
+    model: str
+    input_tokens: int | None
+    output_tokens: int | None
+    cost: Decimal | None
+    cassette: str | None
+    latency: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRecord:
+    """What happened at one stage.
+
+    Attributes:
+        duration: Seconds.
+        detail: One sentence.
+        calls: The language model calls, under ``adapter_execution``.
+    """
+
+    stage: Stage
+    status: StageStatus
+    started_at: datetime
+    duration: float
+    detail: str
+    calls: tuple[LMCall, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """One run of a program.
+
+    Attributes:
+        outputs: Empty unless it succeeded.
+        error: None unless it did not.
+        raw_answer: The model's last words, where there were any.
+        adapter_used: Where it ran, such as ``inline``.
+        duration: Seconds, or None while it runs.
+        stages: In order, as far as the run came.
+    """
+
+    id: str
+    program_id: str
+    status: ExecutionStatus
+    inputs: Fields
+    outputs: Fields
+    error: WorkerError | None
+    raw_answer: str | None
+    adapter_used: str
+    started_at: datetime
+    duration: float | None
+    stages: tuple[StageRecord, ...]

@@ -1,0 +1,118 @@
+"""Both databases, each test with its own, and workers to call."""
+
+import contextlib
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import lmtest
+from python_worker.client import connect
+from python_worker.settings import Settings
+from python_worker.store import Database
+from python_worker.worker import Worker
+
+from .scripted import ScriptedLMs
+
+POSTGRES = os.environ.get("LMTEST_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """The URL of an empty database of the test's own; PostgreSQL gives it a schema, dropped afterwards."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'worker.sqlite3'}"
+        return
+    with postgres_schema() as url:
+        yield url
+
+
+@contextlib.contextmanager
+def postgres_schema():
+    """The URL of an empty schema of its own."""
+    server, schema = postgres_or_skip(), f"test_{uuid.uuid4().hex}"
+    with server.begin() as connection:
+        connection.execute(sa.schema.CreateSchema(schema))
+    yield server.url.update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(hide_password=False)
+    with server.begin() as connection:
+        connection.execute(sa.schema.DropSchema(schema, cascade=True))
+    server.dispose()
+
+
+def postgres_or_skip():
+    """The PostgreSQL server; without one a skip that says so, and under CI a failure: there it must be tested."""
+    engine = sa.create_engine(POSTGRES, connect_args={"connect_timeout": 3})
+    try:
+        engine.connect().close()
+    except sa.exc.OperationalError as error:
+        engine.dispose()
+        reason = (
+            f"no PostgreSQL at {engine.url.render_as_string(hide_password=True)} (LMTEST_TEST_POSTGRES): {error.orig}"
+        )
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return engine
+
+
+@pytest.fixture
+def database(database_url):
+    """A migrated database."""
+    database = Database(database_url)
+    database.migrate()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def postgres_database():
+    """A migrated database that several workers can share."""
+    with postgres_schema() as url:
+        database = Database(url)
+        database.migrate()
+        yield database
+        database.close()
+
+
+class RunningWorker:
+    """A worker on loopback in this process, with a client, and the scripted models behind it."""
+
+    def __init__(self, database, lms, **settings):
+        folder = Path(os.devnull)
+        given = Settings(mode=lmtest.Mode.MOCK, cassette_dir=folder, data_dir=folder, **settings)
+        self.lms, self.database = lms, database
+        self.worker = Worker(given, database=database, lms=lms)
+        self.worker.start()
+        self.target = f"127.0.0.1:{self.worker.port}"
+        self.client = connect(self.target)
+        self.stopped = False
+
+    def stop(self):
+        if not self.stopped:
+            self.stopped = True
+            self.client.close()
+            return self.worker.stop()
+        return True
+
+
+@pytest.fixture
+def start_worker(tmp_path):
+    """Start workers with scripted answers; all are stopped at the end."""
+    running, databases = [], []
+
+    def start(answers=None, *, database=None, on_scope=lambda: None, on_call=lambda: None, **settings):
+        if database is None:
+            database = Database.in_directory(tmp_path / f"worker-{len(databases)}")
+            databases.append(database)
+            database.migrate()
+        lms = ScriptedLMs(answers or {}, on_scope=on_scope, on_call=on_call)
+        running.append(RunningWorker(database, lms, **settings))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.stop()
+    for each in databases:
+        each.close()
