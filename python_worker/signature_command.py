@@ -1,0 +1,116 @@
+"""``lmtest signature``: what a signature compiles to, or why it does not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import lmtest
+from python_worker.domain.errors import WorkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from python_worker.domain.field import Field
+    from python_worker.domain.signature import Signature
+
+_DIALECTS = ("json-schema", "gemini", "openai", "anthropic")
+
+_source = click.argument("source", metavar="FILE|TEXT")
+
+
+@click.group()
+def command() -> None:
+    """What a signature compiles to, or why it does not.
+
+    FILE|TEXT is a file, - for standard input, or the signature itself: native, DSPy's inline form, or JSON.
+    """
+
+
+@command.command()
+@_source
+@click.option("--json", "as_json", is_flag=True, help="For programs to read.")
+def check(*, source: str, as_json: bool) -> None:
+    """Print the compiled form; exit 2 with the place of the error where there is none."""
+    from python_worker.signatures import to_dspy
+
+    with _told(source):
+        signature = _parse(source)
+        to_dspy(signature)
+    click.echo(json.dumps(_as_json(signature), ensure_ascii=False, indent=2) if as_json else _as_text(signature))
+
+
+@command.command()
+@_source
+@click.option("--dialect", type=click.Choice(_DIALECTS), default=_DIALECTS[0], show_default=True)
+@click.option("--of", "side", type=click.Choice(["inputs", "outputs"]), default="outputs", show_default=True)
+def schema(*, source: str, dialect: str, side: str) -> None:
+    """Print the JSON Schema of a signature's fields, in the words of a provider."""
+    from python_worker.signatures import Dialect, json_schema
+
+    with _told(source):
+        signature = _parse(source)
+        fields = signature.inputs if side == "inputs" else signature.outputs
+        written = json_schema(fields, Dialect(dialect))
+    click.echo(json.dumps(written, ensure_ascii=False, indent=2))
+
+
+@contextmanager
+def _told(source: str) -> Iterator[None]:
+    try:
+        yield
+    except WorkerError as error:
+        where = f"{source}: " if _is_file(source) else ""
+        raise lmtest.ConfigurationError(f"{where}{error}") from error
+
+
+def _parse(source: str) -> Signature:
+    from python_worker.signatures import parse
+
+    return parse(_text(source))
+
+
+def _text(source: str) -> str:
+    if source == "-":
+        return sys.stdin.read()
+    if not _is_file(source):
+        if source.endswith((".sig", ".json", ".txt")):
+            raise lmtest.ConfigurationError(f"there is no file {source!r}, and it is no signature either.")
+        return source
+    try:
+        return Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise lmtest.ConfigurationError(f"{source} cannot be read as UTF-8 text: {error}.") from error
+
+
+def _is_file(source: str) -> bool:
+    try:
+        return Path(source).is_file()
+    except (OSError, ValueError):  # a signature can be too long for a path, or hold what no path can
+        return False
+
+
+def _as_text(signature: Signature) -> str:
+    lines = [f"{signature.name}  {signature.digest[:12]}"]
+    lines += [signature.description] if signature.description else []
+    return "\n".join([*lines, *_listed("inputs", signature.inputs), *_listed("outputs", signature.outputs)])
+
+
+def _listed(title: str, fields: Sequence[Field]) -> list[str]:
+    return [f"  {title}", *(f"    {field}" for field in fields)]
+
+
+def _as_json(signature: Signature) -> dict[str, object]:
+    return {
+        "name": signature.name,
+        "description": signature.description,
+        "text": str(signature),
+        "digest": signature.digest,
+        "inputs": [{"name": field.name, "type": str(field.type)} for field in signature.inputs],
+        "outputs": [{"name": field.name, "type": str(field.type)} for field in signature.outputs],
+    }
