@@ -1,0 +1,162 @@
+"""The database: one engine, and the one place where transactions begin."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import sqlalchemy as sa
+
+from python_worker.domain.errors import Reason, WorkerError
+from python_worker.store import migration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import psycopg
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+FILE_NAME = "worker.sqlite3"
+
+# Any number that no other user of the database takes; it keeps two starting workers from migrating at once.
+_MIGRATION_LOCK = 7_115_100
+
+
+class Driver(NamedTuple):
+    """A connection of the driver's, by SQLAlchemy's names."""
+
+    dialect: sa.Dialect
+    connection: Any
+
+
+class Database:
+    """SQLite in a file (WAL) or PostgreSQL.
+
+    Args:
+        url: As SQLAlchemy writes it, ``sqlite:///…`` or ``postgresql+psycopg://…``.
+
+    Raises:
+        WorkerError: ``configuration``: the URL is no such URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _create_engine(url)
+        self._postgresql = self._engine.dialect.name == "postgresql"
+        # Made once: each such view of the engine costs as much as a query.
+        self._writing = self._engine.execution_options(writes=True)
+        self._reading = (
+            self._engine.execution_options(isolation_level="REPEATABLE READ") if self._postgresql else self._engine
+        )
+
+    @classmethod
+    def in_directory(cls, folder: Path) -> Database:
+        """The SQLite database of a data directory, which is made where it is missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(f"sqlite:///{folder / FILE_NAME}")
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether other processes may write to it at the same time, and can be heard."""
+        return self._postgresql
+
+    def listening_connection(self) -> psycopg.Connection[Any]:
+        """A connection to PostgreSQL beside the pool, in autocommit; the caller closes it."""
+        import psycopg
+
+        arguments, options = self._engine.dialect.create_connect_args(self._engine.url)
+        return psycopg.connect(*arguments, **options, autocommit=True)
+
+    def migrate(self) -> None:
+        """Bring the tables up to what this code needs.
+
+        Raises:
+            WorkerError: ``configuration``: the database does not answer.
+        """
+        with self._answering(), self.write() as connection:
+            if self._postgresql:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            migration.upgrade(connection)
+
+    def expect_tables(self) -> None:
+        """See that the tables are those this code needs, and change nothing.
+
+        Raises:
+            WorkerError: ``configuration``: they are not, or the database does not answer.
+        """
+        with self._answering(), self.read() as connection:
+            if migration.is_current(connection):
+                return
+        raise WorkerError(
+            f"the database {self._where} does not have this version's tables: "
+            "start the worker on it once, which makes them.",
+            reason=Reason.CONFIGURATION,
+        )
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that will write; on SQLite it takes the write lock at once, so it never fails halfway."""
+        with self._writing.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads, and sees one moment of the database from its first query to its last."""
+        with self._reading.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read_once(self) -> Iterator[Driver]:
+        """The driver's connection for a single query, which needs no transaction to see one moment of the database."""
+        connection = self._engine.raw_connection()
+        try:
+            yield Driver(self._engine.dialect, connection)
+        finally:
+            connection.close()  # back to the pool
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @property
+    def _where(self) -> str:
+        return self._engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.OperationalError as error:
+            said = str(error.orig).strip().splitlines()[0]
+            raise WorkerError(
+                f"the database {self._where} does not answer: {said}.", reason=Reason.CONFIGURATION
+            ) from error
+
+
+def _create_engine(url: str) -> sa.Engine:
+    forms = "use sqlite:///path or postgresql+psycopg://user@host:5432/name."
+    try:
+        backend = sa.make_url(url).get_backend_name()
+    except sa.exc.ArgumentError as error:
+        raise WorkerError(f"the database URL does not read as one: {forms}", reason=Reason.CONFIGURATION) from error
+    if backend not in {"sqlite", "postgresql"}:
+        raise WorkerError(f"the worker does not store in {backend}: {forms}", reason=Reason.CONFIGURATION)
+    engine = sa.create_engine(url, pool_pre_ping=backend == "postgresql")
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    # The driver must not begin transactions by itself: _begin_sqlite does.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")

@@ -1,0 +1,58 @@
+"""A stage of an execution as an entry of the audit trail."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from python_worker.domain.audit import AuditEntry
+from python_worker.domain.execution import LMCall, Stage, StageRecord, StageStatus
+from python_worker.domain.value import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STAGE = "stage"
+"""The kind of such an entry."""
+
+
+def to_entry(execution_id: str, record: StageRecord) -> AuditEntry:
+    """The record as an entry."""
+    payload = {
+        "stage": record.stage,
+        "status": record.status,
+        "started_at": record.started_at.isoformat(),
+        "duration": record.duration,
+        "detail": record.detail,
+        "calls": [asdict(call) | {"cost": None if call.cost is None else str(call.cost)} for call in record.calls],
+    }
+    return AuditEntry(
+        execution_id=execution_id,
+        kind=STAGE,
+        at=record.started_at.isoformat(),
+        payload=canonical_json(payload).decode(),
+    )
+
+
+def from_entries(entries: Iterable[AuditEntry]) -> tuple[StageRecord, ...]:
+    """The records among the entries, in order."""
+    return tuple(_to_record(orjson.loads(entry.payload)) for entry in entries if entry.kind == STAGE)
+
+
+def _to_record(data: dict[str, Any]) -> StageRecord:
+    return StageRecord(
+        stage=Stage(data["stage"]),
+        status=StageStatus(data["status"]),
+        started_at=datetime.fromisoformat(data["started_at"]),
+        duration=data["duration"],
+        detail=data["detail"],
+        calls=tuple(_to_call(call) for call in data["calls"]),
+    )
+
+
+def _to_call(data: dict[str, Any]) -> LMCall:
+    return LMCall(**(data | {"cost": None if data["cost"] is None else Decimal(data["cost"])}))
