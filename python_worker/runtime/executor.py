@@ -1,0 +1,158 @@
+"""The executor: one program, five stages, one trail."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.execution import Execution, ExecutionStatus, Stage
+from python_worker.domain.session import SessionLM
+from python_worker.runtime.adapter import Adapter, Outcome, Task
+from python_worker.runtime.catalogue import compiled
+from python_worker.runtime.ids import new_id
+from python_worker.runtime.modules import answered, build
+from python_worker.runtime.trail import Trail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from python_worker.domain.program import Program
+    from python_worker.domain.repositories import Executions, Programs, Sessions, Signatures
+    from python_worker.domain.value import Fields, Value
+
+
+class Executor:
+    """Runs programs and keeps what happened.
+
+    Args:
+        signatures: Where signatures are.
+        programs: Where programs are.
+        executions: Where executions are kept.
+        sessions: Where sessions are.
+        adapter: Where programs run.
+        serialize: Turns outputs into what goes to the client, and tells its size in bytes; raises what cannot go.
+    """
+
+    def __init__(
+        self,
+        *,
+        signatures: Signatures,
+        programs: Programs,
+        executions: Executions,
+        sessions: Sessions,
+        adapter: Adapter,
+        serialize: Callable[[Fields], int],
+    ) -> None:
+        self._signatures = signatures
+        self._programs = programs
+        self._executions = executions
+        self._sessions = sessions
+        self._adapter = adapter
+        self._serialize = serialize
+
+    def execute(
+        self, program: str, inputs: Fields, *, timeout: float, cancelled: Future[None], session: str = ""
+    ) -> Execution:
+        """Run a program, by id or name, to its end.
+
+        What is known before money is spent is stored before it is spent; the rest when the run has ended.
+
+        Args:
+            program: Id or name.
+            inputs: By field.
+            timeout: Seconds.
+            cancelled: Done when the client is gone.
+            session: Whose language model answers; the worker's own where empty.
+
+        Raises:
+            WorkerError: Why it did not succeed, with its ``execution_id`` and ``stage``. The execution is stored.
+        """
+        start, deadline = time.perf_counter(), time.monotonic() + timeout
+        found, trail = self._programs.get(program), Trail()
+        lm = self._sessions.get(session).lm if session else SessionLM()
+        execution = self._begun(found, inputs)
+        task = self._prepare(found, inputs, lm, trail)
+        self._executions.begin(replace(execution, stages=trail.records))
+        behind = len(trail.records)
+        if isinstance(task, Task):
+            outcome = self._answer(task, trail, deadline=deadline, cancelled=cancelled)
+            outputs, error = self._accept(task, outcome, trail)
+        else:
+            outcome, outputs, error = Outcome(), {}, task
+        duration = time.perf_counter() - start
+        ended = replace(execution, status=_ending(error), outputs=outputs, error=error, duration=duration)
+        ended = replace(ended, raw_answer=outcome.raw_answer, stages=trail.records)
+        self._executions.finish(ended, trail.records[behind:])
+        if error:
+            error.execution_id = execution.id
+            raise error
+        return ended
+
+    def _begun(self, program: Program, inputs: Fields) -> Execution:
+        return Execution(
+            id=new_id("exec"),
+            program_id=program.id,
+            status=ExecutionStatus.RUNNING,
+            inputs=inputs,
+            outputs={},
+            error=None,
+            raw_answer=None,
+            adapter_used=self._adapter.name,
+            started_at=datetime.now(UTC),
+            duration=None,
+            stages=(),
+        )
+
+    def _prepare(self, program: Program, inputs: Fields, lm: SessionLM, trail: Trail) -> Task | WorkerError:
+        try:
+            with trail.stage(Stage.SIGNATURE_COMPILATION) as notes:
+                signature = compiled(self._signatures.get(program.signature_id))
+                build(program.module, signature)
+                notes.detail = f"{signature.name!r} for {program.module}"
+            with trail.stage(Stage.INPUT_VALIDATION) as notes:
+                accepted = signature.accept_inputs(inputs)
+                notes.detail = f"{len(accepted)} inputs hold"
+        except WorkerError as error:
+            return error
+        return Task(program=program, signature=signature, inputs=accepted, lm=lm)
+
+    def _answer(self, task: Task, trail: Trail, *, deadline: float, cancelled: Future[None]) -> Outcome:
+        outcome = Outcome()
+        try:
+            with trail.stage(Stage.ADAPTER_EXECUTION) as notes:
+                outcome = self._adapter.run(task, deadline=deadline, cancelled=cancelled)
+                notes.calls = outcome.calls
+                notes.detail = (
+                    f"{self._adapter.name}: {len(outcome.calls)} model call{'' if len(outcome.calls) == 1 else 's'}"
+                )
+                if outcome.error and outcome.error.reason is not Reason.UNPARSABLE_ANSWER:
+                    raise outcome.error
+        except WorkerError as error:
+            return replace(outcome, error=error)
+        return outcome
+
+    def _accept(self, task: Task, outcome: Outcome, trail: Trail) -> tuple[dict[str, Value], WorkerError | None]:
+        if outcome.error and outcome.error.stage:
+            return {}, outcome.error  # it ended in the stage before
+        try:
+            with trail.stage(Stage.OUTPUT_VALIDATION) as notes:
+                if outcome.error:
+                    raise outcome.error
+                outputs = answered(task.program.module, task.signature).accept_outputs(outcome.outputs)
+                notes.detail = f"{len(outputs)} outputs hold"
+            with trail.stage(Stage.RESULT_SERIALIZATION) as notes:
+                notes.detail = f"{self._serialize(outputs)} bytes"
+        except WorkerError as error:
+            return {}, error
+        return outputs, None
+
+
+def _ending(error: WorkerError | None) -> ExecutionStatus:
+    if error is None:
+        return ExecutionStatus.SUCCEEDED
+    stops = {Reason.TIMEOUT: ExecutionStatus.TIMED_OUT, Reason.CANCELLED: ExecutionStatus.CANCELLED}
+    return stops.get(error.reason, ExecutionStatus.FAILED)

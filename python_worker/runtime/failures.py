@@ -1,0 +1,72 @@
+"""Why a program failed, told apart: a miss, a limit, the provider, the answer, or a bug."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import lmtest
+from python_worker.domain.errors import Reason, WorkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOG = logging.getLogger(__name__)
+
+# The specific before the general.
+_LMTEST = (
+    (lmtest.CassetteMiss, Reason.CASSETTE_MISS),
+    (lmtest.CassetteNotFound, Reason.CASSETTE_NOT_FOUND),
+    (lmtest.CassetteError, Reason.CASSETTE_UNUSABLE),
+    (lmtest.RateLimited, Reason.RATE_LIMITED),
+    (lmtest.BudgetExceeded, Reason.BUDGET_EXCEEDED),
+    (lmtest.LimitError, Reason.LIMIT),
+    (lmtest.LMTestError, Reason.CONFIGURATION),
+)
+
+
+def explain(error: BaseException) -> WorkerError:
+    """The error a client gets for what a program raised.
+
+    DSPy wraps what an engine raises, so the causes are searched too, lmtest's errors first.
+    """
+    chain = list(_causes(error))
+    found = next((each for each in chain if isinstance(each, WorkerError)), None)
+    return found or _from_lmtest(chain) or _from_dspy(chain) or _bug(error)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _from_lmtest(chain: list[BaseException]) -> WorkerError | None:
+    for kind, reason in _LMTEST:
+        for error in chain:
+            if isinstance(error, kind):
+                wait = error.retry_after if isinstance(error, lmtest.RateLimited) else None
+                return WorkerError(str(error), reason=reason, retryable=wait is not None, retry_after=wait)
+    return None
+
+
+def _from_dspy(chain: list[BaseException]) -> WorkerError | None:
+    from dspy.utils import exceptions
+
+    for error in chain:
+        if isinstance(error, exceptions.AdapterParseError):
+            return WorkerError(str(error), reason=Reason.UNPARSABLE_ANSWER)
+        if isinstance(error, exceptions.LMConfigurationError):
+            return WorkerError(str(error), reason=Reason.CONFIGURATION)
+        if isinstance(error, exceptions.LMError) and not isinstance(error, exceptions.LMUnexpectedError):
+            retryable = exceptions.is_retryable_lm_error(error)
+            reason = Reason.PROVIDER_FAILURE if retryable else Reason.PROVIDER_REFUSAL
+            return WorkerError(str(error), reason=reason, retryable=retryable, retry_after=error.retry_after)
+    return None
+
+
+def _bug(error: BaseException) -> WorkerError:
+    _LOG.error("a program failed in a way nobody foresaw", exc_info=error)
+    return WorkerError(f"{type(error).__name__}: {error} (the worker's log has the traceback)", reason=Reason.INTERNAL)

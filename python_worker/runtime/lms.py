@@ -1,0 +1,40 @@
+"""The port to language models: which one a program gets, and who answers it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import dspy
+
+    from python_worker.domain.execution import LMCall
+    from python_worker.domain.program import ProgramConfig
+    from python_worker.domain.session import SessionLM
+    from python_worker.domain.value import Fields
+
+
+class LMScope(Protocol):
+    """What was asked of language models during one execution."""
+
+    @property
+    def calls(self) -> tuple[LMCall, ...]:
+        """The calls, in order; whole once the scope is closed."""
+
+
+class LMs(Protocol):
+    """Where executions get their language model from."""
+
+    def check(self, session: SessionLM) -> None:
+        """See that a session can have what it asks for.
+
+        Raises:
+            WorkerError: ``configuration`` or ``invalid_argument``.
+        """
+
+    def lm(self, config: ProgramConfig, session: SessionLM) -> dspy.BaseLM:
+        """The model of a program in a session. It may be shared by executions that run at once."""
+
+    def scope(self, program_name: str, inputs: Fields, session: SessionLM) -> AbstractContextManager[LMScope]:
+        """Answer every model call inside, for one execution. Opened in the thread that runs the program."""

@@ -1,0 +1,147 @@
+"""Language models under lmtest: mocked, replayed, recorded or live."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import lmtest
+from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.execution import LMCall
+from python_worker.domain.value import fingerprint
+from python_worker.settings import read_mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import dspy
+
+    from python_worker.domain.program import ProgramConfig
+    from python_worker.domain.session import SessionLM
+    from python_worker.domain.value import Fields
+
+MAX_MODELS = 64
+
+
+class LmtestLMs:
+    """``LMs`` whose calls are answered as an lmtest mode says, each execution from a cassette of its own.
+
+    The cassette of an execution is ``<cassette_dir>/<program name>/<first 12 digits of its inputs' SHA-256>.yaml``:
+    the same program asked the same thing plays the same file, whoever asks and whenever.
+
+    Args:
+        mode: Who answers.
+        cassette_dir: Where cassettes are.
+        model: The model of a program that names none.
+        api_base: Where the provider is; None for the provider's own address.
+    """
+
+    def __init__(self, *, mode: lmtest.Mode, cassette_dir: Path, model: str, api_base: str | None = None) -> None:
+        self._mode = mode
+        self._cassette_dir = cassette_dir
+        self._model = model
+        self._api_base = api_base
+        self._models: dict[ProgramConfig, dspy.LM] = {}
+        self._lock = threading.Lock()
+
+    def check(self, session: SessionLM) -> None:
+        """See that a session can have what it asks for.
+
+        An offline worker keeps its whole process off the network, so its sessions stay offline too; and the cassettes
+        of a session lie below the worker's own, so that no client names a file elsewhere.
+        """
+        try:
+            mode = self._mode_of(session)
+            _limits(session)
+        except (lmtest.LMTestError, ValueError) as error:
+            raise WorkerError(str(error), reason=Reason.INVALID_ARGUMENT, field="lm") from error
+        if self._mode.offline and not mode.offline:
+            raise WorkerError(
+                f"this worker runs in mode {self._mode.value}, off the network: a session can have mock or replay, "
+                f"not {mode.value}. Start a worker with --lm-mode {mode.value}.",
+                reason=Reason.CONFIGURATION,
+                field="lm.mode",
+            )
+        if mode in {lmtest.Mode.AUTO, lmtest.Mode.REFRESH}:
+            raise WorkerError(
+                f"a session cannot have mode {mode.value}: use record, live, replay or mock.",
+                reason=Reason.CONFIGURATION,
+                field="lm.mode",
+            )
+        self._folder(session)
+
+    def lm(self, config: ProgramConfig, session: SessionLM) -> dspy.LM:
+        """The model of a program in a session; programs of equal settings share one, with its connections."""
+        config = replace(config, model=config.model or session.model or self._model)
+        with self._lock:
+            if config not in self._models:
+                if len(self._models) >= MAX_MODELS:
+                    self._models.pop(next(iter(self._models)))
+                self._models[config] = self._create(config)
+            return self._models[config]
+
+    @contextmanager
+    def scope(self, program_name: str, inputs: Fields, session: SessionLM) -> Iterator[_CassetteScope]:
+        """Open the cassette of a program and its inputs."""
+        path = self.cassette_path(program_name, inputs, session)
+        # As a flag, which wins over LM_MODE: a worker was told its mode when it was started.
+        with lmtest.use_cassette(path, flag=self._mode_of(session).value, limits=_limits(session)) as cassette:
+            yield _CassetteScope(cassette)
+
+    def cassette_path(self, program_name: str, inputs: Fields, session: SessionLM) -> Path:
+        """Where the answers to these inputs are, or will be."""
+        return self._folder(session) / program_name / f"{fingerprint(inputs)[:12]}.yaml"
+
+    def _mode_of(self, session: SessionLM) -> lmtest.Mode:
+        return read_mode(session.mode) if session.mode else self._mode
+
+    def _folder(self, session: SessionLM) -> Path:
+        if not session.cassette_dir:
+            return self._cassette_dir
+        given = PurePosixPath(session.cassette_dir)
+        if given.is_absolute() or ".." in given.parts or "\0" in session.cassette_dir:
+            raise WorkerError(
+                f"cassette_dir {session.cassette_dir!r} leaves the worker's own: name a directory below it, such as "
+                "'users/ada'.",
+                reason=Reason.INVALID_ARGUMENT,
+                field="lm.cassette_dir",
+            )
+        return self._cassette_dir / given
+
+    def _create(self, config: ProgramConfig) -> dspy.LM:
+        import dspy
+
+        settings: dict[str, Any] = {"api_base": self._api_base, "temperature": config.temperature}
+        settings |= {"max_tokens": config.max_tokens}
+        given = {name: value for name, value in settings.items() if value is not None}
+        return dspy.LM(config.model, **given)
+
+
+def _limits(session: SessionLM) -> lmtest.Limits | None:
+    given = {name: value for name, value in asdict(session.limits).items() if value is not None}
+    return lmtest.Limits(**given) if given else None
+
+
+class _CassetteScope:
+    def __init__(self, cassette: lmtest.Cassette) -> None:
+        self._cassette = cassette
+
+    @property
+    def calls(self) -> tuple[LMCall, ...]:
+        return tuple(
+            LMCall(
+                key=call.key,
+                hit=call.hit,
+                model=call.model,
+                input_tokens=call.usage.input_tokens,
+                output_tokens=call.usage.output_tokens,
+                cost=call.cost,
+                cassette=str(call.cassette) if call.cassette else None,
+                latency=call.latency,
+            )
+            for call in self._cassette.calls
+        )

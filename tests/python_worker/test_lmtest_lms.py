@@ -1,0 +1,45 @@
+"""Which model a program gets, and which cassette an execution."""
+
+import pytest
+
+import lmtest
+from python_worker.domain.program import ProgramConfig
+from python_worker.domain.session import SessionLM
+from python_worker.runtime import LmtestLMs
+from python_worker.runtime.lmtest_lms import MAX_MODELS
+
+
+@pytest.fixture
+def lms(tmp_path):
+    base = "http://127.0.0.1:1/v1beta"
+    return LmtestLMs(mode=lmtest.Mode.REPLAY, cassette_dir=tmp_path, model="gemini/gemini-2.5-flash", api_base=base)
+
+
+def test_the_cassette_is_named_by_the_program_and_by_what_was_asked(lms, tmp_path):
+    path = lms.cassette_path("qa", {"question": "why", "n": None}, SessionLM())
+    assert path == lms.cassette_path("qa", {"n": None, "question": "why"}, SessionLM())
+    assert path.parent == tmp_path / "qa"
+    assert path != lms.cassette_path("qa", {"question": "how", "n": None}, SessionLM())
+    assert path != lms.cassette_path("qb", {"question": "why", "n": None}, SessionLM())
+
+
+def test_a_program_that_names_no_model_gets_the_workers(lms):
+    assert lms.lm(ProgramConfig(), SessionLM()).model == "gemini/gemini-2.5-flash"
+    assert lms.lm(ProgramConfig(model="openai/gpt-5-mini"), SessionLM()).model == "openai/gpt-5-mini"
+
+
+def test_settings_a_program_names_reach_the_model(lms):
+    settings = {"temperature": 0.5, "max_tokens": 99}
+    assert settings.items() <= lms.lm(ProgramConfig(**settings), SessionLM()).kwargs.items()
+
+
+def test_programs_of_equal_settings_share_a_model(lms):
+    assert lms.lm(ProgramConfig(temperature=0.5), SessionLM()) is lms.lm(ProgramConfig(temperature=0.5), SessionLM())
+    assert lms.lm(ProgramConfig(temperature=0.5), SessionLM()) is not lms.lm(ProgramConfig(), SessionLM())
+
+
+def test_models_are_not_kept_without_bound(lms):
+    first = lms.lm(ProgramConfig(max_tokens=1), SessionLM())
+    for number in range(2, MAX_MODELS + 2):
+        lms.lm(ProgramConfig(max_tokens=number), SessionLM())
+    assert lms.lm(ProgramConfig(max_tokens=1), SessionLM()) is not first
