@@ -1,0 +1,7 @@
+"""The gRPC server: messages in, messages out; nothing is decided here."""
+
+from python_worker.rpc.server import RpcServer
+from python_worker.rpc.servicer import WorkerServicer
+from python_worker.rpc.state_servicer import StateServicer
+
+__all__ = ["RpcServer", "StateServicer", "WorkerServicer"]

@@ -1,0 +1,79 @@
+"""The interceptor that lets a call through only where its token opens what the call is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from python_worker.domain.access import Grant, Tokens, denied
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_OURS = "/python_worker.v1."
+_HEALTH = "/grpc.health.v1.Health/"
+
+# By method, the request's field that names the session. What stands in neither needs a token for everything.
+_SESSION_FIELD = {"CreateSession": "id"}
+_SHARED = {"GetSignature", "GetProgram", "GetExecution"}
+"""Open to every token: their ids cannot be guessed, and programs are of the whole worker."""
+
+
+class AuthInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only the stubs are generic
+    """Checks the token of every call but those of the health service; raises inside the handler it wraps.
+
+    Args:
+        tokens: Who may do what.
+    """
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Wrap the handler."""
+        handler = continuation(handler_call_details)
+        path = handler_call_details.method
+        if handler is None or path.startswith(_HEALTH):
+            return handler
+        metadata = dict(handler_call_details.invocation_metadata or ())
+        said = metadata.get("authorization")
+        method = path.rpartition("/")[2] if path.startswith(_OURS) else ""
+
+        def check(request: Any) -> None:
+            _check(self._tokens.grant(str(said) if said else None), method, request)
+
+        coding = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(_after(check, handler.unary_unary), **coding)
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(_after(check, handler.unary_stream), **coding)
+        return grpc.unary_unary_rpc_method_handler(_refuse)  # reflection is a stream both ways, and tells the contract
+
+
+def _after(check: Callable[[Any], None], behaviour: Callable[..., Any]) -> Callable[..., Any]:
+    def checked(request: Any, context: grpc.ServicerContext) -> Any:
+        check(request)
+        return behaviour(request, context)
+
+    return checked
+
+
+def _check(grant: Grant, method: str, request: Any) -> None:
+    if grant.sessions is None or method in _SHARED:
+        return
+    field = _SESSION_FIELD.get(method, "session")
+    if field not in request.DESCRIPTOR.fields_by_name:
+        raise denied(f"the token of {grant.name!r} opens some sessions only, and {method} is about the whole worker")
+    grant.check_session(getattr(request, field))
+
+
+def _refuse(_request: Any, context: grpc.ServicerContext) -> Any:
+    context.abort(grpc.StatusCode.PERMISSION_DENIED, "reflection is off where tokens are asked for.")

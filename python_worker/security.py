@@ -1,0 +1,106 @@
+"""The files that make a worker safe to reach: certificates, and the list of tokens."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import lmtest
+from python_worker.domain.access import Grant, Tokens
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificates:
+    """What TLS needs, as PEM.
+
+    Attributes:
+        key: The server's private key.
+        chain: Its certificate, and those that vouch for it.
+        client_ca: Who vouches for clients; None lets clients in without a certificate.
+    """
+
+    key: bytes
+    chain: bytes
+    client_ca: bytes | None = None
+
+
+def read_certificates(*, certificate: Path | None, key: Path | None, client_ca: Path | None) -> Certificates | None:
+    """Read the files of TLS; None where none is named.
+
+    Raises:
+        lmtest.ConfigurationError: One cannot be read, or is missing beside the other.
+    """
+    if not (certificate or key or client_ca):
+        return None
+    if not (certificate and key):
+        raise lmtest.ConfigurationError("TLS needs both --tls-cert and --tls-key.")
+    return Certificates(
+        key=_read(key, "--tls-key"),
+        chain=_read(certificate, "--tls-cert"),
+        client_ca=_read(client_ca, "--tls-client-ca") if client_ca else None,
+    )
+
+
+def read_tokens(path: Path) -> Tokens:
+    """Read the list of tokens: for each a TOML table ``[name]`` with ``sha256``, and ``sessions`` if only for some.
+
+    Raises:
+        lmtest.ConfigurationError: It cannot be read, or does not read as such a list.
+    """
+    try:
+        tables: dict[str, Any] = tomllib.loads(_read(path, "--tokens").decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise lmtest.ConfigurationError(f"--tokens {str(path)!r} does not parse: {error}.") from error
+    if not tables:
+        raise lmtest.ConfigurationError(f"--tokens {str(path)!r} has no token, and would let nobody in.")
+    return Tokens(dict(_grant(name, table, path) for name, table in tables.items()))
+
+
+def check_exposure(host: str, *, tokens: bool, tls: bool) -> None:
+    """See that tokens do not cross a network in the clear.
+
+    Raises:
+        lmtest.ConfigurationError: They would.
+    """
+    if tokens and not tls and not _is_loopback(host):
+        raise lmtest.ConfigurationError(
+            f"--tokens without TLS on {host}: whoever listens there would read them. Add --tls-cert and --tls-key."
+        )
+
+
+def _grant(name: str, table: Any, path: Path) -> tuple[str, Grant]:
+    digest = table.get("sha256") if isinstance(table, dict) else None
+    sessions = table.get("sessions") if isinstance(table, dict) else None
+    patterns = sessions if isinstance(sessions, list) else []
+    known = isinstance(table, dict) and table.keys() <= {"sha256", "sessions"}
+    fits = sessions is None or (isinstance(sessions, list) and all(isinstance(each, str) for each in patterns))
+    if not known or not fits or not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise lmtest.ConfigurationError(
+            f"--tokens {str(path)!r}: [{name}] needs sha256, 64 hexadecimal digits (printf %s TOKEN | sha256sum), and "
+            "may have sessions, a list of ids and patterns; nothing else."
+        )
+    return digest, Grant(name=name, sessions=None if sessions is None else tuple(patterns))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _read(path: Path, option: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise lmtest.ConfigurationError(f"{option} {str(path)!r} cannot be read: {error.strerror}.") from error

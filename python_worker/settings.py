@@ -1,0 +1,122 @@
+"""The settings of a worker, checked before anything is opened or written."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import lmtest
+from python_worker.security import check_exposure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from python_worker.domain.access import Tokens
+    from python_worker.security import Certificates
+
+DEFAULT_MODEL = "gemini/gemini-2.5-flash"
+
+_KEYS = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY")} | {
+    provider: (f"{provider.upper()}_API_KEY",)
+    for provider in ("anthropic", "deepseek", "groq", "mistral", "openai", "openrouter", "xai")
+}
+"""Where DSPy looks for the key of a provider; others, such as a local one, may need none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What ``python -m python_worker serve`` was told.
+
+    Attributes:
+        mode: Who answers the models' calls.
+        cassette_dir: Where cassettes are.
+        model: The model of programs that name none.
+        api_base: Where the provider is; None for its own address.
+        data_dir: Where SQLite keeps its file.
+        database_url: The database instead of that file, or None.
+        host: The address to listen on.
+        port: 0 takes a free one.
+        threads: How many programs run at once.
+        default_timeout: Seconds an execution may take that asks for nothing else.
+        grace: Seconds that calls under way get when the worker is told to stop.
+        reflection: Whether clients may ask for the contract itself.
+        max_sessions: How many sessions there may be.
+        session_ttl: Seconds a session lives unused whose creator does not say; None until it is ended.
+        implicit_sessions: Whether writing into a session that is not there makes it.
+        max_variables: How many variables a session may hold.
+        max_value_bytes: How big a variable's value may be.
+        max_message_bytes: How big a message may be.
+        max_watchers: How many streams may watch; each holds a thread.
+        certificates: For TLS; None serves in the clear.
+        tokens: Who may do what; None asks nobody.
+    """
+
+    mode: lmtest.Mode
+    cassette_dir: Path
+    data_dir: Path
+    model: str = DEFAULT_MODEL
+    api_base: str | None = None
+    database_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+    threads: int = 8
+    default_timeout: float = 30.0
+    grace: float = 10.0
+    reflection: bool = False
+    max_sessions: int = 10_000
+    session_ttl: float | None = None
+    implicit_sessions: bool = False
+    max_variables: int = 10_000
+    max_value_bytes: int = 4 * 1024 * 1024
+    max_message_bytes: int = 32 * 1024 * 1024
+    max_watchers: int = 1_000
+    certificates: Certificates | None = None
+    tokens: Tokens | None = None
+
+    def check(self, environ: Mapping[str, str]) -> None:
+        """See that the mode can work here.
+
+        Raises:
+            lmtest.ConfigurationError: It cannot; the message says what is missing.
+        """
+        check_exposure(self.host, tokens=self.tokens is not None, tls=self.certificates is not None)
+        if not self.model.strip():
+            raise lmtest.ConfigurationError(
+                "--model is empty, and programs that name no model would have none: name one, such as "
+                f"{DEFAULT_MODEL!r}."
+            )
+        if self.mode is lmtest.Mode.REPLAY and not self.cassette_dir.is_dir():
+            raise lmtest.ConfigurationError(
+                f"--cassette-dir {str(self.cassette_dir)!r} is no directory, and replay answers from it: "
+                "record it first with --lm-mode record, or name the one that has the cassettes."
+            )
+        # In auto, what is recorded needs no key; a call that is not says so itself.
+        if not self.mode.offline and self.mode is not lmtest.Mode.AUTO:
+            _check_key(self.model, self.mode, environ)
+
+
+def read_mode(text: str) -> lmtest.Mode:
+    """The mode of that name, in any case.
+
+    Raises:
+        lmtest.ConfigurationError: There is none; the message names the nearest.
+
+    >>> read_mode("Replay")
+    <Mode.REPLAY: 'replay'>
+    """
+    known = [mode.value for mode in lmtest.Mode]
+    if text.strip().lower() in known:
+        return lmtest.Mode(text.strip().lower())
+    close = difflib.get_close_matches(text.lower(), known, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise lmtest.ConfigurationError(f"--lm-mode is {text!r}, which is no mode.{hint} Known: {', '.join(known)}.")
+
+
+def _check_key(model: str, mode: lmtest.Mode, environ: Mapping[str, str]) -> None:
+    names = _KEYS.get(model.partition("/")[0], ())
+    if names and not any(environ.get(name) for name in names):
+        raise lmtest.ConfigurationError(
+            f"--lm-mode {mode.value} calls {model}, and {' or '.join(names)} is not set: set it, or use replay or mock."
+        )
