@@ -1,0 +1,202 @@
+"""The calls of the state service as values, which the client and its asyncio twin both run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from python_worker.client.errors import from_message
+from python_worker.v1 import worker_pb2 as pb
+from python_worker.wire import state as wire
+from python_worker.wire.durations import duration
+from python_worker.wire.values import from_wire, to_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from python_worker.domain.errors import WorkerError
+    from python_worker.domain.session import Session, SessionLM
+    from python_worker.domain.value import Value
+    from python_worker.domain.variable import Variable
+    from python_worker.domain.watch import Change
+
+_Answer = TypeVar("_Answer")
+PAGE = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[_Answer]):
+    """One call, and how its response is read."""
+
+    method: str
+    request: Any
+    read: Callable[[Any], _Answer]
+
+
+def create_session(
+    session_id: str, *, ttl: float | None, metadata: Mapping[str, str] | None, lm: SessionLM | None, or_get: bool
+) -> Call[Session]:
+    """Make a session."""
+    request = pb.CreateSessionRequest(
+        id=session_id,
+        ttl=None if ttl is None else duration(ttl),
+        metadata=metadata,
+        lm=wire.lm_to_wire(lm) if lm else None,
+        or_get=or_get,
+    )
+    return Call(method="CreateSession", request=request, read=wire.session_from_wire)
+
+
+def get_session(session_id: str) -> Call[Session]:
+    """Tell a session."""
+    return Call(method="GetSession", request=pb.GetSessionRequest(session=session_id), read=wire.session_from_wire)
+
+
+def touch_session(session_id: str) -> Call[Session]:
+    """Let a session live on."""
+    return Call(method="TouchSession", request=pb.TouchSessionRequest(session=session_id), read=wire.session_from_wire)
+
+
+def end_session(session_id: str) -> Call[None]:
+    """Take a session away."""
+    return Call(method="EndSession", request=pb.EndSessionRequest(session=session_id), read=_nothing)
+
+
+def list_sessions(token: str) -> Call[tuple[list[Session], str]]:
+    """A page of sessions, with the token of the next."""
+    request = pb.ListSessionsRequest(page_size=PAGE, page_token=token)
+    return Call(
+        method="ListSessions",
+        request=request,
+        read=lambda page: ([wire.session_from_wire(each) for each in page.sessions], page.next_page_token),
+    )
+
+
+def register(
+    session_id: str, name: str, value: Value, *, type_text: str, metadata: Mapping[str, str] | None
+) -> Call[Variable]:
+    """Make a variable."""
+    request = pb.RegisterVariableRequest(
+        session=session_id, name=name, type=type_text, value=to_wire(value, name), metadata=metadata
+    )
+    return Call(method="RegisterVariable", request=request, read=wire.variable_from_wire)
+
+
+def get(session_id: str, key: str) -> Call[Variable]:
+    """Tell a variable."""
+    request = pb.GetVariableRequest(session=session_id, variable=key)
+    return Call(method="GetVariable", request=request, read=wire.variable_from_wire)
+
+
+def get_value(session_id: str, key: str) -> Call[Value]:
+    """Tell a variable's value."""
+    request = pb.GetVariableRequest(session=session_id, variable=key)
+    return Call(method="GetVariable", request=request, read=lambda message: from_wire(message.value, message.name))
+
+
+def set_(
+    session_id: str,
+    key: str,
+    value: Value,
+    *,
+    expected_version: int | None = None,
+    metadata: Mapping[str, str] | None = None,
+    reason: str = "",
+    register: bool = False,
+) -> Call[Variable]:
+    """Give a variable a value."""
+    request = pb.SetVariableRequest(
+        session=session_id,
+        variable=key,
+        value=to_wire(value, key),
+        expected_version=expected_version,
+        metadata=metadata,
+        reason=reason,
+        register=register,
+    )
+    return Call(method="SetVariable", request=request, read=wire.variable_from_wire)
+
+
+def increment(session_id: str, key: str, by: float, *, reason: str) -> Call[Variable]:
+    """Add to a number."""
+    request = pb.IncrementVariableRequest(session=session_id, variable=key, by=to_wire(by, "by"), reason=reason)
+    return Call(method="IncrementVariable", request=request, read=wire.variable_from_wire)
+
+
+def append(session_id: str, key: str, items: Sequence[Value], *, reason: str) -> Call[Variable]:
+    """Append to a list."""
+    messages = [to_wire(item, f"items[{index}]") for index, item in enumerate(items)]
+    request = pb.AppendVariableRequest(session=session_id, variable=key, items=messages, reason=reason)
+    return Call(method="AppendVariable", request=request, read=wire.variable_from_wire)
+
+
+def roll_back(session_id: str, key: str, version: int, *, expected_version: int | None, reason: str) -> Call[Variable]:
+    """Give a variable the value it had."""
+    request = pb.RollBackVariableRequest(
+        session=session_id, variable=key, version=version, expected_version=expected_version, reason=reason
+    )
+    return Call(method="RollBackVariable", request=request, read=wire.variable_from_wire)
+
+
+def delete(session_id: str, key: str, *, expected_version: int | None, reason: str) -> Call[int]:
+    """Take a variable away; the answer is the position of that change."""
+    request = pb.DeleteVariableRequest(
+        session=session_id, variable=key, expected_version=expected_version, reason=reason
+    )
+    return Call(method="DeleteVariable", request=request, read=lambda response: int(response.position))
+
+
+def list_variables(session_id: str, pattern: str, token: str) -> Call[tuple[list[Variable], str]]:
+    """A page of variables, with the token of the next."""
+    request = pb.ListVariablesRequest(session=session_id, pattern=pattern, page_size=PAGE, page_token=token)
+    return Call(
+        method="ListVariables",
+        request=request,
+        read=lambda page: ([wire.variable_from_wire(each) for each in page.variables], page.next_page_token),
+    )
+
+
+def history(session_id: str, key: str) -> Call[list[Change]]:
+    """Tell a variable's changes."""
+    request = pb.GetHistoryRequest(session=session_id, variable=key)
+    return Call(
+        method="GetHistory",
+        request=request,
+        read=lambda response: [wire.change_from_wire(each, session=session_id) for each in response.changes],
+    )
+
+
+def get_many(session_id: str, keys: Sequence[str]) -> Call[list[Variable]]:
+    """Tell those variables that there are."""
+    request = pb.GetVariablesRequest(session=session_id, variables=keys)
+    return Call(
+        method="GetVariables",
+        request=request,
+        read=lambda response: [wire.variable_from_wire(each) for each in response.variables],
+    )
+
+
+def set_many(
+    session_id: str, values: Mapping[str, Value], *, atomic: bool, register: bool, reason: str
+) -> Call[dict[str, Variable | WorkerError]]:
+    """Give many variables their values; the answer tells of each what became of it."""
+    items = [
+        pb.SetVariablesRequest.Item(variable=key, value=to_wire(value, key), register=register, reason=reason)
+        for key, value in values.items()
+    ]
+
+    def read(response: pb.SetVariablesResponse) -> dict[str, Variable | WorkerError]:
+        return dict(zip(values, map(_result, response.results), strict=True))
+
+    request = pb.SetVariablesRequest(session=session_id, items=items, atomic=atomic)
+    return Call(method="SetVariables", request=request, read=read)
+
+
+def _result(message: pb.SetVariablesResponse.Result) -> Variable | WorkerError:
+    if message.HasField("error"):
+        return from_message(message.error)
+    return wire.variable_from_wire(message.variable)
+
+
+def _nothing(_response: Any) -> None:
+    return None
