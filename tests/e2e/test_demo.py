@@ -1,0 +1,38 @@
+"""`make demo` tells the whole story and ends well, with no key and an empty home."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_demo_records_replays_audits_misses_and_bills(tmp_path):
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "demo.py")],
+        cwd=tmp_path,
+        env=kept | {"HOME": str(tmp_path / "home"), "COLUMNS": "110"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The same answers as recorded: yes" in done.stdout
+    stages = [
+        "signature_compilation",
+        "input_validation",
+        "adapter_execution",
+        "output_validation",
+        "result_serialization",
+    ]
+    assert re.findall(r"^  (\w+) +ok ", done.stdout, re.MULTILINE) == stages
+    assert "answered by cassette" in done.stdout
+    assert "[-question-]{+riddle+}" in done.stdout
+    assert re.search(r"Spent \$0\.0\d+ on 2 live calls; 2 replayed calls saved \$0\.0\d+", done.stdout)
+    recordings = list((tmp_path / ".lmtest" / "demo" / "cassettes").rglob("*.yaml"))
+    assert recordings
+    assert all("source: stand-in" in path.read_text() for path in recordings)
