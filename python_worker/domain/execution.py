@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from python_worker.domain.action import ActionResult
     from python_worker.domain.errors import WorkerError
+    from python_worker.domain.tool import ToolUse
     from python_worker.domain.value import Fields
 
 
@@ -72,6 +74,7 @@ class StageRecord:
         duration: Seconds.
         detail: One sentence.
         calls: The language model calls, under ``adapter_execution``.
+        tools: The calls of tools, likewise.
     """
 
     stage: Stage
@@ -80,6 +83,35 @@ class StageRecord:
     duration: float
     detail: str
     calls: tuple[LMCall, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fallback:
+    """An adapter that stood earlier in the order, and why it was not used."""
+
+    adapter: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """What a run used.
+
+    Attributes:
+        cost: USD, or None where a price is unknown.
+        waited: Seconds for a thread.
+        in_models: Seconds in calls of language models.
+        processor: Seconds of the processor, of the program's own thread.
+    """
+
+    model_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal | None
+    waited: float
+    in_models: float
+    processor: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +125,13 @@ class Execution:
         adapter_used: Where it ran, such as ``inline``.
         duration: Seconds, or None while it runs.
         stages: In order, as far as the run came.
+        session: Whose, or "".
+        attempts: 1, and one more for each retry.
+        fallbacks: The adapters that stood earlier in the order.
+        metrics: None unless they were asked for.
+        action_results: In the order they were run.
+        idempotency_key: "" where there is none.
+        asked_by: The token's name; "" where tokens are not asked for.
     """
 
     id: str
@@ -106,3 +145,11 @@ class Execution:
     started_at: datetime
     duration: float | None
     stages: tuple[StageRecord, ...]
+    program_version: int = 1
+    session: str = ""
+    attempts: int = 1
+    fallbacks: tuple[Fallback, ...] = ()
+    metrics: Metrics | None = None
+    action_results: tuple[ActionResult, ...] = ()
+    idempotency_key: str = ""
+    asked_by: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ class LmtestLMs:
         self._cassette_dir = cassette_dir
         self._model = model
         self._api_base = api_base
-        self._models: dict[ProgramConfig, dspy.LM] = {}
+        self._models: dict[tuple[str, float | None, int | None], dspy.LM] = {}
         self._lock = threading.Lock()
 
     def check(self, session: SessionLM) -> None:
@@ -76,13 +76,13 @@ class LmtestLMs:
 
     def lm(self, config: ProgramConfig, session: SessionLM) -> dspy.LM:
         """The model of a program in a session; programs of equal settings share one, with its connections."""
-        config = replace(config, model=config.model or session.model or self._model)
+        settings = (config.model or session.model or self._model, config.temperature, config.max_tokens)
         with self._lock:
-            if config not in self._models:
+            if settings not in self._models:
                 if len(self._models) >= MAX_MODELS:
                     self._models.pop(next(iter(self._models)))
-                self._models[config] = self._create(config)
-            return self._models[config]
+                self._models[settings] = self._create(*settings)
+            return self._models[settings]
 
     @contextmanager
     def scope(self, program_name: str, inputs: Fields, session: SessionLM) -> Iterator[_CassetteScope]:
@@ -112,13 +112,12 @@ class LmtestLMs:
             )
         return self._cassette_dir / given
 
-    def _create(self, config: ProgramConfig) -> dspy.LM:
+    def _create(self, model: str, temperature: float | None, max_tokens: int | None) -> dspy.LM:
         import dspy
 
-        settings: dict[str, Any] = {"api_base": self._api_base, "temperature": config.temperature}
-        settings |= {"max_tokens": config.max_tokens}
+        settings: dict[str, Any] = {"api_base": self._api_base, "temperature": temperature, "max_tokens": max_tokens}
         given = {name: value for name, value in settings.items() if value is not None}
-        return dspy.LM(config.model, **given)
+        return dspy.LM(model, **given)
 
 
 def _limits(session: SessionLM) -> lmtest.Limits | None:

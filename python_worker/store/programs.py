@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
@@ -53,6 +53,10 @@ class SqlPrograms:
             name=row.name,
             signature_id=row.signature_id,
             module=Module(row.module),
-            config=ProgramConfig(**orjson.loads(row.config)),
+            config=_config(orjson.loads(row.config)),
             created_at=row.created_at,
         )
+
+
+def _config(data: dict[str, Any]) -> ProgramConfig:
+    return ProgramConfig(**(data | {"demos": tuple(data["demos"]), "tools": tuple(data["tools"])}))

@@ -45,6 +45,16 @@ class WorkerStub:
                 request_serializer=python__worker_dot_v1_dot_worker__pb2.GetSignatureRequest.SerializeToString,
                 response_deserializer=python__worker_dot_v1_dot_worker__pb2.Signature.FromString,
                 _registered_method=True)
+        self.ListSignatures = channel.unary_unary(
+                '/python_worker.v1.Worker/ListSignatures',
+                request_serializer=python__worker_dot_v1_dot_worker__pb2.ListSignaturesRequest.SerializeToString,
+                response_deserializer=python__worker_dot_v1_dot_worker__pb2.ListSignaturesResponse.FromString,
+                _registered_method=True)
+        self.DeleteSignature = channel.unary_unary(
+                '/python_worker.v1.Worker/DeleteSignature',
+                request_serializer=python__worker_dot_v1_dot_worker__pb2.DeleteSignatureRequest.SerializeToString,
+                response_deserializer=python__worker_dot_v1_dot_worker__pb2.DeleteSignatureResponse.FromString,
+                _registered_method=True)
         self.CreateProgram = channel.unary_unary(
                 '/python_worker.v1.Worker/CreateProgram',
                 request_serializer=python__worker_dot_v1_dot_worker__pb2.CreateProgramRequest.SerializeToString,
@@ -55,15 +65,60 @@ class WorkerStub:
                 request_serializer=python__worker_dot_v1_dot_worker__pb2.GetProgramRequest.SerializeToString,
                 response_deserializer=python__worker_dot_v1_dot_worker__pb2.Program.FromString,
                 _registered_method=True)
+        self.ListPrograms = channel.unary_unary(
+                '/python_worker.v1.Worker/ListPrograms',
+                request_serializer=python__worker_dot_v1_dot_worker__pb2.ListProgramsRequest.SerializeToString,
+                response_deserializer=python__worker_dot_v1_dot_worker__pb2.ListProgramsResponse.FromString,
+                _registered_method=True)
+        self.UpdateProgram = channel.unary_unary(
+                '/python_worker.v1.Worker/UpdateProgram',
+                request_serializer=python__worker_dot_v1_dot_worker__pb2.UpdateProgramRequest.SerializeToString,
+                response_deserializer=python__worker_dot_v1_dot_worker__pb2.Program.FromString,
+                _registered_method=True)
+        self.DeleteProgram = channel.unary_unary(
+                '/python_worker.v1.Worker/DeleteProgram',
+                request_serializer=python__worker_dot_v1_dot_worker__pb2.DeleteProgramRequest.SerializeToString,
+                response_deserializer=python__worker_dot_v1_dot_worker__pb2.DeleteProgramResponse.FromString,
+                _registered_method=True)
         self.Execute = channel.unary_unary(
                 '/python_worker.v1.Worker/Execute',
                 request_serializer=python__worker_dot_v1_dot_worker__pb2.ExecuteRequest.SerializeToString,
+                response_deserializer=python__worker_dot_v1_dot_worker__pb2.Execution.FromString,
+                _registered_method=True)
+        self.ExecuteStream = channel.unary_stream(
+                '/python_worker.v1.Worker/ExecuteStream',
+                request_serializer=python__worker_dot_v1_dot_worker__pb2.ExecuteRequest.SerializeToString,
+                response_deserializer=python__worker_dot_v1_dot_worker__pb2.ExecutionEvent.FromString,
+                _registered_method=True)
+        self.ExecuteBatch = channel.unary_stream(
+                '/python_worker.v1.Worker/ExecuteBatch',
+                request_serializer=python__worker_dot_v1_dot_worker__pb2.ExecuteBatchRequest.SerializeToString,
+                response_deserializer=python__worker_dot_v1_dot_worker__pb2.BatchResult.FromString,
+                _registered_method=True)
+        self.CancelExecution = channel.unary_unary(
+                '/python_worker.v1.Worker/CancelExecution',
+                request_serializer=python__worker_dot_v1_dot_worker__pb2.CancelExecutionRequest.SerializeToString,
                 response_deserializer=python__worker_dot_v1_dot_worker__pb2.Execution.FromString,
                 _registered_method=True)
         self.GetExecution = channel.unary_unary(
                 '/python_worker.v1.Worker/GetExecution',
                 request_serializer=python__worker_dot_v1_dot_worker__pb2.GetExecutionRequest.SerializeToString,
                 response_deserializer=python__worker_dot_v1_dot_worker__pb2.Execution.FromString,
+                _registered_method=True)
+        self.ListExecutions = channel.unary_unary(
+                '/python_worker.v1.Worker/ListExecutions',
+                request_serializer=python__worker_dot_v1_dot_worker__pb2.ListExecutionsRequest.SerializeToString,
+                response_deserializer=python__worker_dot_v1_dot_worker__pb2.ListExecutionsResponse.FromString,
+                _registered_method=True)
+        self.ListAdapters = channel.unary_unary(
+                '/python_worker.v1.Worker/ListAdapters',
+                request_serializer=python__worker_dot_v1_dot_worker__pb2.ListAdaptersRequest.SerializeToString,
+                response_deserializer=python__worker_dot_v1_dot_worker__pb2.ListAdaptersResponse.FromString,
+                _registered_method=True)
+        self.ServeTools = channel.stream_stream(
+                '/python_worker.v1.Worker/ServeTools',
+                request_serializer=python__worker_dot_v1_dot_worker__pb2.ToolClientMessage.SerializeToString,
+                response_deserializer=python__worker_dot_v1_dot_worker__pb2.ToolWorkerMessage.FromString,
                 _registered_method=True)
 
 
@@ -84,6 +139,19 @@ class WorkerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSignatures(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSignature(self, request, context):
+        """Refused while a program has it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateProgram(self, request, context):
         """Joins a signature to a DSPy module and the settings of its model.
         """
@@ -97,6 +165,26 @@ class WorkerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPrograms(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateProgram(self, request, context):
+        """Makes a new version; those before it stay, and executions tell which one they ran.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProgram(self, request, context):
+        """Frees the name. Executions keep their trail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Execute(self, request, context):
         """Runs a program. A run that does not succeed ends the call with a status and an ErrorDetail that names the
         execution; the execution itself, with its audit trail, stays readable by GetExecution.
@@ -105,8 +193,49 @@ class WorkerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExecuteStream(self, request, context):
+        """The same, telling what the model says while it says it; the last event is the result.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExecuteBatch(self, request, context):
+        """Runs many, some at once. Results come as they end; one that fails does not end the others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelExecution(self, request, context):
+        """Stops an execution, whoever started it; answers when it has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetExecution(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExecutions(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAdapters(self, request, context):
+        """Where executions can run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ServeTools(self, request_iterator, context):
+        """A client serves tools for as long as the stream is open: it registers them, is called, and answers.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -124,6 +253,16 @@ def add_WorkerServicer_to_server(servicer, server):
                     request_deserializer=python__worker_dot_v1_dot_worker__pb2.GetSignatureRequest.FromString,
                     response_serializer=python__worker_dot_v1_dot_worker__pb2.Signature.SerializeToString,
             ),
+            'ListSignatures': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSignatures,
+                    request_deserializer=python__worker_dot_v1_dot_worker__pb2.ListSignaturesRequest.FromString,
+                    response_serializer=python__worker_dot_v1_dot_worker__pb2.ListSignaturesResponse.SerializeToString,
+            ),
+            'DeleteSignature': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSignature,
+                    request_deserializer=python__worker_dot_v1_dot_worker__pb2.DeleteSignatureRequest.FromString,
+                    response_serializer=python__worker_dot_v1_dot_worker__pb2.DeleteSignatureResponse.SerializeToString,
+            ),
             'CreateProgram': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateProgram,
                     request_deserializer=python__worker_dot_v1_dot_worker__pb2.CreateProgramRequest.FromString,
@@ -134,15 +273,60 @@ def add_WorkerServicer_to_server(servicer, server):
                     request_deserializer=python__worker_dot_v1_dot_worker__pb2.GetProgramRequest.FromString,
                     response_serializer=python__worker_dot_v1_dot_worker__pb2.Program.SerializeToString,
             ),
+            'ListPrograms': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPrograms,
+                    request_deserializer=python__worker_dot_v1_dot_worker__pb2.ListProgramsRequest.FromString,
+                    response_serializer=python__worker_dot_v1_dot_worker__pb2.ListProgramsResponse.SerializeToString,
+            ),
+            'UpdateProgram': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateProgram,
+                    request_deserializer=python__worker_dot_v1_dot_worker__pb2.UpdateProgramRequest.FromString,
+                    response_serializer=python__worker_dot_v1_dot_worker__pb2.Program.SerializeToString,
+            ),
+            'DeleteProgram': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProgram,
+                    request_deserializer=python__worker_dot_v1_dot_worker__pb2.DeleteProgramRequest.FromString,
+                    response_serializer=python__worker_dot_v1_dot_worker__pb2.DeleteProgramResponse.SerializeToString,
+            ),
             'Execute': grpc.unary_unary_rpc_method_handler(
                     servicer.Execute,
                     request_deserializer=python__worker_dot_v1_dot_worker__pb2.ExecuteRequest.FromString,
+                    response_serializer=python__worker_dot_v1_dot_worker__pb2.Execution.SerializeToString,
+            ),
+            'ExecuteStream': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExecuteStream,
+                    request_deserializer=python__worker_dot_v1_dot_worker__pb2.ExecuteRequest.FromString,
+                    response_serializer=python__worker_dot_v1_dot_worker__pb2.ExecutionEvent.SerializeToString,
+            ),
+            'ExecuteBatch': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExecuteBatch,
+                    request_deserializer=python__worker_dot_v1_dot_worker__pb2.ExecuteBatchRequest.FromString,
+                    response_serializer=python__worker_dot_v1_dot_worker__pb2.BatchResult.SerializeToString,
+            ),
+            'CancelExecution': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelExecution,
+                    request_deserializer=python__worker_dot_v1_dot_worker__pb2.CancelExecutionRequest.FromString,
                     response_serializer=python__worker_dot_v1_dot_worker__pb2.Execution.SerializeToString,
             ),
             'GetExecution': grpc.unary_unary_rpc_method_handler(
                     servicer.GetExecution,
                     request_deserializer=python__worker_dot_v1_dot_worker__pb2.GetExecutionRequest.FromString,
                     response_serializer=python__worker_dot_v1_dot_worker__pb2.Execution.SerializeToString,
+            ),
+            'ListExecutions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExecutions,
+                    request_deserializer=python__worker_dot_v1_dot_worker__pb2.ListExecutionsRequest.FromString,
+                    response_serializer=python__worker_dot_v1_dot_worker__pb2.ListExecutionsResponse.SerializeToString,
+            ),
+            'ListAdapters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAdapters,
+                    request_deserializer=python__worker_dot_v1_dot_worker__pb2.ListAdaptersRequest.FromString,
+                    response_serializer=python__worker_dot_v1_dot_worker__pb2.ListAdaptersResponse.SerializeToString,
+            ),
+            'ServeTools': grpc.stream_stream_rpc_method_handler(
+                    servicer.ServeTools,
+                    request_deserializer=python__worker_dot_v1_dot_worker__pb2.ToolClientMessage.FromString,
+                    response_serializer=python__worker_dot_v1_dot_worker__pb2.ToolWorkerMessage.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -211,6 +395,60 @@ class Worker:
             _registered_method=True)
 
     @staticmethod
+    def ListSignatures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/python_worker.v1.Worker/ListSignatures',
+            python__worker_dot_v1_dot_worker__pb2.ListSignaturesRequest.SerializeToString,
+            python__worker_dot_v1_dot_worker__pb2.ListSignaturesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSignature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/python_worker.v1.Worker/DeleteSignature',
+            python__worker_dot_v1_dot_worker__pb2.DeleteSignatureRequest.SerializeToString,
+            python__worker_dot_v1_dot_worker__pb2.DeleteSignatureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreateProgram(request,
             target,
             options=(),
@@ -265,6 +503,87 @@ class Worker:
             _registered_method=True)
 
     @staticmethod
+    def ListPrograms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/python_worker.v1.Worker/ListPrograms',
+            python__worker_dot_v1_dot_worker__pb2.ListProgramsRequest.SerializeToString,
+            python__worker_dot_v1_dot_worker__pb2.ListProgramsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateProgram(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/python_worker.v1.Worker/UpdateProgram',
+            python__worker_dot_v1_dot_worker__pb2.UpdateProgramRequest.SerializeToString,
+            python__worker_dot_v1_dot_worker__pb2.Program.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProgram(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/python_worker.v1.Worker/DeleteProgram',
+            python__worker_dot_v1_dot_worker__pb2.DeleteProgramRequest.SerializeToString,
+            python__worker_dot_v1_dot_worker__pb2.DeleteProgramResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Execute(request,
             target,
             options=(),
@@ -280,6 +599,87 @@ class Worker:
             target,
             '/python_worker.v1.Worker/Execute',
             python__worker_dot_v1_dot_worker__pb2.ExecuteRequest.SerializeToString,
+            python__worker_dot_v1_dot_worker__pb2.Execution.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExecuteStream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/python_worker.v1.Worker/ExecuteStream',
+            python__worker_dot_v1_dot_worker__pb2.ExecuteRequest.SerializeToString,
+            python__worker_dot_v1_dot_worker__pb2.ExecutionEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExecuteBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/python_worker.v1.Worker/ExecuteBatch',
+            python__worker_dot_v1_dot_worker__pb2.ExecuteBatchRequest.SerializeToString,
+            python__worker_dot_v1_dot_worker__pb2.BatchResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/python_worker.v1.Worker/CancelExecution',
+            python__worker_dot_v1_dot_worker__pb2.CancelExecutionRequest.SerializeToString,
             python__worker_dot_v1_dot_worker__pb2.Execution.FromString,
             options,
             channel_credentials,
@@ -308,6 +708,87 @@ class Worker:
             '/python_worker.v1.Worker/GetExecution',
             python__worker_dot_v1_dot_worker__pb2.GetExecutionRequest.SerializeToString,
             python__worker_dot_v1_dot_worker__pb2.Execution.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExecutions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/python_worker.v1.Worker/ListExecutions',
+            python__worker_dot_v1_dot_worker__pb2.ListExecutionsRequest.SerializeToString,
+            python__worker_dot_v1_dot_worker__pb2.ListExecutionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAdapters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/python_worker.v1.Worker/ListAdapters',
+            python__worker_dot_v1_dot_worker__pb2.ListAdaptersRequest.SerializeToString,
+            python__worker_dot_v1_dot_worker__pb2.ListAdaptersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ServeTools(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/python_worker.v1.Worker/ServeTools',
+            python__worker_dot_v1_dot_worker__pb2.ToolClientMessage.SerializeToString,
+            python__worker_dot_v1_dot_worker__pb2.ToolWorkerMessage.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,14 +36,33 @@ class WorkerStub:
     CreateSignature: _grpc.UnaryUnaryMultiCallable[_worker_pb2.CreateSignatureRequest, _worker_pb2.Signature]
     """Compiles a signature from the native syntax and keeps it under its name."""
     GetSignature: _grpc.UnaryUnaryMultiCallable[_worker_pb2.GetSignatureRequest, _worker_pb2.Signature]
+    ListSignatures: _grpc.UnaryUnaryMultiCallable[_worker_pb2.ListSignaturesRequest, _worker_pb2.ListSignaturesResponse]
+    DeleteSignature: _grpc.UnaryUnaryMultiCallable[_worker_pb2.DeleteSignatureRequest, _worker_pb2.DeleteSignatureResponse]
+    """Refused while a program has it."""
     CreateProgram: _grpc.UnaryUnaryMultiCallable[_worker_pb2.CreateProgramRequest, _worker_pb2.Program]
     """Joins a signature to a DSPy module and the settings of its model."""
     GetProgram: _grpc.UnaryUnaryMultiCallable[_worker_pb2.GetProgramRequest, _worker_pb2.Program]
+    ListPrograms: _grpc.UnaryUnaryMultiCallable[_worker_pb2.ListProgramsRequest, _worker_pb2.ListProgramsResponse]
+    UpdateProgram: _grpc.UnaryUnaryMultiCallable[_worker_pb2.UpdateProgramRequest, _worker_pb2.Program]
+    """Makes a new version; those before it stay, and executions tell which one they ran."""
+    DeleteProgram: _grpc.UnaryUnaryMultiCallable[_worker_pb2.DeleteProgramRequest, _worker_pb2.DeleteProgramResponse]
+    """Frees the name. Executions keep their trail."""
     Execute: _grpc.UnaryUnaryMultiCallable[_worker_pb2.ExecuteRequest, _worker_pb2.Execution]
     """Runs a program. A run that does not succeed ends the call with a status and an ErrorDetail that names the
     execution; the execution itself, with its audit trail, stays readable by GetExecution.
     """
+    ExecuteStream: _grpc.UnaryStreamMultiCallable[_worker_pb2.ExecuteRequest, _worker_pb2.ExecutionEvent]
+    """The same, telling what the model says while it says it; the last event is the result."""
+    ExecuteBatch: _grpc.UnaryStreamMultiCallable[_worker_pb2.ExecuteBatchRequest, _worker_pb2.BatchResult]
+    """Runs many, some at once. Results come as they end; one that fails does not end the others."""
+    CancelExecution: _grpc.UnaryUnaryMultiCallable[_worker_pb2.CancelExecutionRequest, _worker_pb2.Execution]
+    """Stops an execution, whoever started it; answers when it has ended."""
     GetExecution: _grpc.UnaryUnaryMultiCallable[_worker_pb2.GetExecutionRequest, _worker_pb2.Execution]
+    ListExecutions: _grpc.UnaryUnaryMultiCallable[_worker_pb2.ListExecutionsRequest, _worker_pb2.ListExecutionsResponse]
+    ListAdapters: _grpc.UnaryUnaryMultiCallable[_worker_pb2.ListAdaptersRequest, _worker_pb2.ListAdaptersResponse]
+    """Where executions can run."""
+    ServeTools: _grpc.StreamStreamMultiCallable[_worker_pb2.ToolClientMessage, _worker_pb2.ToolWorkerMessage]
+    """A client serves tools for as long as the stream is open: it registers them, is called, and answers."""
 
 @_typing.type_check_only
 class WorkerAsyncStub(WorkerStub):
@@ -53,14 +72,33 @@ class WorkerAsyncStub(WorkerStub):
     CreateSignature: _aio.UnaryUnaryMultiCallable[_worker_pb2.CreateSignatureRequest, _worker_pb2.Signature]  # type: ignore[assignment]
     """Compiles a signature from the native syntax and keeps it under its name."""
     GetSignature: _aio.UnaryUnaryMultiCallable[_worker_pb2.GetSignatureRequest, _worker_pb2.Signature]  # type: ignore[assignment]
+    ListSignatures: _aio.UnaryUnaryMultiCallable[_worker_pb2.ListSignaturesRequest, _worker_pb2.ListSignaturesResponse]  # type: ignore[assignment]
+    DeleteSignature: _aio.UnaryUnaryMultiCallable[_worker_pb2.DeleteSignatureRequest, _worker_pb2.DeleteSignatureResponse]  # type: ignore[assignment]
+    """Refused while a program has it."""
     CreateProgram: _aio.UnaryUnaryMultiCallable[_worker_pb2.CreateProgramRequest, _worker_pb2.Program]  # type: ignore[assignment]
     """Joins a signature to a DSPy module and the settings of its model."""
     GetProgram: _aio.UnaryUnaryMultiCallable[_worker_pb2.GetProgramRequest, _worker_pb2.Program]  # type: ignore[assignment]
+    ListPrograms: _aio.UnaryUnaryMultiCallable[_worker_pb2.ListProgramsRequest, _worker_pb2.ListProgramsResponse]  # type: ignore[assignment]
+    UpdateProgram: _aio.UnaryUnaryMultiCallable[_worker_pb2.UpdateProgramRequest, _worker_pb2.Program]  # type: ignore[assignment]
+    """Makes a new version; those before it stay, and executions tell which one they ran."""
+    DeleteProgram: _aio.UnaryUnaryMultiCallable[_worker_pb2.DeleteProgramRequest, _worker_pb2.DeleteProgramResponse]  # type: ignore[assignment]
+    """Frees the name. Executions keep their trail."""
     Execute: _aio.UnaryUnaryMultiCallable[_worker_pb2.ExecuteRequest, _worker_pb2.Execution]  # type: ignore[assignment]
     """Runs a program. A run that does not succeed ends the call with a status and an ErrorDetail that names the
     execution; the execution itself, with its audit trail, stays readable by GetExecution.
     """
+    ExecuteStream: _aio.UnaryStreamMultiCallable[_worker_pb2.ExecuteRequest, _worker_pb2.ExecutionEvent]  # type: ignore[assignment]
+    """The same, telling what the model says while it says it; the last event is the result."""
+    ExecuteBatch: _aio.UnaryStreamMultiCallable[_worker_pb2.ExecuteBatchRequest, _worker_pb2.BatchResult]  # type: ignore[assignment]
+    """Runs many, some at once. Results come as they end; one that fails does not end the others."""
+    CancelExecution: _aio.UnaryUnaryMultiCallable[_worker_pb2.CancelExecutionRequest, _worker_pb2.Execution]  # type: ignore[assignment]
+    """Stops an execution, whoever started it; answers when it has ended."""
     GetExecution: _aio.UnaryUnaryMultiCallable[_worker_pb2.GetExecutionRequest, _worker_pb2.Execution]  # type: ignore[assignment]
+    ListExecutions: _aio.UnaryUnaryMultiCallable[_worker_pb2.ListExecutionsRequest, _worker_pb2.ListExecutionsResponse]  # type: ignore[assignment]
+    ListAdapters: _aio.UnaryUnaryMultiCallable[_worker_pb2.ListAdaptersRequest, _worker_pb2.ListAdaptersResponse]  # type: ignore[assignment]
+    """Where executions can run."""
+    ServeTools: _aio.StreamStreamMultiCallable[_worker_pb2.ToolClientMessage, _worker_pb2.ToolWorkerMessage]  # type: ignore[assignment]
+    """A client serves tools for as long as the stream is open: it registers them, is called, and answers."""
 
 class WorkerServicer(metaclass=_abc_1.ABCMeta):
     """Hosts DSPy programs. Ids are unique in a worker's database; wherever an id is taken, a name is taken too."""
@@ -81,6 +119,21 @@ class WorkerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_worker_pb2.Signature, _abc.Awaitable[_worker_pb2.Signature]]: ...
 
     @_abc_1.abstractmethod
+    def ListSignatures(
+        self,
+        request: _worker_pb2.ListSignaturesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_pb2.ListSignaturesResponse, _abc.Awaitable[_worker_pb2.ListSignaturesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteSignature(
+        self,
+        request: _worker_pb2.DeleteSignatureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_pb2.DeleteSignatureResponse, _abc.Awaitable[_worker_pb2.DeleteSignatureResponse]]:
+        """Refused while a program has it."""
+
+    @_abc_1.abstractmethod
     def CreateProgram(
         self,
         request: _worker_pb2.CreateProgramRequest,
@@ -96,6 +149,29 @@ class WorkerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_worker_pb2.Program, _abc.Awaitable[_worker_pb2.Program]]: ...
 
     @_abc_1.abstractmethod
+    def ListPrograms(
+        self,
+        request: _worker_pb2.ListProgramsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_pb2.ListProgramsResponse, _abc.Awaitable[_worker_pb2.ListProgramsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateProgram(
+        self,
+        request: _worker_pb2.UpdateProgramRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_pb2.Program, _abc.Awaitable[_worker_pb2.Program]]:
+        """Makes a new version; those before it stay, and executions tell which one they ran."""
+
+    @_abc_1.abstractmethod
+    def DeleteProgram(
+        self,
+        request: _worker_pb2.DeleteProgramRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_pb2.DeleteProgramResponse, _abc.Awaitable[_worker_pb2.DeleteProgramResponse]]:
+        """Frees the name. Executions keep their trail."""
+
+    @_abc_1.abstractmethod
     def Execute(
         self,
         request: _worker_pb2.ExecuteRequest,
@@ -106,11 +182,58 @@ class WorkerServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ExecuteStream(
+        self,
+        request: _worker_pb2.ExecuteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_worker_pb2.ExecutionEvent], _abc.AsyncIterator[_worker_pb2.ExecutionEvent]]:
+        """The same, telling what the model says while it says it; the last event is the result."""
+
+    @_abc_1.abstractmethod
+    def ExecuteBatch(
+        self,
+        request: _worker_pb2.ExecuteBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_worker_pb2.BatchResult], _abc.AsyncIterator[_worker_pb2.BatchResult]]:
+        """Runs many, some at once. Results come as they end; one that fails does not end the others."""
+
+    @_abc_1.abstractmethod
+    def CancelExecution(
+        self,
+        request: _worker_pb2.CancelExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_pb2.Execution, _abc.Awaitable[_worker_pb2.Execution]]:
+        """Stops an execution, whoever started it; answers when it has ended."""
+
+    @_abc_1.abstractmethod
     def GetExecution(
         self,
         request: _worker_pb2.GetExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_worker_pb2.Execution, _abc.Awaitable[_worker_pb2.Execution]]: ...
+
+    @_abc_1.abstractmethod
+    def ListExecutions(
+        self,
+        request: _worker_pb2.ListExecutionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_pb2.ListExecutionsResponse, _abc.Awaitable[_worker_pb2.ListExecutionsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListAdapters(
+        self,
+        request: _worker_pb2.ListAdaptersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_pb2.ListAdaptersResponse, _abc.Awaitable[_worker_pb2.ListAdaptersResponse]]:
+        """Where executions can run."""
+
+    @_abc_1.abstractmethod
+    def ServeTools(
+        self,
+        request_iterator: _MaybeAsyncIterator[_worker_pb2.ToolClientMessage],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_worker_pb2.ToolWorkerMessage], _abc.AsyncIterator[_worker_pb2.ToolWorkerMessage]]:
+        """A client serves tools for as long as the stream is open: it registers them, is called, and answers."""
 
 def add_WorkerServicer_to_server(servicer: WorkerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -1,10 +1,10 @@
-"""Signatures, programs, executions and the audit trail that refuses to be changed."""
+"""The audit trail that refuses to be changed."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
-down_revision = None
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -13,9 +13,7 @@ _REFUSAL = "audit events are append-only"
 
 def upgrade() -> None:
     """Create the tables and the triggers."""
-    _create_catalogue()
-    _create_executions()
-    _create_audit()
+    _create_tables()
     if op.get_bind().dialect.name == "postgresql":
         _refuse_changes_on_postgresql()
     else:
@@ -24,49 +22,13 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them all."""
-    for table in ("audit_events", "audit_heads", "executions", "programs", "signatures"):
+    for table in ("audit_events", "audit_heads"):
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION refuse_audit_change()")
 
 
-def _create_catalogue() -> None:
-    op.create_table(
-        "signatures",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("name", sa.Text, nullable=False, unique=True),
-        sa.Column("text", sa.Text, nullable=False),
-        sa.Column("description", sa.Text, nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-    )
-    op.create_table(
-        "programs",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("name", sa.Text, nullable=False, unique=True),
-        sa.Column("signature_id", sa.Text, sa.ForeignKey("signatures.id"), nullable=False),
-        sa.Column("module", sa.Text, nullable=False),
-        sa.Column("config", sa.Text, nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-    )
-
-
-def _create_executions() -> None:
-    op.create_table(
-        "executions",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("program_id", sa.Text, sa.ForeignKey("programs.id"), nullable=False),
-        sa.Column("status", sa.Text, nullable=False),
-        sa.Column("inputs", sa.Text, nullable=False),
-        sa.Column("outputs", sa.Text, nullable=False),
-        sa.Column("error", sa.Text),
-        sa.Column("raw_answer", sa.Text),
-        sa.Column("adapter_used", sa.Text, nullable=False),
-        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("duration", sa.Float),
-    )
-
-
-def _create_audit() -> None:
+def _create_tables() -> None:
     op.create_table(
         "audit_events",
         sa.Column("chain", sa.Text, primary_key=True),
