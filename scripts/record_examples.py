@@ -8,15 +8,17 @@ from lmtest.http.server import StandIn
 
 
 def main() -> int:
-    """Run the example suite in record mode against a stand-in."""
+    """Run the example suites in record mode against a stand-in."""
     with StandIn() as server:
+        base = f"{server.url}/v1beta"
         environ = os.environ | {
-            "QA_API_BASE": f"{server.url}/v1beta",
+            "QA_API_BASE": base,
+            "WORKFLOWS_API_BASE": base,
             "GEMINI_API_KEY": "stand-in-key",
             "LM_MODE": "record",
         }
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "examples/qa", *sys.argv[1:]], env=environ, check=False
+            [sys.executable, "-m", "pytest", "-q", *(sys.argv[1:] or ["examples"])], env=environ, check=False
         ).returncode
 
 
