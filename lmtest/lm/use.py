@@ -19,7 +19,7 @@ from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.interaction import Header
 from lmtest.errors import ConfigurationError
-from lmtest.lm.billing import gate_for, write_played
+from lmtest.lm.billing import gate_for, row_of, write_played
 from lmtest.lm.scope import Scope
 from lmtest.modes import Mode, choose_mode
 from lmtest.money.limits import Limits
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    from lmtest.cassette.cassette import Call
     from lmtest.lm.rules import Rule, Script
     from lmtest.modes import ModeChoice
+    from lmtest.money.ledger import LedgerRow
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -46,6 +48,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         mode: How calls are answered, where neither flag nor ``LM_MODE`` says.
         flag: The mode that a command line gave; it wins over the environment.
         test: The id of the test that owns the cassette, for its header, the ledger, and messages.
+        execution: The worker's execution, or any id of the caller's run, kept in the ledger's rows.
         ignore: JSONPath queries of parts of a request that do not matter, beside the project's own.
         scrub: Patterns, or names of known ones, that do not matter, beside the project's own.
         redact: Patterns that are secret, beside the project's own.
@@ -78,6 +81,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         mode: str | Mode | None = None,
         flag: str | None = None,
         test: str | None = None,
+        execution: str | None = None,
         ignore: tuple[str, ...] = (),
         scrub: tuple[str, ...] = (),
         redact: tuple[str, ...] = (),
@@ -94,6 +98,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         self._mode = mode
         self._flag = flag
         self._test = test
+        self._execution = execution
         self._more = {"ignore": tuple(ignore), "scrub": tuple(scrub), "redact": tuple(redact)}
         self._repeat = repeat
         self._record_failures = record_failures
@@ -114,7 +119,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
     def scope(self, cassette: Cassette) -> Scope:
         """Who answers the calls of an open cassette."""
         gate = functools.cache(
-            functools.partial(gate_for, cassette, self._limits, self._settings, self._root, test=self._test)
+            functools.partial(gate_for, self._limits, self._settings, self._root, self._row(cassette), test=self._test)
         )
         to = os.environ.get("LMTEST_REFRESH_TO") if cassette.mode is Mode.REFRESH else None
         return Scope(cassette, gate, replay_speed=self._speed, to=to, script=self._script(cassette))
@@ -139,7 +144,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             CassetteMiss: A request was missed and the program caught the error.
             CassetteError: The file could not be saved.
         """
-        write_played(cassette, self._settings, self._root, test=self._test, hold=self._hold_rows)
+        write_played(cassette, self._settings, self._root, self._row(cassette), hold=self._hold_rows)
         if error is not None:
             # Whoever interrupts has seen no answer fail: there is nothing to report on.
             if isinstance(error, Exception):
@@ -221,6 +226,9 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             command=f"LM_MODE=record pytest {self._test!r}" if self._test else "run it again with LM_MODE=record",
             versions={"dspy": dspy.__version__, "lmtest": lmtest.__version__},
         )
+
+    def _row(self, cassette: Cassette) -> Callable[[Call], LedgerRow]:
+        return functools.partial(row_of, cassette=cassette, root=self._root, test=self._test, execution=self._execution)
 
     def _header(self, cassette: Cassette) -> Header:
         return Header(

@@ -92,7 +92,8 @@ def test_a_process_killed_in_mid_call_keeps_the_spending_of_those_before_it(envi
     silent = socket.create_server(("127.0.0.1", 0))
     lm.kwargs["api_base"] = f"http://127.0.0.1:{silent.getsockname()[1]}/v1beta"
     held = []
-    threading.Thread(target=lambda: (held.append(silent.accept()), print("in mid-call", flush=True)), daemon=True).start()
+    hang = lambda: (held.append(silent.accept()), print("in mid-call", flush=True))
+    threading.Thread(target=hang, daemon=True).start()
     for _ in range(3):""",
     )
     process = subprocess.Popen(
