@@ -84,7 +84,13 @@ _ledgers: Final = _Ledgers()
 
 
 def gate_for(
-    limits: Limits, settings: Settings, root: Path, row: Callable[[Call], LedgerRow], *, test: str | None
+    limits: Limits,
+    settings: Settings,
+    root: Path,
+    row: Callable[[Call], LedgerRow],
+    *,
+    test: str | None,
+    tighter: Limits,
 ) -> Gate:
     """The gate that a cassette's live calls pass; they enter the ledger there, one by one.
 
@@ -94,18 +100,18 @@ def gate_for(
         root: The project's directory.
         row: Makes a call's row.
         test: The test that calls.
+        tighter: What holds where it is less than all those say.
 
     Raises:
         ConfigurationError: A limit cannot be used, or there is no ledger to keep them in.
     """
     from lmtest.lm.gate import Gate  # late: only live calls pass one
-    from lmtest.money.limits import Limits, by_model
+    from lmtest.money.limits import Limits
 
-    configured, of_models = by_model(settings.limits, source="[tool.lmtest.limits] in pyproject.toml")
+    configured = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits] in pyproject.toml")
     return Gate(
         ledger_of(settings, root),
-        Limits.from_environ(os.environ).or_else(limits).or_else(configured),
-        by_model=of_models,
+        Limits.from_environ(os.environ).or_else(limits).or_else(configured).tightened(tighter),
         run=run_id(),
         row=row,
         test=test,

@@ -55,7 +55,10 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         repeat: ``"last"``: asking beyond the last recording of a request gets the last one again.
         record_failures: Whether failures of the provider are recorded.
         replay_speed: How fast streams are played: 0 at once, 1 as recorded, 2 twice as fast.
-        limits: What live calls may use up, where the environment does not say.
+        limits: What live calls may use up, where the environment does not say: `lmtest.Limits`, or their names and
+            values.
+        tighter: Limits that hold wherever they are less than what environment, ``limits`` and project say together:
+            those of a user of yours, who may spend less and never more.
         hold_rows: Whether the ledger's rows of played calls may wait for the end of the run.
         rules: What mock mode replies to some calls (`lmtest.Rule`), before the project's own ``mock_rules``.
         may_be_absent: Whether replay may open without a file, and complain only when something is asked of it.
@@ -88,7 +91,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         repeat: str | None = None,
         record_failures: bool | None = None,
         replay_speed: float = 0.0,
-        limits: Limits | None = None,
+        limits: Limits | Mapping[str, Any] | None = None,
+        tighter: Limits | None = None,
         hold_rows: bool = False,
         rules: Sequence[Rule | Mapping[str, Any]] = (),
         allow_misses: bool = False,
@@ -103,7 +107,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         self._repeat = repeat
         self._record_failures = record_failures
         self._speed = replay_speed
-        self._limits = limits or Limits()
+        self._limits = Limits.of(limits, source="use_cassette(limits=...)")
+        self._tighter = tighter or Limits()
         self._hold_rows = hold_rows
         self._rules = tuple(rules)
         self._allow_misses = allow_misses
@@ -118,8 +123,11 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
 
     def scope(self, cassette: Cassette) -> Scope:
         """Who answers the calls of an open cassette."""
+        row = self._row(cassette)
         gate = functools.cache(
-            functools.partial(gate_for, self._limits, self._settings, self._root, self._row(cassette), test=self._test)
+            functools.partial(
+                gate_for, self._limits, self._settings, self._root, row, test=self._test, tighter=self._tighter
+            )
         )
         to = os.environ.get("LMTEST_REFRESH_TO") if cassette.mode is Mode.REFRESH else None
         return Scope(cassette, gate, replay_speed=self._speed, to=to, script=self._script(cassette))

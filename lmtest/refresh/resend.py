@@ -6,7 +6,7 @@ import json
 import os
 import re
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import dspy
@@ -18,13 +18,13 @@ from lmtest.lm.explicit import connect
 from lmtest.lm.seam import serde
 from lmtest.lm.use import use_cassette
 from lmtest.modes import Mode
+from lmtest.money.limits import Limits
 from lmtest.refresh.answer import read_answer
 from lmtest.refresh.prompt import read_inputs
 from lmtest.refresh.witness import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from decimal import Decimal
 
     from lmtest.cassette.interaction import Interaction
     from lmtest.lm.scope import Scope
@@ -41,12 +41,12 @@ class Sending:
     Attributes:
         to: The model that is asked instead of the recorded ones.
         api_base: Where the provider is; None for the provider's own address.
-        budget: USD that the run may cost.
+        limits: What the run may use up, before what the environment says.
     """
 
     to: str | None = None
     api_base: str | None = None
-    budget: Decimal | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
@@ -63,7 +63,7 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
     use = use_cassette(job.path, flag=Mode.REFRESH.value, test=job.test)
     cassette = use.open()
     scope = use.scope(cassette)
-    with ExitStack() as connections, _budget_of(sending):
+    with ExitStack() as connections, _limited(sending.limits):
         for call in calls:
             try:
                 _send(replace(call, request=blobs.attach(call.request, job.path.parent)), scope, sending, connections)
@@ -76,19 +76,19 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
 
 
 @contextmanager
-def _budget_of(sending: Sending) -> Iterator[None]:
-    """A budget that a flag gave wins over the environment's."""
-    name = "LMTEST_USD_PER_RUN"
-    before = os.environ.get(name)
-    if sending.budget is not None:
-        os.environ[name] = f"{sending.budget:f}"
+def _limited(limits: Limits) -> Iterator[None]:
+    """Limits that a flag gave win over the environment's."""
+    said = limits.over(os.environ) if limits else {}
+    before = {name: os.environ.get(name) for name in said}
+    os.environ.update(said)
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _send(call: Interaction, scope: Scope, sending: Sending, connections: ExitStack) -> None:

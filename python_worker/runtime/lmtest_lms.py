@@ -92,7 +92,7 @@ class LmtestLMs:
         path = self.cassette_path(program_name, inputs, session)
         # As a flag, which wins over LM_MODE: a worker was told its mode when it was started.
         with lmtest.use_cassette(
-            path, flag=self._mode_of(session).value, limits=_limits(session), execution=execution_id
+            path, flag=self._mode_of(session).value, tighter=_limits(session), execution=execution_id
         ) as cassette:
             yield _CassetteScope(cassette)
 
