@@ -73,7 +73,8 @@ class Gate:
     ) -> None:
         if limits and ledger is None:
             raise ConfigurationError(
-                f"{limits!r} need a ledger to be kept in, and ledger is 'off': remove one of the two."
+                f"{limits} cannot be kept without a ledger, and it is off (LMTEST_LEDGER, or ledger in [tool.lmtest]): "
+                "name a ledger, or take the limits away."
             )
         self._ledger = ledger
         self._limits = limits

@@ -144,9 +144,11 @@ class Limits:
         >>> Limits.from_environ({"LMTEST_USD_PER_RUN": "0.05"}).usd_per_run
         Decimal('0.05')
         """
-        named = {name: environ[_variable(name)] for name in _names() if environ.get(_variable(name))}
-        others = cls.parse(environ.get(VARIABLE, "").split(), source=VARIABLE)
-        return cls.from_mapping(named, source="the environment (LMTEST_...)").or_else(others)
+        limits = cls.parse(environ.get(VARIABLE, "").split(), source=VARIABLE)
+        for name in _names():
+            if value := environ.get(_variable(name)):
+                limits = cls.from_mapping({name: value}, source=_variable(name)).or_else(limits)
+        return limits
 
     def over(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Say these limits as variables that go before an environment's own, as a flag's must.
