@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 import lmtest
 from python_worker.domain.errors import WorkerError
@@ -104,7 +105,7 @@ def serve(
     os.environ.update(lmtest.Limits.parse(limits, source="--limit").over(os.environ))
     os.environ.setdefault("LMTEST_RUN", uuid.uuid4().hex[:12])
     settings = Settings(
-        mode=read_mode(lm_mode),
+        mode=read_mode(lm_mode, source=_who_said("lm_mode")),
         certificates=read_certificates(certificate=tls_cert, key=tls_key, client_ca=tls_client_ca),
         tokens=read_tokens(tokens) if tokens else None,
         **given,  # type: ignore[arg-type] # click has checked each
@@ -176,6 +177,14 @@ def main() -> None:
     except (lmtest.LMTestError, WorkerError) as error:
         click.echo(f"python_worker: {error}", err=True)
         sys.exit(2)
+
+
+def _who_said(parameter: str) -> str:
+    """The variable or the flag that an option's value came from."""
+    context = click.get_current_context()
+    option = next(each for each in context.command.params if each.name == parameter)
+    by_environment = context.get_parameter_source(parameter) is ParameterSource.ENVIRONMENT
+    return str(option.envvar) if by_environment else option.opts[0]
 
 
 def _serve(settings: Settings, database: Database) -> bool:

@@ -101,7 +101,7 @@ class LmtestLMs:
         return self._folder(session) / program_name / f"{fingerprint(inputs)[:12]}.yaml"
 
     def _mode_of(self, session: SessionLM) -> lmtest.Mode:
-        return read_mode(session.mode) if session.mode else self._mode
+        return read_mode(session.mode, source="lm.mode") if session.mode else self._mode
 
     def _folder(self, session: SessionLM) -> Path:
         if not session.cassette_dir:
