@@ -7,8 +7,9 @@ import pytest
 
 import lmtest
 from lmtest.cassette.pending import fresh_path
+from lmtest.refresh.chains import why_not
 from lmtest.refresh.plan import Choice, make_plan
-from lmtest.refresh.resend import Sending, resend, why_not
+from lmtest.refresh.resend import Sending, resend
 from lmtest.refresh.result import read_calls
 
 from .oracle import fields
