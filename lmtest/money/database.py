@@ -72,3 +72,17 @@ def newer(place: str, version: int) -> ConfigurationError:
         f"The ledger {place!r} was written by a newer lmtest: its schema is {version}, this lmtest knows {VERSION}. "
         "Run 'pip install --upgrade lmtest', or point LMTEST_LEDGER to another place."
     )
+
+
+def older(place: str, what: str, *, mend: str) -> ConfigurationError:
+    """The error for a ledger that a version of lmtest from before the first release has made; none is migrated.
+
+    Args:
+        place: Where it is.
+        what: What it lacks.
+        mend: The command that keeps it under another name.
+    """
+    return ConfigurationError(
+        f"The ledger {place!r} was made by a development version of lmtest: {what} is not as this one keeps it. Put it "
+        f"away, and a new one is made, in which the month's spending starts at 0: {mend}"
+    )
