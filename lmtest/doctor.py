@@ -132,8 +132,8 @@ def _ledger(settings: Settings, root: Path) -> Iterator[Finding]:
 
 
 def _apart(ledger: Ledger) -> Iterator[Finding]:
-    """The models that genai-prices and DSPy price differently."""
+    """The models that we and DSPy price differently."""
     for model, ours, theirs in ledger.estimates():
         if max(ours, theirs) and abs(ours - theirs) / max(ours, theirs) > DISAGREEMENT:
-            told = f"{model}: genai-prices says ${ours:f}, DSPy ${theirs:f}; name the right one in LMTEST_PRICES"
+            told = f"{model}: lmtest says ${ours:f}, DSPy ${theirs:f}; name the right price in LMTEST_PRICES"
             yield Finding(name="prices", verdict="note", detail=told)

@@ -8,10 +8,12 @@ import os
 import signal
 import sys
 import threading
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 import lmtest
 from python_worker.domain.errors import WorkerError
@@ -49,6 +51,14 @@ def cli() -> None:
 @click.option("--cassette-dir", type=click.Path(path_type=Path), default=Path("cassettes"), show_default=True)
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The model of programs that name none.")
 @click.option("--api-base", help="Where the provider is, such as a stand-in's address.")
+@click.option(
+    "--limit",
+    "limits",
+    metavar="[MODEL:]NAME=VALUE",
+    multiple=True,
+    help="What all sessions' live calls may use up together, such as usd_per_run=1.00 or requests_per_minute=10; once "
+    "for each limit. A session's own holds where it is tighter.",
+)
 @_data_dir
 @_database_url
 @click.option("--host", default="127.0.0.1", show_default=True)
@@ -87,11 +97,15 @@ def serve(
     tls_key: Path | None,
     tls_client_ca: Path | None,
     tokens: Path | None,
+    limits: tuple[str, ...],
     **given: object,
 ) -> None:
     """Serve until SIGTERM or SIGINT; prints GRPC_READY:<port> when ready."""
+    # Said where every process of the worker reads them; there they win over pyproject.toml.
+    os.environ.update(lmtest.Limits.parse(limits, source="--limit").over(os.environ))
+    os.environ.setdefault("LMTEST_RUN", uuid.uuid4().hex[:12])
     settings = Settings(
-        mode=read_mode(lm_mode),
+        mode=read_mode(lm_mode, source=_who_said("lm_mode")),
         certificates=read_certificates(certificate=tls_cert, key=tls_key, client_ca=tls_client_ca),
         tokens=read_tokens(tokens) if tokens else None,
         **given,  # type: ignore[arg-type] # click has checked each
@@ -163,6 +177,14 @@ def main() -> None:
     except (lmtest.LMTestError, WorkerError) as error:
         click.echo(f"python_worker: {error}", err=True)
         sys.exit(2)
+
+
+def _who_said(parameter: str) -> str:
+    """The variable or the flag that an option's value came from."""
+    context = click.get_current_context()
+    option = next(each for each in context.command.params if each.name == parameter)
+    by_environment = context.get_parameter_source(parameter) is ParameterSource.ENVIRONMENT
+    return str(option.envvar) if by_environment else option.opts[0]
 
 
 def _serve(settings: Settings, database: Database) -> bool:

@@ -97,13 +97,17 @@ class Settings:
             _check_key(self.model, self.mode, environ)
 
 
-def read_mode(text: str) -> lmtest.Mode:
+def read_mode(text: str, *, source: str) -> lmtest.Mode:
     """The mode of that name, in any case.
+
+    Args:
+        text: The name.
+        source: Who gave it, for the message: a flag, a variable, a field.
 
     Raises:
         lmtest.ConfigurationError: There is none; the message names the nearest.
 
-    >>> read_mode("Replay")
+    >>> read_mode("Replay", source="--lm-mode")
     <Mode.REPLAY: 'replay'>
     """
     known = [mode.value for mode in lmtest.Mode]
@@ -111,12 +115,12 @@ def read_mode(text: str) -> lmtest.Mode:
         return lmtest.Mode(text.strip().lower())
     close = difflib.get_close_matches(text.lower(), known, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise lmtest.ConfigurationError(f"--lm-mode is {text!r}, which is no mode.{hint} Known: {', '.join(known)}.")
+    raise lmtest.ConfigurationError(f"{source} is {text!r}, which is no mode.{hint} Known: {', '.join(known)}.")
 
 
 def _check_key(model: str, mode: lmtest.Mode, environ: Mapping[str, str]) -> None:
     names = _KEYS.get(model.partition("/")[0], ())
     if names and not any(environ.get(name) for name in names):
         raise lmtest.ConfigurationError(
-            f"--lm-mode {mode.value} calls {model}, and {' or '.join(names)} is not set: set it, or use replay or mock."
+            f"mode {mode.value} calls {model}, and {' or '.join(names)} is not set: set it, or use replay or mock."
         )

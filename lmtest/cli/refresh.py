@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lmtest.cassette.interaction import Json
+    from lmtest.money.limits import Limits
     from lmtest.refresh.plan import Choice, Plan
     from lmtest.refresh.result import Drift
 
@@ -55,6 +56,13 @@ class _Report(click.ParamType[Path]):
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and what it takes.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before calling.")
 @click.option("--budget", type=Usd("to hold a refresh to"), help="Stop before more than this is spent.")
+@click.option(
+    "--limit",
+    "limits",
+    metavar="[MODEL:]NAME=VALUE",
+    multiple=True,
+    help="Another limit, such as requests_per_minute=10; once for each.",
+)
 @click.option("--metric", metavar="PKG:FN", help="Score answers before and after by fn(example, prediction).")
 @click.option("--accept", type=click.Choice(["all", "same", "wording"]), help="Replace, unseen, what moved no further.")
 @click.option("--report", "reports", type=_Report(), multiple=True, help="Write a report: .md, .html or .json.")
@@ -70,6 +78,7 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
 
     settings, root = load()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    given["limits"] = _limits(given)
     paths = _paths(cassettes, root / settings.cassette_dir, given)
     if given["missing"]:
         sys.exit(_complete(console, paths, given, root))
@@ -80,6 +89,15 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
         return
     drift = _carried_out(console, plan, choice, given, root)
     sys.exit(_concluded(console, drift, given, root))
+
+
+def _limits(given: dict[str, Any]) -> Limits:
+    from lmtest.money.limits import Limits
+
+    limits = Limits.parse(given["limits"], source="--limit")
+    if given["budget"] is not None and limits.usd_per_run is not None:
+        raise click.UsageError("--budget is --limit usd_per_run, and both are given: leave one out.")
+    return Limits(usd_per_run=given["budget"]).or_else(limits)
 
 
 def _paths(cassettes: tuple[Path, ...], directory: Path, given: dict[str, Any]) -> list[Path]:
@@ -117,7 +135,7 @@ def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, 
     from lmtest.report.drift_progress import DriftProgress
 
     metric = Metric(given["metric"], root) if given["metric"] else None
-    sending = Sending(to=given["to"], api_base=given["api_base"], budget=given["budget"])
+    sending = Sending(to=given["to"], api_base=given["api_base"], limits=given["limits"])
     with DriftProgress(console, plan, root=root) as progress:
         run = carry_out(plan, sending, root=root, by_test=choice.by_test, on_end=progress.ended)
     return gather(plan, run, to=given["to"], score=metric.score if metric else None)
@@ -187,7 +205,7 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
     )
     if given["dry_run"] or not tests or not _consents(given):
         return 0
-    completed = complete(paths, tests, root=root, budget=given["budget"])
+    completed = complete(paths, tests, root=root, limits=given["limits"])
     for path, count in completed.gained.items():
         console.print(f"{relative(path, root)}: {count} call{'' if count == 1 else 's'} recorded", markup=False)
     for ended in completed.run.ended:

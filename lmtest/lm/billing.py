@@ -16,6 +16,7 @@ from lmtest.errors import ConfigurationError
 from lmtest.money.ledger import Ledger, LedgerRow, default_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from lmtest.cassette.cassette import Call, Cassette
@@ -82,49 +83,59 @@ class _Ledgers:
 _ledgers: Final = _Ledgers()
 
 
-def gate_for(cassette: Cassette, limits: Limits, settings: Settings, root: Path, *, test: str | None) -> Gate:
+def gate_for(
+    limits: Limits,
+    settings: Settings,
+    root: Path,
+    row: Callable[[Call], LedgerRow],
+    *,
+    test: str | None,
+    tighter: Limits,
+) -> Gate:
     """The gate that a cassette's live calls pass; they enter the ledger there, one by one.
 
     Args:
-        cassette: Whose calls.
         limits: What a call or marker asked for; the environment goes before it, the project's table behind.
         settings: The project's.
         root: The project's directory.
+        row: Makes a call's row.
         test: The test that calls.
+        tighter: What holds where it is less than all those say.
 
     Raises:
         ConfigurationError: A limit cannot be used, or there is no ledger to keep them in.
     """
     from lmtest.lm.gate import Gate  # late: only live calls pass one
-    from lmtest.money.limits import Limits, by_model
+    from lmtest.money.limits import Limits
 
-    configured, of_models = by_model(settings.limits, source="[tool.lmtest.limits] in pyproject.toml")
+    configured = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits] in pyproject.toml")
     return Gate(
         ledger_of(settings, root),
-        Limits.from_environ(os.environ).or_else(limits).or_else(configured),
-        by_model=of_models,
+        Limits.from_environ(os.environ).or_else(limits).or_else(configured).tightened(tighter),
         run=run_id(),
-        row=lambda call: _row(call, cassette, root, test),
+        row=row,
         test=test,
         on_unknown_price=settings.on_unknown_price,
     )
 
 
-def write_played(cassette: Cassette, settings: Settings, root: Path, *, test: str | None, hold: bool = False) -> None:
+def write_played(
+    cassette: Cassette, settings: Settings, root: Path, row: Callable[[Call], LedgerRow], *, hold: bool = False
+) -> None:
     """Write a row for every call that was not live, in one transaction: replaying must not wait for a disk at each.
 
     Args:
         cassette: Whose calls.
         settings: The project's.
         root: The project's directory.
-        test: The test that called.
+        row: Makes a call's row.
         hold: Keep the rows back until :func:`write_held`, because a suite of tests would commit for each one.
     """
     calls = [call for call in cassette.calls if call.hit != LIVE]
     ledger = ledger_of(settings, root) if calls else None
     if ledger is None:
         return
-    rows = [_row(call, cassette, root, test) for call in calls]
+    rows = [row(call) for call in calls]
     if hold:
         _ledgers.hold(ledger, rows)
     else:
@@ -151,7 +162,16 @@ def _append(ledger: Ledger, rows: list[LedgerRow]) -> None:
             logging.getLogger("lmtest").warning("Played calls are not counted. %s", error)
 
 
-def _row(call: Call, cassette: Cassette, root: Path, test: str | None) -> LedgerRow:
+def row_of(call: Call, cassette: Cassette, root: Path, *, test: str | None, execution: str | None) -> LedgerRow:
+    """One call as a row of the ledger.
+
+    Args:
+        call: The call.
+        cassette: Whose it is.
+        root: The project's directory.
+        test: The test that called.
+        execution: The worker's execution, or the caller's own id of what ran.
+    """
     return LedgerRow(
         time=datetime.now(UTC),
         model=call.model,
@@ -164,6 +184,7 @@ def _row(call: Call, cassette: Cassette, root: Path, test: str | None) -> Ledger
         run=run_id(),
         test=test,
         cassette=_relative(call.cassette, root),
+        execution=execution,
         provider=call.provider,
         price_version=call.price_version,
         dspy_cost=call.dspy_cost,

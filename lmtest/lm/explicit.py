@@ -17,7 +17,7 @@ from lmtest.lm.use import use_cassette
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from types import TracebackType
 
     from dspy.lm15 import Request, Response
@@ -39,7 +39,7 @@ class LM(dspy.LM):  # type: ignore[misc]  # DSPy ships no types
         model: As for ``dspy.LM``.
         cassette: The file.
         mode: How calls are answered, where ``LM_MODE`` does not say.
-        limits: What live calls may use up, where the environment does not say.
+        limits: What live calls may use up, where the environment does not say; as for ``use_cassette``.
         engine: ``auto`` and ``lm15`` go through DSPy's native client, ``litellm`` through LiteLLM.
         cassette_options: What ``use_cassette`` takes beside path and mode.
         options: What ``dspy.LM`` takes.
@@ -59,7 +59,7 @@ class LM(dspy.LM):  # type: ignore[misc]  # DSPy ships no types
         *,
         cassette: str | os.PathLike[str],
         mode: str | Mode | None = None,
-        limits: Limits | None = None,
+        limits: Limits | Mapping[str, Any] | None = None,
         engine: str = "auto",
         cassette_options: dict[str, Any] | None = None,
         **options: Any,

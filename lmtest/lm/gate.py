@@ -7,7 +7,6 @@ import contextlib
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.errors import ConfigurationError
@@ -17,7 +16,7 @@ from lmtest.money.rate import Rate
 from lmtest.money.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from lmtest.cassette.cassette import Call
     from lmtest.cassette.interaction import Json
@@ -53,7 +52,6 @@ class Gate:
     Args:
         ledger: Where rows, rates and reservations are kept; None keeps none, and then nothing can be limited.
         limits: What calls may use up.
-        by_model: Further limits of single models, by the names DSPy knows them by.
         run: The run's id.
         row: Makes a call's row.
         test: The test that calls.
@@ -70,23 +68,22 @@ class Gate:
         *,
         run: str,
         row: Callable[[Call], LedgerRow],
-        by_model: Mapping[str, Limits] = MappingProxyType({}),
         test: str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
     ) -> None:
-        if (limits or any(by_model.values())) and ledger is None:
+        if limits and ledger is None:
             raise ConfigurationError(
-                f"{limits!r} need a ledger to be kept in, and ledger is 'off': remove one of the two."
+                f"{limits} cannot be kept without a ledger, and it is off (LMTEST_LEDGER, or ledger in [tool.lmtest]): "
+                "name a ledger, or take the limits away."
             )
         self._ledger = ledger
         self._limits = limits
         self._row = row
         self._test = test
         self._on_unknown_price = on_unknown_price
-        self._by_model = by_model
         self._budget = None
         if ledger is not None:
-            self._budget = Budget(ledger, limits, run=run, by_model=by_model, on_unknown_price=on_unknown_price)
+            self._budget = Budget(ledger, limits, run=run, on_unknown_price=on_unknown_price)
 
     @contextlib.contextmanager
     def passed(self, model: str, request: Json, most_output: int | None) -> Iterator[Passage]:
@@ -101,12 +98,12 @@ class Gate:
             BudgetExceeded: It could cost more than is left. Nothing was sent.
             RateLimited: A limit has no room within the time it may wait. Nothing was sent.
         """
-        tokens = estimated_tokens(request) + (most_output or 0)
+        tokens, patience = estimated_tokens(request) + (most_output or 0), self._patience(model)
         with contextlib.ExitStack() as held:
             for slots in self._slots(model):
-                held.enter_context(slots.held(timeout=self._limits.max_wait))
+                held.enter_context(slots.held(timeout=patience))
             for rate, cost in self._rates(model, tokens):
-                rate.acquire(cost, timeout=self._limits.max_wait)
+                rate.acquire(cost, timeout=patience)
             # Last, because a reservation has a lease and waiting for a turn may outlast it.
             reservation = self._reserve(model, request, most_output)
             passage = Passage()
@@ -118,12 +115,12 @@ class Gate:
     @contextlib.asynccontextmanager
     async def passed_async(self, model: str, request: Json, most_output: int | None) -> AsyncIterator[Passage]:
         """Let one call through as :meth:`passed` does, leaving the event loop free."""
-        tokens = estimated_tokens(request) + (most_output or 0)
+        tokens, patience = estimated_tokens(request) + (most_output or 0), self._patience(model)
         async with contextlib.AsyncExitStack() as held:
             for slots in self._slots(model):
-                await held.enter_async_context(slots.held_async(timeout=self._limits.max_wait))
+                await held.enter_async_context(slots.held_async(timeout=patience))
             for rate, cost in self._rates(model, tokens):
-                await rate.acquire_async(cost, timeout=self._limits.max_wait)
+                await rate.acquire_async(cost, timeout=patience)
             reservation = await asyncio.to_thread(self._reserve, model, request, most_output)
             passage = Passage()
             try:
@@ -132,23 +129,23 @@ class Gate:
                 # The row of a call that was billed must be written, whoever cancels.
                 await asyncio.shield(asyncio.to_thread(self._settle, model, passage, reservation))
 
-    def _holding(self, model: str) -> Iterator[tuple[str, Limits]]:
-        """The limits that hold a call, with what to add to their names: those of all models, then the model's own."""
-        yield "", self._limits
-        if model in self._by_model:
-            yield f" {model}", self._by_model[model]
+    def _patience(self, model: str) -> float | None:
+        """Seconds a call may wait: as its model's limits say, else those of all models."""
+        said = [limits.max_wait for _, limits in self._limits.holding(model) if limits.max_wait is not None]
+        return said[-1] if said else None
 
     def _slots(self, model: str) -> Iterator[Slots]:
-        for whose, limits in self._holding(model):
+        for whose, limits in self._limits.holding(model):
             if self._ledger is not None and limits.max_concurrency is not None:
-                yield Slots(self._ledger.database, f"max_concurrency{whose}", limit=limits.max_concurrency)
+                name = f"max_concurrency {whose}".rstrip()
+                yield Slots(self._ledger.database, name, limit=limits.max_concurrency)
 
     def _rates(self, model: str, tokens: int) -> Iterator[tuple[Rate, int]]:
-        for whose, limits in self._holding(model):
+        for whose, limits in self._limits.holding(model):
             for name, cost in (("requests_per_minute", 1), ("tokens_per_minute", tokens)):
                 permits = getattr(limits, name)
                 if self._ledger is not None and permits is not None:
-                    yield Rate(self._ledger.database, f"{name}{whose}", permits=permits), cost
+                    yield Rate(self._ledger.database, f"{name} {whose}".rstrip(), permits=permits), cost
 
     def _reserve(self, model: str, request: Json, most_output: int | None) -> Reservation | None:
         if self._budget is None:
@@ -156,7 +153,7 @@ class Gate:
         worst = None
         if most_output is not None:
             worst = worst_case(model, estimated_tokens(request), most_output, datetime.now(UTC))
-        elif any(limits.in_usd for _, limits in self._holding(model)) and self._on_unknown_price == "refuse":
+        elif any(limits.in_usd for _, limits in self._limits.holding(model)) and self._on_unknown_price == "refuse":
             raise ConfigurationError(
                 f"a budget is set, and nobody can say what a call to {model} costs at worst: set max_tokens on the LM, "
                 'or let such calls through with on_unknown_price = "allow" in [tool.lmtest].'

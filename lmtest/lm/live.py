@@ -83,6 +83,7 @@ class _Live:
         passage.call = self._finish(watch.outcome, watch)
 
     def _finish(self, outcome: Outcome, watch: _Watch) -> Call:
+        latency = round(watch.seconds, 4)  # before the first price is looked up, which brings the price list
         key, normal = self._cassette.normalise(self._request)
         bare = Interaction(key=key, request=normal, outcome=outcome)
         cost, price_version = self._price(bare)
@@ -91,7 +92,7 @@ class _Live:
             bare,
             provider=str(self._provider) or None,
             cost=cost,
-            latency=round(watch.seconds, 4),
+            latency=latency,
             recorded_at=watch.started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
         source = STAND_IN if _is_made_up(outcome) else self._source

@@ -260,7 +260,10 @@ def most_output_tokens(model: str) -> int | None:
 
 def dspy_estimate(response: Any, provider: str, model: str) -> Decimal | None:
     """What an answer cost by DSPy's own table, in USD, or None where it does not say."""
-    cost, _ = estimate_cost(response, provider=str(provider), requested_model=model.partition("/")[2] or model)
+    route, _, name = model.rpartition("/") if model.count("/") < 2 else model.partition("/")
+    # The provider says how tokens were counted. LiteLLM counts all alike and sells none: the model's name says whose.
+    namespaces = (route,) if route and provider == "litellm" else None
+    cost, _ = estimate_cost(response, provider=str(provider), requested_model=name, namespaces=namespaces)
     return None if cost is None else Decimal(str(cost))
 
 

@@ -19,7 +19,7 @@ from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.interaction import Header
 from lmtest.errors import ConfigurationError
-from lmtest.lm.billing import gate_for, write_played
+from lmtest.lm.billing import gate_for, row_of, write_played
 from lmtest.lm.scope import Scope
 from lmtest.modes import Mode, choose_mode
 from lmtest.money.limits import Limits
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    from lmtest.cassette.cassette import Call
     from lmtest.lm.rules import Rule, Script
     from lmtest.modes import ModeChoice
+    from lmtest.money.ledger import LedgerRow
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -46,13 +48,17 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         mode: How calls are answered, where neither flag nor ``LM_MODE`` says.
         flag: The mode that a command line gave; it wins over the environment.
         test: The id of the test that owns the cassette, for its header, the ledger, and messages.
+        execution: The worker's execution, or any id of the caller's run, kept in the ledger's rows.
         ignore: JSONPath queries of parts of a request that do not matter, beside the project's own.
         scrub: Patterns, or names of known ones, that do not matter, beside the project's own.
         redact: Patterns that are secret, beside the project's own.
         repeat: ``"last"``: asking beyond the last recording of a request gets the last one again.
         record_failures: Whether failures of the provider are recorded.
         replay_speed: How fast streams are played: 0 at once, 1 as recorded, 2 twice as fast.
-        limits: What live calls may use up, where the environment does not say.
+        limits: What live calls may use up, where the environment does not say: `lmtest.Limits`, or their names and
+            values.
+        tighter: Limits that hold wherever they are less than what environment, ``limits`` and project say together:
+            those of a user of yours, who may spend less and never more.
         hold_rows: Whether the ledger's rows of played calls may wait for the end of the run.
         rules: What mock mode replies to some calls (`lmtest.Rule`), before the project's own ``mock_rules``.
         may_be_absent: Whether replay may open without a file, and complain only when something is asked of it.
@@ -78,13 +84,15 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         mode: str | Mode | None = None,
         flag: str | None = None,
         test: str | None = None,
+        execution: str | None = None,
         ignore: tuple[str, ...] = (),
         scrub: tuple[str, ...] = (),
         redact: tuple[str, ...] = (),
         repeat: str | None = None,
         record_failures: bool | None = None,
         replay_speed: float = 0.0,
-        limits: Limits | None = None,
+        limits: Limits | Mapping[str, Any] | None = None,
+        tighter: Limits | None = None,
         hold_rows: bool = False,
         rules: Sequence[Rule | Mapping[str, Any]] = (),
         allow_misses: bool = False,
@@ -94,11 +102,13 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         self._mode = mode
         self._flag = flag
         self._test = test
+        self._execution = execution
         self._more = {"ignore": tuple(ignore), "scrub": tuple(scrub), "redact": tuple(redact)}
         self._repeat = repeat
         self._record_failures = record_failures
         self._speed = replay_speed
-        self._limits = limits or Limits()
+        self._limits = Limits.of(limits, source="use_cassette(limits=...)")
+        self._tighter = tighter or Limits()
         self._hold_rows = hold_rows
         self._rules = tuple(rules)
         self._allow_misses = allow_misses
@@ -113,8 +123,11 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
 
     def scope(self, cassette: Cassette) -> Scope:
         """Who answers the calls of an open cassette."""
+        row = self._row(cassette)
         gate = functools.cache(
-            functools.partial(gate_for, cassette, self._limits, self._settings, self._root, test=self._test)
+            functools.partial(
+                gate_for, self._limits, self._settings, self._root, row, test=self._test, tighter=self._tighter
+            )
         )
         to = os.environ.get("LMTEST_REFRESH_TO") if cassette.mode is Mode.REFRESH else None
         return Scope(cassette, gate, replay_speed=self._speed, to=to, script=self._script(cassette))
@@ -139,7 +152,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             CassetteMiss: A request was missed and the program caught the error.
             CassetteError: The file could not be saved.
         """
-        write_played(cassette, self._settings, self._root, test=self._test, hold=self._hold_rows)
+        write_played(cassette, self._settings, self._root, self._row(cassette), hold=self._hold_rows)
         if error is not None:
             # Whoever interrupts has seen no answer fail: there is nothing to report on.
             if isinstance(error, Exception):
@@ -221,6 +234,9 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             command=f"LM_MODE=record pytest {self._test!r}" if self._test else "run it again with LM_MODE=record",
             versions={"dspy": dspy.__version__, "lmtest": lmtest.__version__},
         )
+
+    def _row(self, cassette: Cassette) -> Callable[[Call], LedgerRow]:
+        return functools.partial(row_of, cassette=cassette, root=self._root, test=self._test, execution=self._execution)
 
     def _header(self, cassette: Cassette) -> Header:
         return Header(

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Literal
 
 from lmtest.errors import BudgetExceeded
 from lmtest.money.amounts import to_pico, to_usd
-from lmtest.money.ledger import ALL_MODELS, periods
+from lmtest.money.ledger import periods
 from lmtest.money.waiting import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from decimal import Decimal
 
     from lmtest.money.database import Connection
@@ -46,9 +45,8 @@ class Budget:
 
     Args:
         ledger: Where spending is kept; all processes that share it share the limits.
-        limits: Limits for all models together.
+        limits: What calls may cost, of all models together and of single ones.
         run: The run's id.
-        by_model: Further limits for single models, by the name DSPy knows them by.
         on_unknown_price: Whether a call of unknown price is refused, or sent unheld.
         lease: Seconds after which a call that neither settled nor released is taken for dead; more than any call lasts.
         clock: The time, the same for all processes.
@@ -60,13 +58,12 @@ class Budget:
         limits: Limits,
         *,
         run: str,
-        by_model: Mapping[str, Limits] | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
         lease: float = 900.0,
         clock: Clock | None = None,
     ) -> None:
         self._ledger = ledger
-        self._limits = {ALL_MODELS: limits, **(by_model or {})}
+        self._limits = limits
         self._run = run
         self._on_unknown_price = on_unknown_price
         self._lease = lease
@@ -111,8 +108,7 @@ class Budget:
         named = periods(time=datetime.fromtimestamp(self._clock.now(), UTC), run=self._run, test=test)
         return [
             _Held(name=name, period=period, model=scope, limit=limit)
-            for scope, limits in self._limits.items()
-            if scope in {ALL_MODELS, model}
+            for scope, limits in self._limits.holding(model)
             for name, period in named.items()
             if (limit := getattr(limits, name)) is not None
         ]

@@ -1,11 +1,10 @@
-"""What the ledger, the budgets and the rates need of a database: SQLite by a path, PostgreSQL by a URL.
+"""What the ledger, the budgets and the rates need of a database, SQLite or PostgreSQL.
 
 Their SQL is what both understand, with ``?`` and ``:name`` for parameters.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lmtest.errors import ConfigurationError
@@ -67,33 +66,23 @@ class Database(Protocol):
         """Close the connection; the next use opens a new one."""
 
 
-def open_database(place: Path | str) -> Database:
-    """The database at a path or a URL. Nothing is opened nor made before its first use.
-
-    Raises:
-        ConfigurationError: The URL is of neither kind, or PostgreSQL's driver is not installed.
-    """
-    if isinstance(place, Path) or "://" not in place:
-        from lmtest.money.sqlite import Sqlite
-
-        return Sqlite(Path(place))
-    scheme = place.partition("://")[0]
-    if scheme not in {"postgresql", "postgres"}:
-        raise ConfigurationError(
-            f"The ledger is a {scheme!r} URL; it may be a path, such as .lmtest/ledger.sqlite3, or a postgresql:// URL."
-        )
-    try:
-        from lmtest.money.postgres import Postgres
-    except ImportError as error:
-        raise ConfigurationError(
-            "The ledger is a PostgreSQL URL, and its driver is not installed: pip install 'psycopg[binary]'."
-        ) from error
-    return Postgres(place)
-
-
 def newer(place: str, version: int) -> ConfigurationError:
     """The error for a ledger that a newer lmtest has made."""
     return ConfigurationError(
         f"The ledger {place!r} was written by a newer lmtest: its schema is {version}, this lmtest knows {VERSION}. "
         "Run 'pip install --upgrade lmtest', or point LMTEST_LEDGER to another place."
+    )
+
+
+def older(place: str, what: str, *, mend: str) -> ConfigurationError:
+    """The error for a ledger that a version of lmtest from before the first release has made; none is migrated.
+
+    Args:
+        place: Where it is.
+        what: What it lacks.
+        mend: The command that keeps it under another name.
+    """
+    return ConfigurationError(
+        f"The ledger {place!r} was made by a development version of lmtest: {what} is not as this one keeps it. Put it "
+        f"away, and a new one is made, in which the month's spending starts at 0: {mend}"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from lmtest.cassette.interaction import Usage
 from lmtest.money.amounts import to_pico, to_usd
-from lmtest.money.database import open_database
+from lmtest.money.places import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import difflib
 import math
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator
 
 Usd = Decimal | float | str
 """An amount as people write it; ``1.10`` means one dollar ten exactly, whichever way it is written."""
+
+VARIABLE: Final = "LMTEST_LIMITS"
+"""The environment's variable for limits of single models: ``MODEL:NAME=VALUE``, several with spaces between."""
+
+_FORM: Final = "write NAME=VALUE, such as requests_per_minute=10, or MODEL:NAME=VALUE for one model"
 
 
 @dataclass(frozen=True, init=False)
@@ -29,12 +36,16 @@ class Limits:
         usd_per_month: USD of a calendar month, UTC.
         usd_per_test: USD of one test in one run.
         max_wait: Seconds a call may wait for its turn or a place before it is refused; None waits as long as it takes.
+        by_model: Further limits of single models, which hold beside those of all; a model is named as DSPy names it,
+            or without its provider.
 
     Raises:
         ConfigurationError: A limit is negative, not finite or no number; nothing may be used up only for USD.
 
     >>> Limits(requests_per_minute=10, usd_per_run=1.10).usd_per_run
     Decimal('1.1')
+    >>> Limits(usd_per_run=5, by_model={"openai/gpt-5": Limits(usd_per_run=1)}).by_model["openai/gpt-5"].usd_per_run
+    Decimal('1')
     """
 
     requests_per_minute: int | None
@@ -44,6 +55,7 @@ class Limits:
     usd_per_month: Decimal | None
     usd_per_test: Decimal | None
     max_wait: float | None
+    by_model: Mapping[str, Limits] = field(hash=False)
 
     def __init__(
         self,
@@ -55,15 +67,22 @@ class Limits:
         usd_per_month: Usd | None = None,
         usd_per_test: Usd | None = None,
         max_wait: float | None = None,
+        by_model: Mapping[str, Limits] = MappingProxyType({}),
     ) -> None:
-        given = {name: value for name, value in locals().items() if name != "self"}
+        given = {name: value for name, value in locals().items() if name not in {"self", "by_model"}}
         for name, value in given.items():
             read = _amount if name.startswith("usd_") else _seconds if name == "max_wait" else _count
             object.__setattr__(self, name, None if value is None else read(name, value))
+        object.__setattr__(self, "by_model", MappingProxyType(dict(_models(by_model))))
+
+    @classmethod
+    def of(cls, given: Limits | Mapping[str, Any] | None, *, source: str) -> Limits:
+        """The limits that a caller gave, as such or by name; see `from_mapping`."""
+        return given if isinstance(given, Limits) else cls.from_mapping(given or {}, source=source)
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any], *, source: str) -> Limits:
-        """Read limits by name, numbers as numbers or as text.
+        """Read limits by name, numbers as numbers or as text; a table under a model's name holds that model.
 
         Args:
             data: Names and values, such as a table of pyproject.toml.
@@ -75,20 +94,49 @@ class Limits:
         >>> Limits.from_mapping({"usd_per_month": "10"}, source="pyproject.toml").usd_per_month
         Decimal('10')
         """
-        known = [field.name for field in fields(cls)]
-        for name in data:
+        tables = {name: value for name, value in data.items() if isinstance(value, Mapping | Limits)}
+        plain = {name: value for name, value in data.items() if name not in tables}
+        known = _names()
+        for name in plain:
             if name not in known:
                 nearest = difflib.get_close_matches(name, known, n=1)
                 hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
                 raise ConfigurationError(f"{source} has {name!r}, which is no limit.{hint} Known: {', '.join(known)}.")
+        by_model = {model: cls.of(table, source=f"{source}, {model!r}") for model, table in tables.items()}
         try:
-            return cls(**data)
+            return cls(**plain, by_model=by_model)
         except ConfigurationError as error:
             raise ConfigurationError(f"{source}: {error}") from None
 
     @classmethod
+    def parse(cls, texts: Iterable[str], *, source: str) -> Limits:
+        """Read limits as a command line gives them: ``NAME=VALUE``, or ``MODEL:NAME=VALUE``; the last of a name holds.
+
+        Args:
+            texts: One limit each.
+            source: The flag that gave them, for the message.
+
+        Raises:
+            ConfigurationError: A text is of neither form, a name is no limit, or a value is none.
+
+        >>> Limits.parse(["max_concurrency=2", "openai/gpt-5:usd_per_run=0.5"], source="--limit")
+        Limits(max_concurrency=2, by_model={'openai/gpt-5': Limits(usd_per_run=Decimal('0.5'))})
+        """
+        plain: dict[str, str] = {}
+        tables: dict[str, dict[str, str]] = {}
+        for text in texts:
+            left, equals, value = text.rpartition("=")
+            model, _, name = left.rpartition(":")
+            if not equals or not name.strip() or not value.strip():
+                raise ConfigurationError(f"{source} {text!r} is no limit: {_FORM}. Known: {', '.join(_names())}.")
+            (tables.setdefault(model.strip(), {}) if model else plain)[name.strip()] = value.strip()
+        return cls.from_mapping({**tables, **plain}, source=source)
+
+    @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Limits:
-        """Read ``LMTEST_REQUESTS_PER_MINUTE``, ``LMTEST_USD_PER_RUN`` and so on; an empty one is not set.
+        """Read ``LMTEST_REQUESTS_PER_MINUTE``, ``LMTEST_USD_PER_RUN`` and so on, and by model ``LMTEST_LIMITS``.
+
+        An empty variable is not set.
 
         Raises:
             ConfigurationError: A value is no number.
@@ -96,11 +144,24 @@ class Limits:
         >>> Limits.from_environ({"LMTEST_USD_PER_RUN": "0.05"}).usd_per_run
         Decimal('0.05')
         """
-        names = {field.name: f"LMTEST_{field.name.upper()}" for field in fields(cls)}
-        return cls.from_mapping(
-            {name: environ[variable] for name, variable in names.items() if environ.get(variable)},
-            source="the environment (LMTEST_...)",
-        )
+        limits = cls.parse(environ.get(VARIABLE, "").split(), source=VARIABLE)
+        for name in _names():
+            if value := environ.get(_variable(name)):
+                limits = cls.from_mapping({name: value}, source=_variable(name)).or_else(limits)
+        return limits
+
+    def over(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Say these limits as variables that go before an environment's own, as a flag's must.
+
+        >>> Limits(usd_per_run="0.10").over({"LMTEST_USD_PER_RUN": "5", "LMTEST_MAX_CONCURRENCY": "2"})
+        {'LMTEST_MAX_CONCURRENCY': '2', 'LMTEST_USD_PER_RUN': '0.10'}
+        """
+        limits = self.or_else(Limits.from_environ(environ))
+        said = {_variable(name): _text(value) for name, value in _given(limits)}
+        of_models = [
+            f"{model}:{name}={_text(value)}" for model, its in limits.by_model.items() for name, value in _given(its)
+        ]
+        return said | ({VARIABLE: " ".join(of_models)} if of_models else {})
 
     def or_else(self, other: Limits) -> Limits:
         """These limits, and the other's where there is none here.
@@ -108,20 +169,72 @@ class Limits:
         >>> Limits(usd_per_run=1).or_else(Limits(usd_per_run=5, max_concurrency=2))
         Limits(max_concurrency=2, usd_per_run=Decimal('1'))
         """
-        return replace(other, **{name: value for name, value in vars(self).items() if value is not None})
+        models = {model: _own(self, model).or_else(_own(other, model)) for model in {**other.by_model, **self.by_model}}
+        return replace(other, **dict(_given(self)), by_model=models)
+
+    def tightened(self, other: Limits) -> Limits:
+        """The smaller of the two, limit by limit; one that only one of them has is it.
+
+        >>> Limits(usd_per_run=1, max_concurrency=4).tightened(Limits(usd_per_run=5, max_concurrency=2))
+        Limits(max_concurrency=2, usd_per_run=Decimal('1'))
+        """
+        ours, theirs = dict(_given(self)), dict(_given(other))
+        smaller = {name: min(ours[name], theirs[name]) for name in ours.keys() & theirs.keys()}
+        models = {
+            model: _own(self, model).tightened(_own(other, model)) for model in {**other.by_model, **self.by_model}
+        }
+        return Limits(**{**ours, **theirs, **smaller}, by_model=models)
+
+    def holding(self, model: str) -> Iterator[tuple[str, Limits]]:
+        """The limits that hold a call to a model: those of all models, under no name, and the model's own."""
+        yield "", self
+        for name in (model, model.partition("/")[2]):
+            if name in self.by_model:
+                yield model, self.by_model[name]
+                return
 
     @property
     def in_usd(self) -> bool:
         """Whether any of them is an amount of money."""
-        return any(value is not None for name, value in vars(self).items() if name.startswith("usd_"))
+        return any(name.startswith("usd_") for name, _ in _given(self))
 
     def __bool__(self) -> bool:
         """Whether anything is limited."""
-        return any(value is not None for name, value in vars(self).items() if name != "max_wait")
+        return any(name != "max_wait" for name, _ in _given(self)) or any(self.by_model.values())
 
     def __repr__(self) -> str:
-        set_ = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if value is not None)
-        return f"Limits({set_})"
+        models = [("by_model", dict(self.by_model))] if self.by_model else []
+        return f"Limits({', '.join(f'{name}={value!r}' for name, value in [*_given(self), *models])})"
+
+
+def _names() -> list[str]:
+    return [each.name for each in fields(Limits) if each.name != "by_model"]
+
+
+def _given(limits: Limits) -> list[tuple[str, Any]]:
+    return [(name, value) for name in _names() if (value := getattr(limits, name)) is not None]
+
+
+def _own(limits: Limits, model: str) -> Limits:
+    return limits.by_model.get(model, Limits())
+
+
+def _variable(name: str) -> str:
+    return f"LMTEST_{name.upper()}"
+
+
+def _text(value: float | Decimal) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def _models(given: Mapping[str, Limits]) -> Iterator[tuple[str, Limits]]:
+    for model, limits in given.items():
+        if model.split() != [model]:
+            raise ConfigurationError(f"{model!r} names no model; give its name as DSPy knows it: provider/model.")
+        own = Limits.of(limits, source=f"by_model[{model!r}]")
+        if own.by_model:
+            raise ConfigurationError(f"the limits of {model!r} hold limits of {', '.join(own.by_model)} in turn.")
+        yield model, own
 
 
 def _count(name: str, value: int | str) -> int:
@@ -142,25 +255,6 @@ def _seconds(name: str, value: float | str) -> float:
     if not math.isfinite(seconds) or seconds < 0 or isinstance(value, bool):
         raise ConfigurationError(f"{name} is {value!r}; give seconds from 0 up, or leave it out to wait.")
     return seconds
-
-
-def by_model(data: Mapping[str, Any], *, source: str) -> tuple[Limits, dict[str, Limits]]:
-    """Read a table of limits in which a table under a model's name holds for that model beside the others.
-
-    Args:
-        data: Names and values, and tables of them by model.
-        source: Who gave them, for the message.
-
-    Raises:
-        ConfigurationError: A name is no limit, or a value is none.
-
-    >>> by_model({"usd_per_run": 5, "openai/gpt-5": {"usd_per_run": 1}}, source="pyproject.toml")
-    (Limits(usd_per_run=Decimal('5')), {'openai/gpt-5': Limits(usd_per_run=Decimal('1'))})
-    """
-    tables = {name: value for name, value in data.items() if isinstance(value, dict)}
-    plain = {name: value for name, value in data.items() if name not in tables}
-    named = {model: Limits.from_mapping(table, source=f"{source}, {model!r}") for model, table in tables.items()}
-    return Limits.from_mapping(plain, source=source), named
 
 
 def _amount(name: str, value: Usd) -> Decimal:

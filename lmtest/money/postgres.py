@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from lmtest.errors import ConfigurationError
-from lmtest.money.database import VERSION, newer
+from lmtest.money.database import VERSION, newer, older
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -106,6 +106,9 @@ class Postgres:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable) as error:
+            mend = "psql -c 'ALTER SCHEMA lmtest RENAME TO lmtest_old' on that database"
+            raise older(self.place, str(error.diag.message_primary), mend=mend) from error
         except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
             first = str(error).strip().partition("\n")[0]
             raise ConfigurationError(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
 from lmtest.errors import ConfigurationError
-from lmtest.money.database import VERSION, newer
+from lmtest.money.database import VERSION, newer, older
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _APPLICATION: Final = 0x6C6D7473  # "lmts": tells our file from any other SQLite database
 _PATIENCE: Final = 30.0  # seconds to wait for another process's transaction
+_TABLES: Final = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 _SCHEMA = Path(__file__).with_name("sqlite.sql")
 
 
@@ -147,6 +150,17 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         )
     if version > VERSION:
         raise newer(str(path), version)
+    if others := _tables() - set(connection.execute(_TABLES)):
+        names = ", ".join(sorted(name for name, _ in others))
+        raise older(str(path), names, mend=f"mv {quote(str(path))} {quote(f'{path}.old')}")
+
+
+@functools.cache
+def _tables() -> set[tuple[str, str]]:
+    """What there is in a ledger of ours: tables, indexes and views by name, each as it was made."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(_SCHEMA.read_text(encoding="utf-8"))
+        return set(connection.execute(_TABLES))
 
 
 def _explanation(path: Path, error: Exception) -> str:
@@ -156,7 +170,7 @@ def _explanation(path: Path, error: Exception) -> str:
     if _code(error) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
         return (
             f"{where} does not read as a SQLite database ({error}). Move it away and a new one is made: "
-            f"mv {path} {path}.broken"
+            f"mv {quote(str(path))} {quote(f'{path}.broken')}"
         )
     return (
         f"{where} cannot be used: {error}. Check the directory's permissions and space, name another file in "

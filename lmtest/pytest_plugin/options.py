@@ -13,6 +13,8 @@ from lmtest.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lmtest.money.limits import Limits
+
 Unused = Literal["ignore", "warn", "fail"]
 """What to do about recordings that nobody plays."""
 
@@ -57,7 +59,16 @@ def declare(parser: pytest.Parser) -> None:
     group.addoption(
         "--lmtest-budget",
         metavar="USD",
-        help="what the run's live calls may cost; wins over LMTEST_USD_PER_RUN and markers",
+        help="what the run's live calls may cost; short for --lmtest-limit usd_per_run=USD",
+    )
+    group.addoption(
+        "--lmtest-limit",
+        metavar="[MODEL:]NAME=VALUE",
+        action="append",
+        default=[],
+        help="what live calls may use up, once for each limit: requests_per_minute, tokens_per_minute, "
+        "max_concurrency, usd_per_run, usd_per_month, usd_per_test, max_wait (seconds); with MODEL: of that model "
+        "alone; wins over LMTEST_..., markers, calls and [tool.lmtest.limits]",
     )
     parser.addini("lmtest_auto", "every test has a cassette, marked or not", type="bool", default=False)
     parser.addini("lmtest_dir", "where cassettes are kept, from the root directory (default: cassettes)")
@@ -71,18 +82,19 @@ def check(config: pytest.Config) -> None:
     """Refuse what cannot be used before a test runs.
 
     Raises:
-        pytest.UsageError: A mode, age or choice that is not known; the message is one sentence.
+        pytest.UsageError: A mode, age, choice or limit that is not known; the message is one sentence.
     """
-    from lmtest.modes import choose_mode
+    from lmtest.modes import choose_mode, parse_mode
 
     try:
-        choose_mode(flag=config.getoption("--lmtest-mode"))
+        if flag := config.getoption("--lmtest-mode"):
+            parse_mode(flag, source="--lmtest-mode")
+        choose_mode(flag=flag)
         if age := config.getini("lmtest_max_age"):
             parse_age(age, source="lmtest_max_age")
         one_of(config.getini("lmtest_on_expiry") or "warn", get_args(Expiry), source="lmtest_on_expiry")
         one_of(config.getini("lmtest_unused") or "warn", get_args(Unused), source="lmtest_unused")
-        if budget := config.getoption("--lmtest-budget"):
-            _set_budget(config, budget)
+        _say_to_all_processes(config, _limits(config))
         if path := config.getoption("--lmtest-report"):
             one_of(f".{path.rpartition('.')[2]}", (".json", ".md"), source=f"the ending of --lmtest-report {path}")
         if config.getoption("--lmtest-prune"):
@@ -142,20 +154,29 @@ def one_of(text: str, known: Iterable[str], *, source: str) -> Any:
     return text
 
 
-def _set_budget(config: pytest.Config, usd: str) -> None:
-    """Say a run's budget in the environment, where every process of the run reads it, and under one name for the run.
+def _limits(config: pytest.Config) -> Limits:
+    from lmtest.money.limits import Limits
 
-    There it wins over what markers, calls and files say, as a flag must.
+    limits = Limits.parse(config.getoption("--lmtest-limit"), source="--lmtest-limit")
+    if (budget := config.getoption("--lmtest-budget")) is None:
+        return limits
+    if limits.usd_per_run is not None:
+        raise ConfigurationError("--lmtest-budget is --lmtest-limit usd_per_run, and both are given: leave one out.")
+    return Limits.from_mapping({"usd_per_run": budget}, source="--lmtest-budget").or_else(limits)
+
+
+def _say_to_all_processes(config: pytest.Config, limits: Limits) -> None:
+    """Say the flags' limits, and one name for the run, in the environment: every process of the run reads it there.
+
+    There they win over what markers, calls and files say, as flags must.
     """
     import os
     import uuid
 
-    from lmtest.money.limits import Limits
-
-    Limits.from_mapping({"usd_per_run": usd}, source="--lmtest-budget")
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
-    patch.setenv("LMTEST_USD_PER_RUN", usd)
+    for name, value in limits.over(os.environ).items():
+        patch.setenv(name, value)
     if "LMTEST_RUN" not in os.environ:
         patch.setenv("LMTEST_RUN", uuid.uuid4().hex[:12])
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from lmtest.money.limits import Limits
+
 Scope = Literal["function", "class", "module", "session"]
 """Whose a cassette is."""
 
@@ -35,7 +37,7 @@ class Wishes:
         repeat: See there.
         record_failures: See there.
         replay_speed: See there.
-        limits: What live calls may use up, by the names of `lmtest.Limits`.
+        limits: What live calls may use up: `lmtest.Limits`, or their names and values.
         allow_misses: Whether the test may pass though a request was missed and the error caught.
         max_age: The age at which the cassette is stale, such as ``30d``.
         on_expiry: What happens then.
@@ -52,7 +54,7 @@ class Wishes:
     repeat: str | None = None
     record_failures: bool | None = None
     replay_speed: float = 0
-    limits: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits | Mapping[str, Any] = field(default_factory=dict)
     allow_misses: bool = False
     max_age: str | None = None
     on_expiry: Expiry | None = None
@@ -66,7 +68,7 @@ class Wishes:
         if self.limits:
             from lmtest.money.limits import Limits  # late: most tests set none
 
-            options["limits"] = Limits.from_mapping(self.limits, source="@pytest.mark.lmtest(limits=...)")
+            options["limits"] = Limits.of(self.limits, source="@pytest.mark.lmtest(limits=...)")
         return options
 
 

@@ -38,7 +38,7 @@ def carry_out(
         pending.discard(job.path)
     if by_test:
         tests = [job.test for job in plan.due if job.test]
-        run = run_tests(tests, root=root, mode=Mode.REFRESH, budget=sending.budget, to=sending.to, on_end=on_end)
+        run = run_tests(tests, root=root, mode=Mode.REFRESH, limits=sending.limits, to=sending.to, on_end=on_end)
     else:
         run = _resend_all(plan, sending, on_end)
     for job in plan.due:

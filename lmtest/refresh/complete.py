@@ -13,9 +13,9 @@ from lmtest.refresh.run import run_tests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from decimal import Decimal
     from pathlib import Path
 
+    from lmtest.money.limits import Limits
     from lmtest.refresh.run import Run
 
 
@@ -46,14 +46,14 @@ def tests_to_run(paths: Iterable[Path], *, root: Path, test: str | None) -> list
     return sorted({job.test for job in plan.due if job.test})
 
 
-def complete(paths: Sequence[Path], tests: Sequence[str], *, root: Path, budget: Decimal | None) -> Completed:
+def complete(paths: Sequence[Path], tests: Sequence[str], *, root: Path, limits: Limits) -> Completed:
     """Run tests in mode auto: what is recorded is played, what is not is recorded.
 
     Args:
         paths: Cassettes, and directories of cassettes, that may gain calls.
         tests: Ids of tests, or of the classes and files they are in.
         root: The project.
-        budget: USD that the run may cost.
+        limits: What the run may use up, before what the environment says.
 
     Raises:
         ConfigurationError: Under CI nothing may be recorded.
@@ -61,7 +61,7 @@ def complete(paths: Sequence[Path], tests: Sequence[str], *, root: Path, budget:
     if choose_mode(flag=Mode.AUTO.value).mode is not Mode.AUTO:
         raise ConfigurationError("under CI nothing is recorded; allow it with LMTEST_ALLOW_RECORD_IN_CI=1.")
     before = _counts(paths)
-    run = run_tests(tests, root=root, mode=Mode.AUTO, budget=budget)
+    run = run_tests(tests, root=root, mode=Mode.AUTO, limits=limits)
     gained = {path: count - before.get(path, 0) for path, count in _counts(paths).items()}
     return Completed(gained={path: count for path, count in gained.items() if count}, run=run)
 

@@ -13,6 +13,7 @@ from lmtest.cassette.index import Index
 from lmtest.cassette.pending import failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError
 from lmtest.money.prices import price
+from lmtest.refresh.ids import belongs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -182,17 +183,6 @@ def _is_model(model: str, wanted: str) -> bool:
     return fnmatch.fnmatchcase(model, wanted) or fnmatch.fnmatchcase(model.partition("/")[2], wanted)
 
 
-def belongs(test: str, wanted: str) -> bool:
-    """Whether a test is the one that was named, or one of its file, class, parameters or directory.
-
-    >>> belongs("tests/test_qa.py::test_capital[fr]", "tests/test_qa.py")
-    True
-    >>> belongs("tests/test_qa.py::test_capital", "tests/test_qa.py::test_cap")
-    False
-    """
-    return test == wanted or test.startswith((f"{wanted}::", f"{wanted}[", f"{wanted.rstrip('/')}/"))
-
-
 def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
     """Whether a refresh of these very recordings, by the model that is wanted, waits to be accepted."""
     if not fresh.exists():
@@ -209,7 +199,7 @@ def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
 
 def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:
     if not choice.by_test:
-        from lmtest.refresh.resend import why_not  # brings DSPy, which whoever watches tests must not
+        from lmtest.refresh.chains import why_not  # brings DSPy, which whoever watches tests must not
 
         return why_not(calls)
     if not job.test:

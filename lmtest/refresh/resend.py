@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import dspy
 
@@ -18,20 +16,15 @@ from lmtest.lm.explicit import connect
 from lmtest.lm.seam import serde
 from lmtest.lm.use import use_cassette
 from lmtest.modes import Mode
-from lmtest.refresh.answer import read_answer
-from lmtest.refresh.prompt import read_inputs
+from lmtest.money.limits import Limits
 from lmtest.refresh.witness import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from decimal import Decimal
 
     from lmtest.cassette.interaction import Interaction
     from lmtest.lm.scope import Scope
     from lmtest.refresh.plan import Job
-
-_TAKEN_OUT: Final = re.compile(r"<redacted(?::\w+)?>|<scrubbed>|<(?:date|time|uuid|tmp-path)>")
-_TOOL_PARTS: Final = frozenset({"tool_call", "tool_result"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,12 +34,12 @@ class Sending:
     Attributes:
         to: The model that is asked instead of the recorded ones.
         api_base: Where the provider is; None for the provider's own address.
-        budget: USD that the run may cost.
+        limits: What the run may use up, before what the environment says.
     """
 
     to: str | None = None
     api_base: str | None = None
-    budget: Decimal | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
@@ -63,7 +56,7 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
     use = use_cassette(job.path, flag=Mode.REFRESH.value, test=job.test)
     cassette = use.open()
     scope = use.scope(cassette)
-    with ExitStack() as connections, _budget_of(sending):
+    with ExitStack() as connections, _limited(sending.limits):
         for call in calls:
             try:
                 _send(replace(call, request=blobs.attach(call.request, job.path.parent)), scope, sending, connections)
@@ -76,19 +69,19 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
 
 
 @contextmanager
-def _budget_of(sending: Sending) -> Iterator[None]:
-    """A budget that a flag gave wins over the environment's."""
-    name = "LMTEST_USD_PER_RUN"
-    before = os.environ.get(name)
-    if sending.budget is not None:
-        os.environ[name] = f"{sending.budget:f}"
+def _limited(limits: Limits) -> Iterator[None]:
+    """Limits that a flag gave win over the environment's."""
+    said = limits.over(os.environ) if limits else {}
+    before = {name: os.environ.get(name) for name in said}
+    os.environ.update(said)
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _send(call: Interaction, scope: Scope, sending: Sending, connections: ExitStack) -> None:
@@ -103,64 +96,3 @@ def _send(call: Interaction, scope: Scope, sending: Sending, connections: ExitSt
             pass
     else:
         engine.complete(asked)
-
-
-def why_not(calls: Sequence[Interaction]) -> str:
-    """Say why requests cannot be sent again as they were recorded; empty where they can.
-
-    A request that holds an earlier answer would be asked with the old one, so its answer would fit no run of the test.
-    """
-    for number, call in enumerate(calls, start=1):
-        if mark := _TAKEN_OUT.search(json.dumps(call.request)):
-            return (
-                f"call {number} ({call.key[:12]}) was recorded without what {mark[0]} stands for; "
-                "run its test instead, without --calls-only."
-            )
-        earlier = next((before for before, one in enumerate(calls[: number - 1], start=1) if _holds(call, one)), None)
-        if earlier:
-            return (
-                f"call {number} ({call.key[:12]}) is chained: it holds what call {earlier} answered; "
-                "run its test instead, without --calls-only."
-            )
-    return ""
-
-
-def _holds(later: Interaction, earlier: Interaction) -> bool:
-    """Whether a request holds something of an earlier answer that the earlier request did not hold itself."""
-    if any(part.get("type") in _TOOL_PARTS for part in _parts(later)):
-        return True
-    if earlier.failed:
-        return False
-    asked, before = " ".join(_texts(later)), " ".join(_texts(earlier))
-    answer = read_answer(earlier)
-    said = answer.fields.values() if answer.fields else [answer.text]
-    found = {text for value in said for text in _leaves(value) if text}
-    return any(_stands_in(text, asked) and not _stands_in(text, before) for text in found)
-
-
-def _stands_in(text: str, whole: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(text)}(?!\w)", whole) is not None
-
-
-def _parts(call: Interaction) -> Iterator[Any]:
-    for message in call.request.get("messages") or ():
-        yield from message.get("parts") or ()
-
-
-def _texts(call: Interaction) -> list[str]:
-    """What a program wrote into a request; where an adapter laid that out, without the layout."""
-    return list(read_inputs(call.request).values()) or [part.get("text") or "" for part in _parts(call)]
-
-
-def _leaves(value: Any) -> Iterator[str]:
-    match value:
-        case dict():
-            for item in value.values():
-                yield from _leaves(item)
-        case list() | tuple():
-            for item in value:
-                yield from _leaves(item)
-        case None | bool():
-            return
-        case _:
-            yield str(value).strip()

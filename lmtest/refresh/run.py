@@ -19,9 +19,9 @@ from lmtest.refresh.witness import JOURNAL, WANTED, Ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from decimal import Decimal
 
     from lmtest.modes import Mode
+    from lmtest.money.limits import Limits
 
 _EVERY: Final = 0.1
 """Seconds between looks at how far the tests are."""
@@ -58,7 +58,7 @@ def run_tests(
     *,
     root: Path,
     mode: Mode,
-    budget: Decimal | None = None,
+    limits: Limits | None = None,
     to: str | None = None,
     on_end: Callable[[Ended], None] = lambda _: None,
 ) -> Run:
@@ -68,7 +68,7 @@ def run_tests(
         tests: Ids of tests, or of the classes and files they are in.
         root: The project, which the ids are relative to.
         mode: The mode they run in.
-        budget: USD that the run may cost.
+        limits: What the run may use up, before what the environment says.
         to: The model that is asked instead of the tests' own.
         on_end: Called with each test that ended.
 
@@ -82,7 +82,7 @@ def run_tests(
         wanted, journal, log = (Path(scratch) / name for name in ("wanted", "journal", "log"))
         wanted.write_text("\n".join(tests), encoding="utf-8")
         journal.touch()
-        environ = _environ(os.environ, mode, budget, to) | {WANTED: str(wanted), JOURNAL: str(journal)}
+        environ = _environ(os.environ, mode, limits, to) | {WANTED: str(wanted), JOURNAL: str(journal)}
         with log.open("wb") as output, journal.open(encoding="utf-8") as told:
             # In a session of its own, so that Ctrl-C reaches us, and we the tests: at once, and once.
             child = subprocess.Popen(  # noqa: S603 - our own interpreter, and files of the project
@@ -104,9 +104,9 @@ def _command(tests: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", *options, *files]
 
 
-def _environ(environ: Mapping[str, str], mode: Mode, budget: Decimal | None, to: str | None) -> dict[str, str]:
+def _environ(environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: str | None) -> dict[str, str]:
     changed = {"LM_MODE": mode.value, "LMTEST_RUN": environ.get("LMTEST_RUN") or uuid.uuid4().hex[:12]}
-    changed |= {"LMTEST_USD_PER_RUN": f"{budget:f}"} if budget is not None else {}
+    changed |= limits.over(environ) if limits else {}
     changed |= {"LMTEST_REFRESH_TO": to} if to else {}
     return {**environ, **changed}
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from lmtest.errors import LimitError
-from lmtest.refresh.plan import belongs
+from lmtest.refresh.ids import belongs
 
 if TYPE_CHECKING:
     from collections.abc import Generator

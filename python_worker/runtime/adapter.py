@@ -25,12 +25,14 @@ class Task:
     Attributes:
         signature: Compiled.
         inputs: Accepted by it.
+        execution_id: The execution it is part of.
         lm: Who answers, where not the worker's own.
     """
 
     program: Program
     signature: Signature
     inputs: Fields
+    execution_id: str
     lm: SessionLM = field(default_factory=SessionLM)
 
 

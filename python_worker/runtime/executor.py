@@ -75,7 +75,7 @@ class Executor:
         found, trail = self._programs.get(program), Trail()
         lm = self._sessions.get(session).lm if session else SessionLM()
         execution = self._begun(found, inputs)
-        task = self._prepare(found, inputs, lm, trail)
+        task = self._prepare(found, inputs, lm, trail, execution.id)
         self._executions.begin(replace(execution, stages=trail.records))
         behind = len(trail.records)
         if isinstance(task, Task):
@@ -107,7 +107,9 @@ class Executor:
             stages=(),
         )
 
-    def _prepare(self, program: Program, inputs: Fields, lm: SessionLM, trail: Trail) -> Task | WorkerError:
+    def _prepare(
+        self, program: Program, inputs: Fields, lm: SessionLM, trail: Trail, execution_id: str
+    ) -> Task | WorkerError:
         try:
             with trail.stage(Stage.SIGNATURE_COMPILATION) as notes:
                 signature = compiled(self._signatures.get(program.signature_id))
@@ -118,7 +120,7 @@ class Executor:
                 notes.detail = f"{len(accepted)} inputs hold"
         except WorkerError as error:
             return error
-        return Task(program=program, signature=signature, inputs=accepted, lm=lm)
+        return Task(program=program, signature=signature, inputs=accepted, execution_id=execution_id, lm=lm)
 
     def _answer(self, task: Task, trail: Trail, *, deadline: float, cancelled: Future[None]) -> Outcome:
         outcome = Outcome()

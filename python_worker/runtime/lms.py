@@ -36,5 +36,7 @@ class LMs(Protocol):
     def lm(self, config: ProgramConfig, session: SessionLM) -> dspy.BaseLM:
         """The model of a program in a session. It may be shared by executions that run at once."""
 
-    def scope(self, program_name: str, inputs: Fields, session: SessionLM) -> AbstractContextManager[LMScope]:
+    def scope(
+        self, program_name: str, inputs: Fields, session: SessionLM, *, execution_id: str
+    ) -> AbstractContextManager[LMScope]:
         """Answer every model call inside, for one execution. Opened in the thread that runs the program."""

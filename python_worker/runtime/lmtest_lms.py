@@ -85,11 +85,15 @@ class LmtestLMs:
             return self._models[settings]
 
     @contextmanager
-    def scope(self, program_name: str, inputs: Fields, session: SessionLM) -> Iterator[_CassetteScope]:
-        """Open the cassette of a program and its inputs."""
+    def scope(
+        self, program_name: str, inputs: Fields, session: SessionLM, *, execution_id: str
+    ) -> Iterator[_CassetteScope]:
+        """Open the cassette of a program and its inputs; the ledger's rows name the execution."""
         path = self.cassette_path(program_name, inputs, session)
         # As a flag, which wins over LM_MODE: a worker was told its mode when it was started.
-        with lmtest.use_cassette(path, flag=self._mode_of(session).value, limits=_limits(session)) as cassette:
+        with lmtest.use_cassette(
+            path, flag=self._mode_of(session).value, tighter=_limits(session), execution=execution_id
+        ) as cassette:
             yield _CassetteScope(cassette)
 
     def cassette_path(self, program_name: str, inputs: Fields, session: SessionLM) -> Path:
@@ -97,7 +101,7 @@ class LmtestLMs:
         return self._folder(session) / program_name / f"{fingerprint(inputs)[:12]}.yaml"
 
     def _mode_of(self, session: SessionLM) -> lmtest.Mode:
-        return read_mode(session.mode) if session.mode else self._mode
+        return read_mode(session.mode, source="lm.mode") if session.mode else self._mode
 
     def _folder(self, session: SessionLM) -> Path:
         if not session.cassette_dir:

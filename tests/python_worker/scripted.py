@@ -22,7 +22,7 @@ class ScriptedLMs:
     def __init__(self, answers, *, on_scope=lambda: None, on_call=lambda: None):
         self.engine = ScriptedEngine(answers, on_call)
         self.on_scope = on_scope
-        self.endings, self.configs, self.sessions = [], [], []
+        self.endings, self.configs, self.sessions, self.executions = [], [], [], []
         self._lm = dspy.LM("scripted/model", engine=self.engine, cache=False, num_retries=0)
 
     def check(self, session):
@@ -34,8 +34,9 @@ class ScriptedLMs:
         return self._lm
 
     @contextmanager
-    def scope(self, program_name, inputs, _session):
+    def scope(self, program_name, inputs, _session, *, execution_id):
         self.on_scope()
+        self.executions.append(execution_id)
         ending = "failed"
         try:
             yield Scope(self.engine, f"{program_name}/{fingerprint(inputs)[:12]}.yaml")

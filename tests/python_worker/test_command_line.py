@@ -208,6 +208,7 @@ def test_what_cannot_work_is_one_sentence_exit_code_2_and_nothing_written(tmp_pa
 
 def test_the_modes_environment_variable_is_taken_where_no_flag_is_given(tmp_path):
     assert "GEMINI_API_KEY" in run(tmp_path, "serve", LM_MODE="live").stderr
+    assert "LM_MODE is 'repaly'" in run(tmp_path, "serve", LM_MODE="repaly").stderr
 
 
 def test_audit_show_prints_the_stages_and_the_calls(recorded):

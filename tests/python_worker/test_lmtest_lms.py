@@ -1,8 +1,10 @@
 """Which model a program gets, and which cassette an execution."""
 
+import dspy
 import pytest
 
 import lmtest
+from lmtest.money.ledger import Ledger
 from python_worker.domain.program import ProgramConfig
 from python_worker.domain.session import SessionLM
 from python_worker.runtime import LmtestLMs
@@ -43,3 +45,12 @@ def test_models_are_not_kept_without_bound(lms):
     for number in range(2, MAX_MODELS + 2):
         lms.lm(ProgramConfig(max_tokens=number), SessionLM())
     assert lms.lm(ProgramConfig(max_tokens=1), SessionLM()) is not first
+
+
+def test_the_ledgers_row_names_the_execution(lms, tmp_path, monkeypatch):
+    monkeypatch.setenv("LMTEST_LEDGER", str(tmp_path / "ledger.sqlite3"))
+    session = SessionLM(mode="mock")
+    with lms.scope("qa", {}, session, execution_id="exec_1"), dspy.context(lm=lms.lm(ProgramConfig(), session)):
+        dspy.Predict("question -> answer")(question="What is the capital of France?")
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        assert [row.execution for row in ledger] == ["exec_1"]

@@ -168,6 +168,14 @@ def test_an_execution_in_a_session_has_the_sessions_language_model(start_worker)
     assert worker.lms.sessions == [lm, SessionLM()]
 
 
+def test_the_language_model_is_told_whose_execution_it_answers(start_worker):
+    worker = start_worker({"sky": {"answer": "blue"}})
+    worker.client.create_signature("signature qa: :string question -> :string answer")
+    worker.client.create_program("qa", signature="qa")
+    execution = worker.client.execute("qa", {"question": "sky"})
+    assert worker.lms.executions == [execution.id]
+
+
 def test_an_execution_in_a_session_that_is_not_there_is_not_found(start_worker):
     worker = start_worker({"sky": {"answer": "blue"}})
     worker.client.create_signature("signature qa: :string question -> :string answer")
@@ -202,7 +210,7 @@ def test_a_session_has_cassettes_and_a_model_of_its_own(lms, tmp_path):
     assert lms.cassette_path("qa", {}, lm).parent == tmp_path / "users" / "ada" / "qa"
     assert lms.lm(ProgramConfig(), lm).model == "openai/x"
     assert lms.lm(ProgramConfig(model="openai/y"), lm).model == "openai/y"
-    with lms.scope("qa", {}, lm) as scope:
+    with lms.scope("qa", {}, lm, execution_id="exec_1") as scope:
         assert scope.calls == ()
 
 

@@ -7,8 +7,10 @@ import dspy
 import pytest
 
 import lmtest
+from lmtest.doctor import examine
 from lmtest.lm.gate import estimated_tokens
 from lmtest.money.ledger import Ledger
+from lmtest.settings import Settings
 from lmtest.testing import ScriptedProvider, fields, rate_limited
 
 qa = dspy.Predict("question -> answer")
@@ -140,12 +142,20 @@ def test_a_call_that_may_not_wait_is_refused_with_when_to_come_back(lm, provider
     assert 0 < caught.value.retry_after <= 60
 
 
-def test_dspys_own_estimate_is_kept_beside_ours(lm, project):
-    ask(lm, 1)
+@pytest.mark.parametrize("engine", ["auto", "litellm"])
+def test_dspys_own_estimate_is_kept_beside_ours(engine, lm, project):
+    ask(lm.copy(engine=engine), 1)
     [row] = Ledger(project / ".lmtest" / "ledger.sqlite3")
     assert row.dspy_cost == pytest.approx(row.cost, rel=Decimal("0.01"))
     assert row.price_version.startswith("genai-prices")
     assert row.provider == "stand-in"
+    assert not [finding for finding in examine(Settings(), project) if finding.name == "prices"]
+
+
+def test_doctor_tells_a_price_that_dspy_sees_otherwise(lm, priced, project):
+    ask(lm, 1)
+    [finding] = [finding for finding in examine(Settings(), project) if finding.name == "prices"]
+    assert finding.detail.startswith("gemini/gemini-2.5-flash: lmtest says $")
 
 
 def test_who_is_told_to_wait_makes_everybody_wait_who_shares_the_limit(project):

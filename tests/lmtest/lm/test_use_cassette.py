@@ -473,6 +473,14 @@ def test_every_call_is_a_row_of_the_ledger(lm, unreachable_lm, project):
     assert (played.hit, played.cost, played.would_cost) == ("cassette", Decimal(0), live.cost)
 
 
+def test_the_rows_of_live_and_played_calls_name_the_execution(lm, unreachable_lm, project):
+    record(lm, "What is the capital of France?", execution="exec_1")
+    with dspy.context(lm=unreachable_lm), lmtest.use_cassette("qa.yaml", execution="exec_2"):
+        qa(question="What is the capital of France?")
+    rows = list(Ledger(project / ".lmtest" / "ledger.sqlite3"))
+    assert [(row.hit, row.execution) for row in rows] == [("live", "exec_1"), ("cassette", "exec_2")]
+
+
 def test_the_ledger_can_be_switched_off(lm, project, monkeypatch):
     monkeypatch.setenv("LMTEST_LEDGER", "off")
     record(lm, QUESTION)

@@ -120,7 +120,7 @@ def test_the_tightest_limit_decides_and_nothing_is_set_aside_when_it_refuses(led
 
 def test_a_model_may_have_a_limit_of_its_own(ledger):
     held = Budget(
-        ledger, Limits(usd_per_run=1), run="r", by_model={MODEL: Limits(usd_per_run=CENT)}, clock=at(NOVEMBER)
+        ledger, Limits(usd_per_run=1, by_model={MODEL: Limits(usd_per_run=CENT)}), run="r", clock=at(NOVEMBER)
     )
     held.reserve(model=MODEL, estimate=CENT).settle(row(CENT))
 

@@ -208,6 +208,38 @@ def test_a_newer_schema_is_refused_in_postgresql_too(place, ledger):
         again.append([CALL])
 
 
+def test_a_ledger_of_a_development_version_is_told_with_the_command_that_puts_it_away(path):
+    with Ledger(path) as ledger:
+        ledger.append([CALL])
+    connection = sqlite3.connect(path)
+    connection.executescript("DROP VIEW calls; ALTER TABLE call DROP COLUMN execution")
+    connection.close()
+    for use in (list, lambda ledger: ledger.append([CALL])):
+        with (
+            Ledger(path) as ledger,
+            pytest.raises(ConfigurationError, match=r"development version.*call, calls") as told,
+        ):
+            use(ledger)
+    subprocess.run(str(told.value).rpartition(": ")[2], shell=True, check=True)
+    with Ledger(path) as ledger:
+        ledger.append([CALL])
+        assert [row.key for row in ledger] == [CALL.key]
+
+
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_a_ledger_of_a_development_version_is_told_in_postgresql_too(place, ledger):
+    ledger.append([CALL])
+    with ledger.database.writing() as connection:
+        connection.execute("ALTER TABLE call DROP COLUMN execution CASCADE")
+    with Ledger(place) as again, pytest.raises(ConfigurationError, match=r"development version.*execution"):
+        again.append([CALL])
+    with ledger.database.writing() as connection:
+        connection.execute("ALTER SCHEMA lmtest RENAME TO lmtest_old")
+    with Ledger(place) as again:
+        again.append([CALL])
+        assert [row.key for row in again] == [CALL.key]
+
+
 def test_another_programs_database_is_left_alone(path):
     path.parent.mkdir()
     connection = sqlite3.connect(path)

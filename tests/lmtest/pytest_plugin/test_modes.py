@@ -22,13 +22,14 @@ def test_the_mode_is_decided_by(arguments, variable, decided, suite):
 
 
 @pytest.mark.parametrize(
-    "how", [{"arguments": ("--lmtest-mode", "replai")}, {"mode": "replai"}], ids=["flag", "LM_MODE"]
+    ("arguments", "mode", "who"), [(("--lmtest-mode", "replai"), None, "--lmtest-mode"), ((), "replai", "LM_MODE")]
 )
-def test_an_unknown_mode_ends_the_run_before_a_test_with_one_sentence(how, suite):
+def test_an_unknown_mode_ends_the_run_before_a_test_with_one_sentence(arguments, mode, who, suite):
     suite.write(test_mode=MODE)
-    result = suite.run(*how.get("arguments", ()), mode=how.get("mode"))
+    result = suite.run(*arguments, mode=mode)
     (sentence,) = result.errors.strip().splitlines()
     assert result.code == pytest.ExitCode.USAGE_ERROR
+    assert f"{who} is 'replai'" in sentence
     assert "Did you mean 'replay'?" in sentence
 
 

@@ -1,15 +1,15 @@
 """Recorded requests, sent again without their tests."""
 
 import base64
-from decimal import Decimal
 
 import dspy
 import pytest
 
 import lmtest
 from lmtest.cassette.pending import fresh_path
+from lmtest.refresh.chains import why_not
 from lmtest.refresh.plan import Choice, make_plan
-from lmtest.refresh.resend import Sending, resend, why_not
+from lmtest.refresh.resend import Sending, resend
 from lmtest.refresh.result import read_calls
 
 from .oracle import fields
@@ -71,7 +71,7 @@ def test_a_failed_call_does_not_keep_the_others_from_being_sent(lm, send, oracle
 def test_the_budget_stops_it_before_a_call(lm, send, oracle):
     path = record(lm, "one?")
     oracle.prompts.clear()
-    assert "usd_per_run" in send(path, budget=Decimal("0.000001")).limit
+    assert "usd_per_run" in send(path, limits=lmtest.Limits(usd_per_run="0.000001")).limit
     assert oracle.prompts == []
 
 

@@ -1,0 +1,14 @@
+"""Ids of tests, as pytest writes them: ``tests/test_qa.py::TestQA::test_capital[fr]``."""
+
+from __future__ import annotations
+
+
+def belongs(test: str, wanted: str) -> bool:
+    """Whether a test is the one that was named, or one of its file, class, parameters or directory.
+
+    >>> belongs("tests/test_qa.py::test_capital[fr]", "tests/test_qa.py")
+    True
+    >>> belongs("tests/test_qa.py::test_capital", "tests/test_qa.py::test_cap")
+    False
+    """
+    return test == wanted or test.startswith((f"{wanted}::", f"{wanted}[", f"{wanted.rstrip('/')}/"))
