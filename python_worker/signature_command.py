@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 _DIALECTS = ("json-schema", "gemini", "openai", "anthropic")
 
 _source = click.argument("source", metavar="FILE|TEXT")
+_name = click.option("--name", default="", help="What it is called, where the text does not say.")
+_constraints = click.option(
+    "--constraints",
+    metavar="FILE|JSON",
+    default="",
+    help='Further ones, by field path: {"score": {"min": 0.5}, "tags[]": {"max_length": 9}}.',
+)
 
 
 @click.group()
@@ -34,27 +41,30 @@ def command() -> None:
 
 @command.command()
 @_source
+@_name
+@_constraints
 @click.option("--json", "as_json", is_flag=True, help="For programs to read.")
-def check(*, source: str, as_json: bool) -> None:
+def check(*, source: str, name: str, constraints: str, as_json: bool) -> None:
     """Print the compiled form; exit 2 with the place of the error where there is none."""
     from python_worker.signatures import to_dspy
 
     with _told(source):
-        signature = _parse(source)
+        signature = _parse(source, name, constraints)
         to_dspy(signature)
     click.echo(json.dumps(_as_json(signature), ensure_ascii=False, indent=2) if as_json else _as_text(signature))
 
 
 @command.command()
 @_source
+@_constraints
 @click.option("--dialect", type=click.Choice(_DIALECTS), default=_DIALECTS[0], show_default=True)
 @click.option("--of", "side", type=click.Choice(["inputs", "outputs"]), default="outputs", show_default=True)
-def schema(*, source: str, dialect: str, side: str) -> None:
+def schema(*, source: str, constraints: str, dialect: str, side: str) -> None:
     """Print the JSON Schema of a signature's fields, in the words of a provider."""
     from python_worker.signatures import Dialect, json_schema
 
     with _told(source):
-        signature = _parse(source)
+        signature = _parse(source, "", constraints)
         fields = signature.inputs if side == "inputs" else signature.outputs
         written = json_schema(fields, Dialect(dialect))
     click.echo(json.dumps(written, ensure_ascii=False, indent=2))
@@ -69,10 +79,24 @@ def _told(source: str) -> Iterator[None]:
         raise lmtest.ConfigurationError(f"{where}{error}") from error
 
 
-def _parse(source: str) -> Signature:
+def _parse(source: str, name: str, constraints: str) -> Signature:
     from python_worker.signatures import parse
 
-    return parse(_text(source))
+    return parse(_text(source), name=name, constraints=_beside(constraints) if constraints else None)
+
+
+def _beside(given: str) -> dict[str, dict[str, object]]:
+    text = _read(given) if _is_file(given) else given
+    try:
+        constraints = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        where = given if _is_file(given) else f"{given[:80]!r}, which is no file,"
+        raise lmtest.ConfigurationError(f"--constraints: {where} does not read as JSON: {error}.") from error
+    if not isinstance(constraints, dict) or not all(isinstance(each, dict) for each in constraints.values()):
+        raise lmtest.ConfigurationError(
+            f'--constraints is {text[:80].strip()}: it must be a map by field, such as {{"score": {{"min": 0.5}}}}.'
+        )
+    return constraints
 
 
 def _text(source: str) -> str:
@@ -82,6 +106,10 @@ def _text(source: str) -> str:
         if source.endswith((".sig", ".json", ".txt")):
             raise lmtest.ConfigurationError(f"there is no file {source!r}, and it is no signature either.")
         return source
+    return _read(source)
+
+
+def _read(source: str) -> str:
     try:
         return Path(source).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

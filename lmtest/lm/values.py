@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-import random
-import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from lmtest.lm.patterns import matching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +24,6 @@ _WORDS = (
 
 # Beyond this many steps into a schema only what it insists on is written, so that a tree type comes to an end.
 _DEEP = 6
-
-# How often text of a pattern is tried before it is said that none fits.
-_TRIES = 200
 
 _EPOCH = datetime(2024, 1, 1, 9, 30, tzinfo=UTC)
 
@@ -149,15 +146,23 @@ class _Inventor:
             if not (schema.get("uniqueItems") and item in fixed):
                 fixed.append(item)
         if len(fixed) < least:
-            raise ValueError(f"{'.'.join(path) or 'the answer'}: no {least} items were found that its schema takes")
+            raise ValueError(f"{'.'.join(path) or 'the answer'}: no {least} different items were found")
         return fixed
 
     def _string(self, schema: Mapping[str, Any], path: tuple[str, ...]) -> str:
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]](_digest(self._seed(path)))
-        longest = int(schema.get("maxLength", 1_000_000))
         if pattern := schema.get("pattern"):
-            return self._matching(pattern, path, least=int(schema.get("minLength", 0)), longest=longest)
+            try:
+                return matching(
+                    pattern,
+                    least=int(schema.get("minLength", 0)),
+                    longest=schema.get("maxLength"),
+                    seed=self._seed(path),
+                )
+            except ValueError as error:
+                raise ValueError(f"{'.'.join(path) or 'the answer'}: {error}") from None
+        longest = int(schema.get("maxLength", 1_000_000))
         words = [pick(self._seed(path), _WORDS), pick(self._seed((*path, "second")), _WORDS)]
         sentence = prose("".join(path), topic=self.topic, seed=self._seed(path))
         fitting = [sentence] if len(path) <= 1 else []
@@ -165,18 +170,6 @@ class _Inventor:
         while len(text) < int(schema.get("minLength", 0)):
             text = f"{text} {pick(self._seed((*path, str(len(text)))), _WORDS)}"
         return text[:longest]
-
-    def _matching(self, pattern: str, path: tuple[str, ...], *, least: int, longest: int) -> str:
-        import rstr
-
-        # Text of the pattern's own making; how long it is, is left to chance, so chance is given some tries.
-        writer = rstr.Rstr(random.Random(self._seed(path)))  # noqa: S311 - decided by the seed, on purpose
-        for _ in range(_TRIES):
-            text = str(writer.xeger(pattern))
-            if least <= len(text) <= longest and re.search(pattern, text):
-                return text
-        where = ".".join(path) or "the answer"
-        raise ValueError(f"{where}: no text of {least} to {longest} characters was found for the pattern {pattern!r}")
 
     def _seed(self, path: tuple[str, ...]) -> str:
         return "/".join((self.seed, *path))

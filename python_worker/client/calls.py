@@ -1,12 +1,13 @@
-"""The calls of the state service as values, which the client and its asyncio twin both run."""
+"""Calls as values, which the client and its asyncio twin both run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from python_worker.client.errors import from_message
 from python_worker.v1 import worker_pb2 as pb
+from python_worker.wire import records
 from python_worker.wire import state as wire
 from python_worker.wire.durations import duration
 from python_worker.wire.values import from_wire, to_wire
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from python_worker.domain.errors import WorkerError
     from python_worker.domain.session import Session, SessionLM
+    from python_worker.domain.signature import SignatureRecord
     from python_worker.domain.value import Value
     from python_worker.domain.variable import Variable
     from python_worker.domain.watch import Change
@@ -31,6 +33,17 @@ class Call(Generic[_Answer]):
     method: str
     request: Any
     read: Callable[[Any], _Answer]
+    service: Literal["Worker", "State"] = "State"
+
+
+def create_signature(
+    text: str, *, description: str, name: str, constraints: Mapping[str, Mapping[str, Any]] | None
+) -> Call[SignatureRecord]:
+    """Make a signature."""
+    request = pb.CreateSignatureRequest(
+        text=text, description=description, name=name, constraints=records.constraints_to_wire(constraints or {})
+    )
+    return Call(method="CreateSignature", request=request, read=records.signature_from_wire, service="Worker")
 
 
 def create_session(

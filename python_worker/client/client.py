@@ -77,15 +77,23 @@ class Client:
         """Close the connection; calls under way end as cancelled."""
         self._channel.close()
 
-    def create_signature(self, text: str, *, description: str = "") -> SignatureRecord:
-        """Compile a signature from the native syntax and keep it under its name.
+    def create_signature(
+        self,
+        text: str,
+        *,
+        description: str = "",
+        name: str = "",
+        constraints: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> SignatureRecord:
+        """Compile a signature and keep it under its name.
 
         Args:
-            text: ``signature name: :type field, … -> :type field, …``
+            text: ``signature name: :type field, … -> :type field, …``, DSPy's inline form, or the JSON form.
             description: What the model is told to do.
+            name: What it is called, where the text does not say.
+            constraints: Further ones, by field path: ``{"score": {"min": 0.5}, "tags[]": {"max_length": 9}}``.
         """
-        request = pb.CreateSignatureRequest(text=text, description=description)
-        return records.signature_from_wire(self._call(self._stub.CreateSignature, request))
+        return self.run(calls.create_signature(text, description=description, name=name, constraints=constraints))
 
     def get_signature(self, signature: str) -> SignatureRecord:
         """The signature of that id or name."""
@@ -181,8 +189,9 @@ class Client:
                 return
 
     def run(self, call: calls.Call[_Answer]) -> _Answer:
-        """Run a call of the state service."""
-        return call.read(self._call(getattr(self._state, call.method), call.request))
+        """Run a call."""
+        stub = self._stub if call.service == "Worker" else self._state
+        return call.read(self._call(getattr(stub, call.method), call.request))
 
     def open_watch(self, request: pb.WatchRequest) -> Any:
         """Open a stream of changes, which lasts until one side ends it."""

@@ -59,6 +59,19 @@ class Field:
         """Whether an input may leave it out."""
         return self.default is not REQUIRED or self.type.may_be_absent
 
+    @property
+    def objection(self) -> str:
+        """Why its type does not take its default, in one line; "" where it does, or there is none.
+
+        >>> from python_worker.domain.types import IntegerType
+        >>> print(Field(name="count", type=IntegerType(), default="3").objection)
+        the default must be an integer, not "3" ('count' is :integer)
+        """
+        if self.default is REQUIRED:
+            return ""
+        problems = self.type.problems(self.default, "the default")
+        return f"{'; '.join(map(str, problems))} ({self.name!r} is {self.type})" if problems else ""
+
     def schema(self) -> Schema:
         """The schema of its type, with its description and default.
 

@@ -47,7 +47,13 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         context: grpc.ServicerContext,  # noqa: ARG002 - gRPC's signature, as all below
     ) -> pb.Signature:
         """Compile a signature and keep it."""
-        return _signature(self._catalogue.create_signature(request.text, description=request.description))
+        record = self._catalogue.create_signature(
+            request.text,
+            description=request.description,
+            name=request.name,
+            constraints=records.constraints_from_wire(request.constraints),
+        )
+        return _signature(record)
 
     def GetSignature(self, request: pb.GetSignatureRequest, context: grpc.ServicerContext) -> pb.Signature:  # noqa: N802, ARG002
         """Tell a signature."""

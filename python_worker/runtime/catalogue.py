@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.program import Program, ProgramConfig, check_program_name, parse_module
 from python_worker.domain.signature import Signature, SignatureRecord
@@ -12,6 +12,8 @@ from python_worker.runtime.ids import new_id
 from python_worker.signatures import parse, to_dspy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from python_worker.domain.repositories import Programs, Signatures
 
 
@@ -22,12 +24,27 @@ class Catalogue:
         self._signatures = signatures
         self._programs = programs
 
-    def create_signature(self, text: str, *, description: str = "") -> SignatureRecord:
-        """Compile a signature and keep it.
+    def create_signature(
+        self,
+        text: str,
+        *,
+        description: str = "",
+        name: str = "",
+        constraints: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> SignatureRecord:
+        """Compile a signature and keep it. What is said beside its text is kept in the text, printed anew.
+
+        Args:
+            text: In any form.
+            description: What the model is told to do.
+            name: What it is called, where the text does not say.
+            constraints: Further ones, by field path.
 
         Raises:
             WorkerError: ``syntax_error``, ``invalid_argument`` or ``already_exists``.
         """
+        if name or constraints:
+            text = str(parse(text, name=name, constraints=constraints))
         description = storable(description)
         signature = parse(text, description=description)
         to_dspy(signature)

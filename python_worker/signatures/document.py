@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.constraints import build_constraint
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.field import REQUIRED, Field
 from python_worker.domain.signature import Signature
-from python_worker.domain.types import Report, Type
 from python_worker.signatures.inline import UNNAMED
 from python_worker.signatures.parser import MAX_LENGTH, parse_type
 from python_worker.signatures.source import Source
+
+if TYPE_CHECKING:
+    from python_worker.domain.types import Type
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _KEYS = {"name", "description", "inputs", "outputs"}
@@ -68,11 +70,8 @@ def _field(given: Any, path: str, seen: set[str]) -> Field:
     seen.add(name)
     type_ = _type(given["type"], given.get("constraints", {}), path)
     default = given.get("default", REQUIRED)
-    if default is not REQUIRED:
-        report = Report()
-        type_.accept(default, f"{path}.default", report)
-        if report.problems:
-            raise _refused(f"{path}.default", "; ".join(map(str, report.problems)))
+    if default is not REQUIRED and (problems := type_.problems(default, f"{path}.default")):
+        raise _refused(f"{path}.default", "; ".join(map(str, problems)))
     return Field(
         name=name, type=type_, default=default, description=_text(given.get("description", ""), f"{path}.description")
     )

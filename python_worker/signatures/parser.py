@@ -13,7 +13,7 @@ from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_a
 from python_worker.domain.constraints import Constraint, build_constraint
 from python_worker.domain.field import REQUIRED, Field
 from python_worker.domain.signature import Signature
-from python_worker.domain.types import Report, Type, build_type
+from python_worker.domain.types import Type, build_type
 from python_worker.signatures.source import Source
 
 if TYPE_CHECKING:
@@ -177,11 +177,8 @@ class _Builder(Transformer[Token, Any]):
             default=REQUIRED if default is None else default.value,
             description=description or "",
         )
-        if default is not None:
-            report = Report()
-            type_.accept(default.value, "the default", report)
-            if report.problems:
-                raise _Refused(name, f"{'; '.join(map(str, report.problems))} ({str(name)!r} is {type_})")
+        if objection := field.objection:
+            raise _Refused(name, objection)
         return _Placed(field, name)
 
     def default(self, value: Any) -> _Default:

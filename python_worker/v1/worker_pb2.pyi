@@ -370,25 +370,58 @@ Global___Field: _TypeAlias = Field  # noqa: Y015
 class CreateSignatureRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ConstraintsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Map: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Map | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TEXT_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CONSTRAINTS_FIELD_NUMBER: _builtins.int
     SESSION_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """In the native syntax: "signature qa: :string question -> :string answer"."""
+    """In the native syntax: "signature qa: :string question -> :string answer"; in DSPy's inline form; or in the JSON form."""
     description: _builtins.str
     """What the model is told to do; DSPy's own sentence about the fields when empty."""
+    name: _builtins.str
+    """The name of a signature whose text has none, such as DSPy's inline form."""
     session: _builtins.str
     """Whose it is: names are unique in a session, and another session does not see it. Everybody's when empty."""
+    @_builtins.property
+    def constraints(self) -> _containers.MessageMap[_builtins.str, Global___Map]:
+        """Constraints beside those in the text, by field path ("score", "person.age", "tags[]" for a list's items): each a
+        map by the constraint's name, such as {"min": 0.5}.
+        """
+
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         description: _builtins.str = ...,
+        name: _builtins.str = ...,
+        constraints: _abc.Mapping[_builtins.str, Global___Map] | None = ...,
         session: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "session", b"session", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["constraints", b"constraints", "description", b"description", "name", b"name", "session", b"session", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -527,6 +560,7 @@ class Signature(_message.Message):
     id: _builtins.str
     name: _builtins.str
     text: _builtins.str
+    """as it was given; in the native syntax where a name or constraints were given beside it"""
     description: _builtins.str
     session: _builtins.str
     @_builtins.property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.execution import Execution, ExecutionStatus, LMCall, Stage, StageRecord, StageStatus
 from python_worker.domain.program import Module, Program, ProgramConfig
@@ -11,10 +11,14 @@ from python_worker.domain.signature import Signature, SignatureRecord
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.durations import duration, moment, seconds, timestamp
 from python_worker.wire.errors import from_detail, to_detail
-from python_worker.wire.values import fields_from_wire, fields_to_wire
+from python_worker.wire.values import fields_from_wire, fields_to_wire, from_wire, to_wire
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from google.protobuf.message import Message
+
+    from python_worker.domain.value import Value
 
 
 def signature_to_wire(record: SignatureRecord, signature: Signature) -> pb.Signature:
@@ -39,6 +43,27 @@ def signature_from_wire(message: pb.Signature) -> SignatureRecord:
         description=message.description,
         created_at=moment(message.created_at),
     )
+
+
+def constraints_to_wire(constraints: Mapping[str, Mapping[str, Any]]) -> dict[str, pb.Map]:
+    """Constraints beside a signature's text, by field path.
+
+    Raises:
+        WorkerError: ``unserializable``: a limit that no message can carry.
+    """
+    return {path: to_wire(dict(limits), f"constraints.{path}").map for path, limits in constraints.items()}
+
+
+def constraints_from_wire(messages: Mapping[str, pb.Map]) -> dict[str, dict[str, Value]]:
+    """Constraints beside a signature's text, by field path.
+
+    Raises:
+        WorkerError: ``invalid_argument``: a limit with no kind set.
+    """
+    return {
+        path: {name: from_wire(limit, f"constraints.{path}.{name}") for name, limit in message.entries.items()}
+        for path, message in messages.items()
+    }
 
 
 def program_to_wire(program: Program) -> pb.Program:

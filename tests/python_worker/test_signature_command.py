@@ -89,6 +89,41 @@ def test_schema_prints_the_inputs_where_they_are_asked_for(run):
     assert json.loads(out)["properties"] == {"question": {"type": "string", "description": "what is asked"}}
 
 
+LIMITS = '{"stars": {"multiple_of": 2}}'
+
+
+def test_a_name_and_constraints_are_given_beside_the_text(run, tmp_path):
+    file = tmp_path / "limits.json"
+    file.write_text(LIMITS)
+    given, read = (
+        run("signature", "check", "question -> stars: int", "--name", "rate", "--constraints", limits)
+        for limits in (LIMITS, str(file))
+    )
+    assert given == read
+    assert (given[0], given[1].split()[0]) == (0, "rate")
+    assert "    :integer(multiple_of=2) stars\n" in given[1]
+
+
+def test_the_schema_has_the_constraints_beside_the_text(run):
+    _, out, _ = run("signature", "schema", "question -> stars: int", "--constraints", LIMITS)
+    assert json.loads(out)["properties"] == {"stars": {"type": "integer", "multipleOf": 2}}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--constraints", '{"star": {"min": 0}}'], "constraints.star: no field 'star'; did you mean 'stars'?"),
+        (["--constraints", "limits.json"], "'limits.json', which is no file, does not read as JSON: Expecting value"),
+        (["--constraints", '{"stars": 3}'], 'must be a map by field, such as {"score": {"min": 0.5}}'),
+        (["--name", "rate it"], "'rate it' cannot name a signature"),
+    ],
+)
+def test_what_cannot_stand_beside_the_text_is_told_with_exit_code_2(run, options, says):
+    code, out, err = run("signature", "check", "question -> stars: int", *options)
+    assert (code, out) == (2, "")
+    assert says in err
+
+
 def test_help_lists_the_command_beside_lmtests_own(run):
     _, out, _ = run("--help")
     assert "signature    What a signature compiles to" in out

@@ -14,7 +14,8 @@ PLAIN = [
     *("string", "integer", "float", "boolean", "datetime", "date", "confidence_score"),
     *("map", "json", "reasoning_chain", "module", "embedding"),
 ]
-PATTERNS = ["^[a-c]{1,3}$", "b", r"^\d{2}-[A-F]+$", "^(yes|no)$", ""]
+# With the shortest and the longest that the pattern leaves.
+PATTERNS = [("^[a-c]{1,3}$", 1, 3), ("b", 1, 20), (r"^\d{2}-[A-F]+$", 4, 20), ("^(yes|no)$", 2, 3), ("", 0, 20)]
 
 
 @st.composite
@@ -32,7 +33,12 @@ def number_constraints(draw):
 @st.composite
 def text_constraints(draw):
     if draw(st.booleans()):
-        return [build_constraint("pattern", draw(st.sampled_from(PATTERNS)))]
+        pattern, shortest, longest = draw(st.sampled_from(PATTERNS))
+        limits = {"min_length": draw(st.integers(0, shortest)), "max_length": draw(st.integers(longest, 30))}
+        if longest == 20 and draw(st.booleans()):
+            limits = dict.fromkeys(limits, draw(st.integers(shortest, longest)))
+        kept = draw(st.sets(st.sampled_from(sorted(limits))))
+        return [build_constraint("pattern", pattern), *(build_constraint(name, limits[name]) for name in sorted(kept))]
     low = draw(st.integers(0, 4))
     limits = {"min_length": low, "max_length": low + draw(st.integers(0, 30)), "choices": ["a" * low, "b" * low]}
     return [build_constraint(name, limits[name]) for name in sorted(draw(st.sets(st.sampled_from(sorted(limits)))))]

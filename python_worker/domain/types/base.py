@@ -132,6 +132,17 @@ class Type(ABC):
                     report.broken(path, value, rule)
         return taken
 
+    def problems(self, value: Value, path: str) -> list[Problem]:
+        """What is wrong with a value; nothing where the type takes it.
+
+        Args:
+            value: The value.
+            path: Where it stands.
+        """
+        report = Report()
+        self.accept(value, path, report)
+        return report.problems
+
     def constrained(self, *constraints: Constraint) -> Type:
         """This type with more constraints.
 

@@ -131,6 +131,12 @@ class _Alias(Type):
         """As the type says."""
         return self.type.may_be_absent
 
+    def constrained(self, *constraints: Constraint) -> Type:
+        """None further: the name says all there is."""
+        if constraints:
+            raise ValueError(f"{self} is a type of your own: register it with its constraints")
+        return self
+
     def take(self, value: Value, path: str, report: Report) -> Value:
         """What the type takes, constraints included."""
         return self.type.accept(value, path, report)

@@ -1,6 +1,7 @@
 """Made-up values fit their schema, whatever it is."""
 
 import datetime as dt
+import re
 import uuid
 
 import jsonschema
@@ -31,6 +32,9 @@ LEAVES = st.one_of(
     st.integers(1, 9).map(lambda step: {"type": "integer", "multipleOf": step, "minimum": -20}),
     sized("string", "minLength", "maxLength"),
     st.sampled_from([{"type": "boolean"}, {"type": "null"}, {"const": 7}, {"enum": ["a", 2, None]}, {}]),
+    st.tuples(st.sampled_from(["^[a-z]+$", "b", r"^\d{2}-\w*$", "[A-Z]$"]), st.integers(3, 20), st.integers(0, 9)).map(
+        lambda each: {"type": "string", "pattern": each[0], "minLength": each[1], "maxLength": sum(each[1:])}
+    ),
     st.sampled_from(["date-time", "date", "uuid", "email", "uri", "ipv4"]).map(
         lambda name: {"type": "string", "format": name}
     ),
@@ -114,6 +118,19 @@ def test_geminis_upper_case_types_are_understood():
 def test_a_reference_to_nowhere_is_named():
     with pytest.raises(ValueError, match=r"the schema of a refers to '#/\$defs/Gone': not found"):
         invent({"properties": {"a": {"$ref": "#/$defs/Gone"}}}, seed="a", topic="")
+
+
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        ({"pattern": "^a$", "minLength": 2}, "tags.0: no text of at least 2 characters was found for pattern '^a$'"),
+        ({"enum": ["x"]}, "tags: no 2 different items were found"),
+        ({"type": "integer", "multipleOf": 5, "maximum": 4, "minimum": 1}, "tags.0: no multiple of 5 is within"),
+    ],
+)
+def test_what_cannot_be_met_names_the_field_and_the_constraint(schema, says):
+    with pytest.raises(ValueError, match=re.escape(says)):
+        invent({"type": "array", "items": schema, "minItems": 2, "uniqueItems": True}, seed="a", topic="", name="tags")
 
 
 @pytest.mark.parametrize(
