@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import grpc
 
     from python_worker.domain.repositories import Executions
-    from python_worker.runtime.catalogue import Catalogue
-    from python_worker.runtime.executor import Executor
+    from python_worker.runtime import Executor, ProgramCatalogue, SignatureCatalogue
     from python_worker.v1 import worker_pb2 as pb
 
 LONGEST_TIMEOUT = 86_400
@@ -27,16 +26,24 @@ class WorkerServicer(ProgramMethods, worker_pb2_grpc.WorkerServicer):
     """``python_worker.v1.Worker``. What its methods raise, the interceptor ends the call with.
 
     Args:
-        catalogue: Signatures and programs.
+        signatures: Creates and tells signatures.
+        programs: Creates and tells programs.
         executor: Runs programs.
         executions: What was run.
         default_timeout: Seconds an execution may take that asks for nothing else.
     """
 
     def __init__(
-        self, *, catalogue: Catalogue, executor: Executor, executions: Executions, default_timeout: float
+        self,
+        *,
+        signatures: SignatureCatalogue,
+        programs: ProgramCatalogue,
+        executor: Executor,
+        executions: Executions,
+        default_timeout: float,
     ) -> None:
-        self._catalogue = catalogue
+        self._signatures = signatures
+        self._programs = programs
         self._executor = executor
         self._executions = executions
         self._default_timeout = default_timeout
@@ -49,6 +56,7 @@ class WorkerServicer(ProgramMethods, worker_pb2_grpc.WorkerServicer):
             timeout=self._timeout(request, context),
             cancelled=_cancellation(context),
             session=request.session,
+            version=request.version,
         )
         return records.execution_to_wire(execution)
 

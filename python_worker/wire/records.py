@@ -20,6 +20,7 @@ def execution_to_wire(execution: Execution) -> pb.Execution:
     return pb.Execution(
         id=execution.id,
         program_id=execution.program_id,
+        program_version=execution.program_version,
         status=pb.ExecutionStatus.Value(f"EXECUTION_STATUS_{execution.status.name}"),
         inputs=fields_to_wire(execution.inputs),
         outputs=fields_to_wire(execution.outputs),
@@ -37,6 +38,7 @@ def execution_from_wire(message: pb.Execution) -> Execution:
     return Execution(
         id=message.id,
         program_id=message.program_id,
+        program_version=message.program_version,
         status=ExecutionStatus[pb.ExecutionStatus.Name(message.status).removeprefix("EXECUTION_STATUS_")],
         inputs=fields_from_wire(message.inputs),
         outputs=fields_from_wire(message.outputs),
