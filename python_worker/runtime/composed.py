@@ -14,6 +14,7 @@ import dspy
 
 import lmtest
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.runtime.failures import causes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +138,10 @@ class _Try(dspy.Module):  # type: ignore[misc] # DSPy ships no types
         except Exception as error:
             self._failures.append(error)
             # A miss or a spent budget is nobody's bad answer: another try would only hide it.
-            if isinstance(error, lmtest.LMTestError) or len(self._failures) > self._allowed:
+            if (
+                any(isinstance(each, lmtest.LMTestError) for each in causes(error))
+                or len(self._failures) > self._allowed
+            ):
                 raise _EndOfRun(error) from error
             raise
 
@@ -167,10 +171,14 @@ def _run_tries(kind: Any, module: Any, inputs: dict[str, Any]) -> dspy.Predictio
     run = copy.copy(module)
     run.module = _Try(module.module, failures, module.allowed)
     run.fail_count = 2 * run.N + 1  # more than DSPy can count down: _Try counts
+    failure: Exception | None = None
+    prediction: dspy.Prediction | None = None
     try:
         prediction = kind.forward(run, **inputs)
     except _EndOfRun as end:
-        raise end.cause from None
-    if prediction is None:
-        raise failures[-1]
+        failure = end.cause  # raised below: from here it would lose what it came of
+    if failure is None and prediction is None:
+        failure = failures[-1]
+    if failure:
+        raise failure
     return prediction

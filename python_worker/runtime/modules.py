@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -24,7 +26,7 @@ from python_worker.runtime.saved_state import load_state, read_state
 from python_worker.signatures import dspy_inputs, to_dspy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import dspy
 
@@ -84,7 +86,8 @@ class Modules:
         if program.module:
             assert signature is not None
             options = accept_options(program.module, program.config.module_options)
-            module = self._compose(program.module, signature, options, tools)
+            with _without_deprecations():
+                module = self._compose(program.module, signature, options, tools)
         else:
             module = import_module(program.import_path, self._imports)
         if program.state:
@@ -117,9 +120,7 @@ class Modules:
                 return dspy.ReAct(signature, tools=list(tools), max_iters=options["max_iters"])
             case Module.PROGRAM_OF_THOUGHT:
                 given = {"interpreter_factory": self._interpreter} if self._interpreter else {}
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", DeprecationWarning)  # the worker's DSPy has it still
-                    return dspy.ProgramOfThought(signature, max_iters=options["max_iters"], **given)
+                return dspy.ProgramOfThought(signature, max_iters=options["max_iters"], **given)
             case _:
                 return dspy.Predict(signature)
 
@@ -137,6 +138,18 @@ class Modules:
                 reason=Reason.INVALID_ARGUMENT,
                 field="module_options.reward",
             ) from error
+
+
+_WARNINGS = threading.Lock()
+
+
+@contextmanager
+def _without_deprecations() -> Iterator[None]:
+    # DSPy's modules use what DSPy deprecates, and ProgramOfThought is itself: no news to who runs a worker. The filters
+    # are the process's, so one thread at a time.
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 def interface(program: Program, signature: Signature | None) -> Signature | None:
