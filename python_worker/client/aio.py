@@ -1,4 +1,4 @@
-"""The client for asyncio: signatures, sessions, variables and watching, by the same calls."""
+"""The client for asyncio, by the same calls."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import grpc
 from python_worker.client import calls
 from python_worker.client.channel import OPTIONS, bearer
 from python_worker.client.errors import Unavailable, from_rpc
+from python_worker.client.programs import AsyncProgramMethods
 from python_worker.client.watching import FIRST_PAUSE, LONGEST_PAUSE, PATIENCE, Request
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from python_worker.domain.errors import WorkerError
     from python_worker.domain.session import Session, SessionLM
-    from python_worker.domain.signature import SignatureRecord
     from python_worker.domain.value import Value
     from python_worker.domain.variable import Variable
     from python_worker.domain.watch import Change
@@ -51,15 +51,16 @@ def connect_async(
     return AsyncClient(channel, deadline=deadline, token=token)
 
 
-class AsyncClient:
+class AsyncClient(AsyncProgramMethods):
     """Calls a worker. Every method raises ``WorkerError`` with the worker's own reason."""
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float, token: str | None = None) -> None:
         self._channel = channel
         self._metadata = bearer(token)
         self._deadline = deadline
-        self._worker: Any = WorkerStub(channel)
         self._state: Any = StateStub(channel)
+        # A stub's methods are its attributes, and no two of the services' have one name.
+        self._methods: dict[str, Any] = {**vars(WorkerStub(channel)), **vars(self._state)}
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,17 +73,6 @@ class AsyncClient:
     async def close(self) -> None:
         """Close the connection; calls under way end as cancelled."""
         await self._channel.close(None)
-
-    async def create_signature(
-        self,
-        text: str,
-        *,
-        description: str = "",
-        name: str = "",
-        constraints: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> SignatureRecord:
-        """Compile a signature and keep it under its name; the arguments are those of ``Client.create_signature``."""
-        return await self.run(calls.create_signature(text, description=description, name=name, constraints=constraints))
 
     async def session(
         self,
@@ -102,10 +92,9 @@ class AsyncClient:
         return AsyncSession(self, (await self.run(made)).id)
 
     async def run(self, call: calls.Call[_Answer]) -> _Answer:
-        """Run a call."""
+        """Run a call, of either service."""
         try:
-            method = getattr(self._worker if call.service == "Worker" else self._state, call.method)
-            response = await method(call.request, timeout=self._deadline, metadata=self._metadata)
+            response = await self._methods[call.method](call.request, timeout=self._deadline, metadata=self._metadata)
         except grpc.RpcError as error:
             raise from_rpc(error) from error
         return call.read(response)

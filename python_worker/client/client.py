@@ -9,8 +9,8 @@ import grpc
 from python_worker.client import calls
 from python_worker.client.channel import OPTIONS, bearer
 from python_worker.client.errors import from_rpc
+from python_worker.client.programs import ProgramMethods
 from python_worker.client.session import RemoteSession
-from python_worker.domain.program import ProgramConfig
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
 from python_worker.wire import records
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from python_worker.domain.execution import Execution
-    from python_worker.domain.program import Program
     from python_worker.domain.session import Session, SessionLM
-    from python_worker.domain.signature import SignatureRecord
     from python_worker.domain.value import Fields
 
 _Request = TypeVar("_Request")
@@ -55,7 +53,7 @@ def connect(
     return Client(grpc.secure_channel(target, credentials, options=OPTIONS), deadline=deadline, token=token)
 
 
-class Client:
+class Client(ProgramMethods):
     """Calls a worker. Threads may share one. Every method raises ``WorkerError`` with the worker's own reason."""
 
     def __init__(self, channel: grpc.Channel, *, deadline: float, token: str | None = None) -> None:
@@ -64,6 +62,8 @@ class Client:
         self._deadline = deadline
         self._stub = WorkerStub(channel)
         self._state = StateStub(channel)
+        # A stub's methods are its attributes, and no two of the services' have one name.
+        self._methods: dict[str, Any] = {**vars(self._stub), **vars(self._state)}
 
     def __enter__(self) -> Self:
         return self
@@ -77,59 +77,24 @@ class Client:
         """Close the connection; calls under way end as cancelled."""
         self._channel.close()
 
-    def create_signature(
+    def execute(
         self,
-        text: str,
+        program: str,
+        inputs: Fields,
         *,
-        description: str = "",
-        name: str = "",
-        constraints: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> SignatureRecord:
-        """Compile a signature and keep it under its name.
-
-        Args:
-            text: ``signature name: :type field, … -> :type field, …``, DSPy's inline form, or the JSON form.
-            description: What the model is told to do.
-            name: What it is called, where the text does not say.
-            constraints: Further ones, by field path: ``{"score": {"min": 0.5}, "tags[]": {"max_length": 9}}``.
-        """
-        return self.run(calls.create_signature(text, description=description, name=name, constraints=constraints))
-
-    def get_signature(self, signature: str) -> SignatureRecord:
-        """The signature of that id or name."""
-        request = pb.GetSignatureRequest(signature=signature)
-        return records.signature_from_wire(self._call(self._stub.GetSignature, request))
-
-    def create_program(
-        self,
-        name: str,
-        *,
-        signature: str,
-        module: str = "Predict",
-        model: str | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-    ) -> Program:
-        """Join a signature, by id or name, to a DSPy module; what is None is the worker's setting."""
-        config = ProgramConfig(model=model, temperature=temperature, max_tokens=max_tokens)
-        request = pb.CreateProgramRequest(
-            name=name, signature=signature, module=module, config=records.config_to_wire(config)
-        )
-        return records.program_from_wire(self._call(self._stub.CreateProgram, request))
-
-    def get_program(self, program: str) -> Program:
-        """The program of that id or name."""
-        request = pb.GetProgramRequest(program=program)
-        return records.program_from_wire(self._call(self._stub.GetProgram, request))
-
-    def execute(self, program: str, inputs: Fields, *, timeout: float | None = None, session: str = "") -> Execution:
+        timeout: float | None = None,
+        session: str = "",
+        version: int = 0,
+    ) -> Execution:
         """Run a program, by id or name.
 
         Args:
             program: Id or name.
             inputs: By field.
             timeout: Seconds the run may take; the worker's own setting when None.
-            session: Id of the session whose language model answers; the worker's own where empty.
+            session: Id of the session whose language model answers, and whose programs are meant; the worker's own
+                where empty.
+            version: Of the program; the newest where 0.
 
         Returns:
             The execution, succeeded, with its outputs and its trail.
@@ -139,6 +104,7 @@ class Client:
             inputs=fields_to_wire(inputs),
             timeout=None if timeout is None else duration(timeout),
             session=session,
+            version=version,
         )
         deadline = self._deadline if timeout is None else timeout + _WAY
         return records.execution_from_wire(self._call(self._stub.Execute, request, deadline=deadline))
@@ -189,9 +155,8 @@ class Client:
                 return
 
     def run(self, call: calls.Call[_Answer]) -> _Answer:
-        """Run a call."""
-        stub = self._stub if call.service == "Worker" else self._state
-        return call.read(self._call(getattr(stub, call.method), call.request))
+        """Run a call, of either service."""
+        return call.read(self._call(self._methods[call.method], call.request))
 
     def open_watch(self, request: pb.WatchRequest) -> Any:
         """Open a stream of changes, which lasts until one side ends it."""

@@ -1,10 +1,28 @@
 """Runs programs: DSPy modules, the adapters that say where, and the stages of an execution."""
 
 from python_worker.runtime.adapter import Adapter, Outcome, Task
-from python_worker.runtime.catalogue import Catalogue
 from python_worker.runtime.executor import Executor
+from python_worker.runtime.imports import Imports
 from python_worker.runtime.inline import InlineAdapter
 from python_worker.runtime.lms import LMs, LMScope
 from python_worker.runtime.lmtest_lms import LmtestLMs
+from python_worker.runtime.modules import Modules
+from python_worker.runtime.program_catalogue import ProgramCatalogue
+from python_worker.runtime.shelf import Shelf
+from python_worker.runtime.signature_catalogue import SignatureCatalogue
 
-__all__ = ["Adapter", "Catalogue", "Executor", "InlineAdapter", "LMScope", "LMs", "LmtestLMs", "Outcome", "Task"]
+__all__ = [
+    "Adapter",
+    "Executor",
+    "Imports",
+    "InlineAdapter",
+    "LMScope",
+    "LMs",
+    "LmtestLMs",
+    "Modules",
+    "Outcome",
+    "ProgramCatalogue",
+    "Shelf",
+    "SignatureCatalogue",
+    "Task",
+]

@@ -23,14 +23,14 @@ class Task:
     """What an adapter is to run.
 
     Attributes:
-        signature: Compiled.
-        inputs: Accepted by it.
+        signature: Compiled; None where the program has none.
+        inputs: Accepted by what the program takes.
         execution_id: The execution it is part of.
         lm: Who answers, where not the worker's own.
     """
 
     program: Program
-    signature: Signature
+    signature: Signature | None
     inputs: Fields
     execution_id: str
     lm: SessionLM = field(default_factory=SessionLM)

@@ -1,107 +1,18 @@
-"""Signatures, programs and executions as messages, both ways."""
+"""Executions as messages, both ways."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from python_worker.domain.execution import Execution, ExecutionStatus, LMCall, Stage, StageRecord, StageStatus
-from python_worker.domain.program import Module, Program, ProgramConfig
-from python_worker.domain.signature import Signature, SignatureRecord
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.durations import duration, moment, seconds, timestamp
 from python_worker.wire.errors import from_detail, to_detail
-from python_worker.wire.values import fields_from_wire, fields_to_wire, from_wire, to_wire
+from python_worker.wire.values import fields_from_wire, fields_to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from google.protobuf.message import Message
-
-    from python_worker.domain.value import Value
-
-
-def signature_to_wire(record: SignatureRecord, signature: Signature) -> pb.Signature:
-    """A kept signature, with the fields it compiles to."""
-    return pb.Signature(
-        id=record.id,
-        name=record.name,
-        text=record.text,
-        description=record.description,
-        inputs=[pb.Field(name=field.name, type=str(field.type)) for field in signature.inputs],
-        outputs=[pb.Field(name=field.name, type=str(field.type)) for field in signature.outputs],
-        created_at=timestamp(record.created_at),
-    )
-
-
-def signature_from_wire(message: pb.Signature) -> SignatureRecord:
-    """A kept signature."""
-    return SignatureRecord(
-        id=message.id,
-        name=message.name,
-        text=message.text,
-        description=message.description,
-        created_at=moment(message.created_at),
-    )
-
-
-def constraints_to_wire(constraints: Mapping[str, Mapping[str, Any]]) -> dict[str, pb.Map]:
-    """Constraints beside a signature's text, by field path.
-
-    Raises:
-        WorkerError: ``unserializable``: a limit that no message can carry.
-    """
-    return {path: to_wire(dict(limits), f"constraints.{path}").map for path, limits in constraints.items()}
-
-
-def constraints_from_wire(messages: Mapping[str, pb.Map]) -> dict[str, dict[str, Value]]:
-    """Constraints beside a signature's text, by field path.
-
-    Raises:
-        WorkerError: ``invalid_argument``: a limit with no kind set.
-    """
-    return {
-        path: {name: from_wire(limit, f"constraints.{path}.{name}") for name, limit in message.entries.items()}
-        for path, message in messages.items()
-    }
-
-
-def program_to_wire(program: Program) -> pb.Program:
-    """A program."""
-    return pb.Program(
-        id=program.id,
-        name=program.name,
-        signature_id=program.signature_id,
-        module=program.module.value,
-        config=config_to_wire(program.config),
-        created_at=timestamp(program.created_at),
-    )
-
-
-def program_from_wire(message: pb.Program) -> Program:
-    """A program."""
-    return Program(
-        id=message.id,
-        name=message.name,
-        signature_id=message.signature_id,
-        module=Module(message.module),
-        config=config_from_wire(message.config),
-        created_at=moment(message.created_at),
-    )
-
-
-def config_to_wire(config: ProgramConfig) -> pb.ProgramConfig:
-    """A program's settings."""
-    return pb.ProgramConfig(model=config.model, temperature=config.temperature, max_tokens=config.max_tokens)
-
-
-def config_from_wire(message: pb.ProgramConfig) -> ProgramConfig:
-    """A program's settings."""
-    return ProgramConfig(
-        model=message.model if message.HasField("model") else None,
-        temperature=message.temperature if message.HasField("temperature") else None,
-        max_tokens=message.max_tokens if message.HasField("max_tokens") else None,
-    )
 
 
 def execution_to_wire(execution: Execution) -> pb.Execution:
@@ -109,6 +20,7 @@ def execution_to_wire(execution: Execution) -> pb.Execution:
     return pb.Execution(
         id=execution.id,
         program_id=execution.program_id,
+        program_version=execution.program_version,
         status=pb.ExecutionStatus.Value(f"EXECUTION_STATUS_{execution.status.name}"),
         inputs=fields_to_wire(execution.inputs),
         outputs=fields_to_wire(execution.outputs),
@@ -126,6 +38,7 @@ def execution_from_wire(message: pb.Execution) -> Execution:
     return Execution(
         id=message.id,
         program_id=message.program_id,
+        program_version=message.program_version,
         status=ExecutionStatus[pb.ExecutionStatus.Name(message.status).removeprefix("EXECUTION_STATUS_")],
         inputs=fields_from_wire(message.inputs),
         outputs=fields_from_wire(message.outputs),
