@@ -102,15 +102,15 @@ class Gate:
         with contextlib.ExitStack() as held:
             for slots in self._slots(model):
                 held.enter_context(slots.held(timeout=patience))
-            for rate, cost in self._rates(model, tokens):
+            for _, rate, cost in self._rates(model, tokens):
                 rate.acquire(cost, timeout=patience)
             # Last, because a reservation has a lease and waiting for a turn may outlast it.
-            reservation = self._reserve(model, request, most_output)
-            passage = Passage()
+            passage, reservation = Passage(), None
             try:
+                reservation = self._reserve(model, request, most_output)
                 yield passage
             finally:
-                self._settle(model, passage, reservation)
+                self._settle(model, passage, reservation, tokens)
 
     @contextlib.asynccontextmanager
     async def passed_async(self, model: str, request: Json, most_output: int | None) -> AsyncIterator[Passage]:
@@ -119,15 +119,15 @@ class Gate:
         async with contextlib.AsyncExitStack() as held:
             for slots in self._slots(model):
                 await held.enter_async_context(slots.held_async(timeout=patience))
-            for rate, cost in self._rates(model, tokens):
+            for _, rate, cost in self._rates(model, tokens):
                 await rate.acquire_async(cost, timeout=patience)
-            reservation = await asyncio.to_thread(self._reserve, model, request, most_output)
-            passage = Passage()
+            passage, reservation = Passage(), None
             try:
+                reservation = await asyncio.to_thread(self._reserve, model, request, most_output)
                 yield passage
             finally:
                 # The row of a call that was billed must be written, whoever cancels.
-                await asyncio.shield(asyncio.to_thread(self._settle, model, passage, reservation))
+                await asyncio.shield(asyncio.to_thread(self._settle, model, passage, reservation, tokens))
 
     def _patience(self, model: str) -> float | None:
         """Seconds a call may wait: as its model's limits say, else those of all models."""
@@ -140,12 +140,12 @@ class Gate:
                 name = f"max_concurrency {whose}".rstrip()
                 yield Slots(self._ledger.database, name, limit=limits.max_concurrency)
 
-    def _rates(self, model: str, tokens: int) -> Iterator[tuple[Rate, int]]:
+    def _rates(self, model: str, tokens: int) -> Iterator[tuple[str, Rate, int]]:
         for whose, limits in self._limits.holding(model):
             for name, cost in (("requests_per_minute", 1), ("tokens_per_minute", tokens)):
                 permits = getattr(limits, name)
                 if self._ledger is not None and permits is not None:
-                    yield Rate(self._ledger.database, f"{name} {whose}".rstrip(), permits=permits), cost
+                    yield name, Rate(self._ledger.database, f"{name} {whose}".rstrip(), permits=permits), cost
 
     def _reserve(self, model: str, request: Json, most_output: int | None) -> Reservation | None:
         if self._budget is None:
@@ -160,9 +160,11 @@ class Gate:
             )
         return self._budget.reserve(model=model, estimate=worst, test=self._test)
 
-    def _settle(self, model: str, passage: Passage, reservation: Reservation | None) -> None:
-        if passage.retry_after is not None:
-            for rate, _ in self._rates(model, 1):
+    def _settle(self, model: str, passage: Passage, reservation: Reservation | None, tokens: int) -> None:
+        for name, rate, _ in self._rates(model, tokens):
+            if name == "tokens_per_minute":
+                rate.correct(tokens, _used(passage.call, tokens))
+            if passage.retry_after is not None:
                 rate.penalise(passage.retry_after)
         if reservation is None:
             return
@@ -170,6 +172,14 @@ class Gate:
             reservation.release()
         else:
             reservation.settle(self._row(passage.call))
+
+
+def _used(call: Call | None, at_most: int) -> int:
+    """Tokens that a call took: none where nothing answered, the most that it could where nobody counted them."""
+    if call is None:
+        return 0
+    counted = call.usage.total_tokens or (call.usage.input_tokens or 0) + (call.usage.output_tokens or 0)
+    return counted or (0 if call.failed else at_most)
 
 
 def estimated_tokens(request: Json) -> int:

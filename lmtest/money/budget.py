@@ -171,7 +171,7 @@ def _check(connection: Connection, held: _Held, model: str, estimate: Decimal | 
     could = "has no known price" if estimate is None else f"could cost {_dollars(estimate)}"
     whose = f" for {held.model!r}" if held.model else ""
     mend = (
-        "Set on_unknown_price to 'allow' to send it unheld"
+        "Name its price in LMTEST_PRICES, or set on_unknown_price to 'allow' to send it unheld"
         if estimate is None
         else f"Raise {held.name} (LMTEST_{held.name.upper()}), lower max_tokens, or answer from cassettes: "
         "LM_MODE=replay"

@@ -78,7 +78,13 @@ class Limits:
     @classmethod
     def of(cls, given: Limits | Mapping[str, Any] | None, *, source: str) -> Limits:
         """The limits that a caller gave, as such or by name; see `from_mapping`."""
-        return given if isinstance(given, Limits) else cls.from_mapping(given or {}, source=source)
+        if isinstance(given, Limits):
+            return given
+        if given is not None and not isinstance(given, Mapping):
+            raise ConfigurationError(
+                f"{source} is {given!r}; give lmtest.Limits, or names of limits with their values."
+            )
+        return cls.from_mapping(given or {}, source=source)
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any], *, source: str) -> Limits:

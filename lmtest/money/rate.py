@@ -68,7 +68,8 @@ class Rate:
         """Take a permit, waiting for it.
 
         Args:
-            cost: What the call weighs: 1 for a request, or its tokens. A heavy call makes those after it wait.
+            cost: What the call weighs: 1 for a request, or its tokens. A heavy call makes those after it wait, one
+                that alone is more than the limit for ``per`` seconds; `correct` says later what it did weigh.
             timeout: Seconds it may wait; 0 for not at all, None for as long as it takes.
 
         Raises:
@@ -79,6 +80,19 @@ class Rate:
     async def acquire_async(self, cost: int = 1, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - a refusal beforehand, no cancellation
         """Take a permit as `acquire` does, leaving the event loop free."""
         await wait_async(self._turns(cost, timeout), self._clock)
+
+    def correct(self, booked: int, used: int) -> None:
+        """Count what a call did weigh, instead of what was taken for it.
+
+        Args:
+            booked: The cost it was acquired with.
+            used: What it was.
+        """
+        # At most a period was held for it, so the difference is to that.
+        if change := (used - min(booked, self._permits)) * self._spacing:
+            with self._database.writing() as connection:
+                due, blocked_until = self._read(connection)
+                self._write(connection, due + change, blocked_until)
 
     def penalise(self, seconds: float) -> None:
         """Let nobody through for a while, those who already wait for their turn included.
@@ -108,7 +122,7 @@ class Rate:
             turn = max(now, blocked_until, due - (self._burst - 1) * self._spacing)
             if latest is not None and turn > max(now, latest):
                 raise self._refusal((turn - now) / _SECOND)
-            self._write(connection, max(due, turn) + cost * self._spacing, blocked_until)
+            self._write(connection, max(due, turn) + min(cost, self._permits) * self._spacing, blocked_until)
         return turn
 
     def _penalised(self) -> bool:

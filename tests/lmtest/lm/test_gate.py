@@ -158,6 +158,13 @@ def test_doctor_tells_a_price_that_dspy_sees_otherwise(lm, priced, project):
     assert finding.detail.startswith("gemini/gemini-2.5-flash: lmtest says $")
 
 
+def test_a_call_that_its_budget_refuses_takes_no_tokens(lm, priced):
+    rate = lmtest.Limits(tokens_per_minute=10, max_wait=0)
+    with pytest.raises(lmtest.BudgetExceeded):
+        ask(lm, 1, limits=lmtest.Limits(usd_per_run=0).or_else(rate))
+    assert len(ask(lm, 1, limits=rate).recorded) == 1
+
+
 def test_who_is_told_to_wait_makes_everybody_wait_who_shares_the_limit(project):
     limits = lmtest.Limits(requests_per_minute=6_000, max_wait=1)
     with ScriptedProvider([rate_limited(retry_after=30), fields(answer="never asked for")]) as provider:

@@ -99,6 +99,12 @@ def test_a_models_limits_have_no_models_in_turn():
         Limits.from_mapping({"a/b": {"c/d": {"usd_per_run": 1}}}, source="file")
 
 
+@pytest.mark.parametrize("given", [5, "usd_per_run=1"])
+def test_what_are_no_limits_at_all_is_told(given):
+    with pytest.raises(ConfigurationError, match=r"^use_cassette\(limits=...\) is .*; give lmtest.Limits"):
+        Limits.of(given, source="use_cassette(limits=...)")
+
+
 # ── as a command line and the environment say them ───────────────────────────────────────────────────────────────────
 
 

@@ -76,6 +76,29 @@ def test_a_heavy_call_makes_the_next_one_wait(database, clock):
     assert clock.passed == pytest.approx(5)
 
 
+def test_what_a_call_did_not_use_is_given_back(database, clock):
+    limit = rate(database, clock, permits=60_000)
+    limit.acquire(30_000)
+    limit.correct(30_000, 2_000)
+
+    limit.acquire(1)
+
+    assert clock.passed == pytest.approx(2)
+
+
+def test_a_call_that_is_more_than_the_limit_holds_it_for_one_period_until_it_is_known_what_it_used(database, clock):
+    limit = rate(database, clock)
+    limit.acquire(65_000)
+    limit.acquire(1)
+    assert clock.passed == pytest.approx(60)
+
+    limit.acquire(65_000)
+    limit.correct(65_000, 20)
+    before = clock.passed
+    limit.acquire(1)
+    assert clock.passed - before == pytest.approx(120)
+
+
 def test_a_providers_retry_after_holds_everybody(database, clock):
     limit = rate(database, clock)
     limit.penalise(30)
