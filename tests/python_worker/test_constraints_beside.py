@@ -13,7 +13,7 @@ from python_worker.client import Reason, connect_async
 from python_worker.domain.constraints import Pattern
 from python_worker.domain.errors import WorkerError
 from python_worker.domain.types import ListType, NestedType, OptionalType, StringType, TupleType, register_type
-from python_worker.runtime.catalogue import compiled
+from python_worker.runtime.shelf import compiled
 from python_worker.signatures import constrained, from_dspy, parse
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import WorkerStub
