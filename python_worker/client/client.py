@@ -14,6 +14,7 @@ from python_worker.domain.program import ProgramConfig
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
 from python_worker.wire import records
+from python_worker.wire.executions import execution_from_wire
 from python_worker.wire.durations import duration
 from python_worker.wire.values import fields_to_wire
 
@@ -133,12 +134,12 @@ class Client:
             session=session,
         )
         deadline = self._deadline if timeout is None else timeout + _WAY
-        return records.execution_from_wire(self._call(self._stub.Execute, request, deadline=deadline))
+        return execution_from_wire(self._call(self._stub.Execute, request, deadline=deadline))
 
     def get_execution(self, execution_id: str) -> Execution:
         """The execution with its trail, however it ended."""
         request = pb.GetExecutionRequest(execution_id=execution_id)
-        return records.execution_from_wire(self._call(self._stub.GetExecution, request))
+        return execution_from_wire(self._call(self._stub.GetExecution, request))
 
     def session(
         self,

@@ -1,20 +1,11 @@
-"""Signatures, programs and executions as messages, both ways."""
+"""Signatures and programs as messages, both ways."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import TYPE_CHECKING
-
-from python_worker.domain.execution import Execution, ExecutionStatus, LMCall, Stage, StageRecord, StageStatus
 from python_worker.domain.program import Module, Program, ProgramConfig
 from python_worker.domain.signature import Signature, SignatureRecord
 from python_worker.v1 import worker_pb2 as pb
-from python_worker.wire.durations import duration, moment, seconds, timestamp
-from python_worker.wire.errors import from_detail, to_detail
-from python_worker.wire.values import fields_from_wire, fields_to_wire
-
-if TYPE_CHECKING:
-    from google.protobuf.message import Message
+from python_worker.wire.durations import moment, timestamp
 
 
 def signature_to_wire(record: SignatureRecord, signature: Signature) -> pb.Signature:
@@ -77,91 +68,3 @@ def config_from_wire(message: pb.ProgramConfig) -> ProgramConfig:
         temperature=message.temperature if message.HasField("temperature") else None,
         max_tokens=message.max_tokens if message.HasField("max_tokens") else None,
     )
-
-
-def execution_to_wire(execution: Execution) -> pb.Execution:
-    """An execution with its trail."""
-    return pb.Execution(
-        id=execution.id,
-        program_id=execution.program_id,
-        status=pb.ExecutionStatus.Value(f"EXECUTION_STATUS_{execution.status.name}"),
-        inputs=fields_to_wire(execution.inputs),
-        outputs=fields_to_wire(execution.outputs),
-        error=to_detail(execution.error) if execution.error else None,
-        raw_answer=execution.raw_answer,
-        adapter_used=execution.adapter_used,
-        started_at=timestamp(execution.started_at),
-        duration=None if execution.duration is None else duration(execution.duration),
-        stages=[_stage_to_wire(record) for record in execution.stages],
-    )
-
-
-def execution_from_wire(message: pb.Execution) -> Execution:
-    """An execution with its trail."""
-    return Execution(
-        id=message.id,
-        program_id=message.program_id,
-        status=ExecutionStatus[pb.ExecutionStatus.Name(message.status).removeprefix("EXECUTION_STATUS_")],
-        inputs=fields_from_wire(message.inputs),
-        outputs=fields_from_wire(message.outputs),
-        error=from_detail(message.error) if message.HasField("error") else None,
-        raw_answer=message.raw_answer if message.HasField("raw_answer") else None,
-        adapter_used=message.adapter_used,
-        started_at=moment(message.started_at),
-        duration=seconds(message.duration) if message.HasField("duration") else None,
-        stages=tuple(_stage_from_wire(each) for each in message.stages),
-    )
-
-
-def _stage_to_wire(record: StageRecord) -> pb.StageRecord:
-    return pb.StageRecord(
-        stage=pb.Stage.Value(f"STAGE_{record.stage.name}"),
-        status=pb.StageStatus.Value(f"STAGE_STATUS_{record.status.name}"),
-        started_at=timestamp(record.started_at),
-        duration=duration(record.duration),
-        detail=record.detail,
-        calls=[_call_to_wire(call) for call in record.calls],
-    )
-
-
-def _stage_from_wire(message: pb.StageRecord) -> StageRecord:
-    return StageRecord(
-        stage=Stage[pb.Stage.Name(message.stage).removeprefix("STAGE_")],
-        status=StageStatus[pb.StageStatus.Name(message.status).removeprefix("STAGE_STATUS_")],
-        started_at=moment(message.started_at),
-        duration=seconds(message.duration),
-        detail=message.detail,
-        calls=tuple(_call_from_wire(call) for call in message.calls),
-    )
-
-
-def _call_to_wire(call: LMCall) -> pb.LMCall:
-    return pb.LMCall(
-        key=call.key,
-        hit=call.hit,
-        model=call.model,
-        input_tokens=call.input_tokens,
-        output_tokens=call.output_tokens,
-        cost_usd=None if call.cost is None else str(call.cost),
-        cassette=call.cassette,
-        latency=None if call.latency is None else duration(call.latency),
-    )
-
-
-def _call_from_wire(message: pb.LMCall) -> LMCall:
-    cost = _given(message, "cost_usd")
-    cassette = _given(message, "cassette")
-    return LMCall(
-        key=message.key,
-        hit=message.hit,
-        model=message.model,
-        input_tokens=message.input_tokens if message.HasField("input_tokens") else None,
-        output_tokens=message.output_tokens if message.HasField("output_tokens") else None,
-        cost=None if cost is None else Decimal(cost),
-        cassette=cassette,
-        latency=seconds(message.latency) if message.HasField("latency") else None,
-    )
-
-
-def _given(message: Message, field: str) -> str | None:
-    return str(getattr(message, field)) if message.HasField(field) else None
