@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from python_worker.rpc import RpcServer, StateServicer, WorkerServicer
-from python_worker.runtime import Catalogue, Executor, InlineAdapter
+from python_worker.runtime import (
+    Adapters,
+    Catalogue,
+    ExecutionService,
+    Executor,
+    InlineAdapter,
+    MockAdapter,
+    Repeats,
+    Running,
+)
 from python_worker.state import Hub, SessionPolicy, SessionService, VariableService
-from python_worker.store import SqlExecutions, SqlPrograms, SqlSignatures, StateStore
+from python_worker.store import SqlExecutions, SqlPrograms, SqlSignatures, StateStore, new_owner, presence_on
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.codec import ProtobufCodec
 from python_worker.wire.values import fields_to_wire
@@ -35,9 +44,13 @@ class Worker:
     """
 
     def __init__(self, settings: Settings, *, database: Database, lms: LMs) -> None:
-        signatures, programs, executions = SqlSignatures(database), SqlPrograms(database), SqlExecutions(database)
+        signatures, programs = SqlSignatures(database), SqlPrograms(database)
+        executions = SqlExecutions(database, owner=new_owner())
         self._grace = settings.grace
-        self._adapter = InlineAdapter(lms, threads=settings.threads)
+        inline = InlineAdapter(lms, threads=settings.threads)
+        self._adapters = Adapters([inline, MockAdapter(inline)], order=settings.adapters)
+        self._presence, self._running = presence_on(database, executions), Running()
+        service = ExecutionService(executions, running=self._running, presence=self._presence)
         codec = ProtobufCodec(most_bytes=settings.max_value_bytes)
         state = StateStore(database, codec=codec, most_variables=settings.max_variables)
         self._hub = Hub(state.feed, variables=state.variables, most=settings.max_watchers)
@@ -48,11 +61,16 @@ class Worker:
                 programs=programs,
                 executions=executions,
                 sessions=state.sessions,
-                adapter=self._adapter,
+                adapters=self._adapters,
+                running=self._running,
+                repeats=Repeats(service),
                 serialize=_serialized_size,
             ),
-            executions=executions,
+            executions=service,
+            adapters=self._adapters,
+            programs=programs,
             default_timeout=settings.default_timeout,
+            threads=settings.threads,
         )
         self._server = RpcServer(
             servicer,
@@ -76,6 +94,7 @@ class Worker:
         # Here, so that the first client does not wait for it, and ``import python_worker`` stays light.
         import dspy  # noqa: F401
 
+        self._presence.start(self._running.cancel)
         self._hub.start()
         self._server.start()
 
@@ -87,7 +106,9 @@ class Worker:
         """
         self._hub.close()  # open streams would wait out the grace
         self._server.stop(grace=self._grace)
-        return self._adapter.close(timeout=1.0)
+        ended = self._adapters.close(timeout=1.0)
+        self._presence.close()
+        return ended
 
 
 def _state_servicer(settings: Settings, state: StateStore, hub: Hub, lms: LMs) -> StateServicer:

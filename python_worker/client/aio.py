@@ -1,4 +1,4 @@
-"""The client for asyncio: sessions, variables and watching, by the same calls."""
+"""The client for asyncio: executions, sessions, variables and watching, by the same calls."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import grpc
 from python_worker.client import calls
 from python_worker.client.channel import OPTIONS, bearer
 from python_worker.client.errors import Unavailable, from_rpc
+from python_worker.client.executions import AsyncExecutionMethods
 from python_worker.client.watching import FIRST_PAUSE, LONGEST_PAUSE, PATIENCE, Request
 from python_worker.v1 import worker_pb2 as pb
-from python_worker.v1.worker_pb2_grpc import StateStub
+from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -50,14 +51,15 @@ def connect_async(
     return AsyncClient(channel, deadline=deadline, token=token)
 
 
-class AsyncClient:
-    """Calls a worker's state service. Every method raises ``WorkerError`` with the worker's own reason."""
+class AsyncClient(AsyncExecutionMethods):
+    """Calls a worker. Every method raises ``WorkerError`` with the worker's own reason."""
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float, token: str | None = None) -> None:
         self._channel = channel
         self._metadata = bearer(token)
         self._deadline = deadline
         self._state: Any = StateStub(channel)
+        self._stub: Any = WorkerStub(channel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,10 +91,11 @@ class AsyncClient:
         return AsyncSession(self, (await self.run(made)).id)
 
     async def run(self, call: calls.Call[_Answer]) -> _Answer:
-        """Run a call of the state service."""
+        """Run a call."""
         try:
-            method = getattr(self._state, call.method)
-            response = await method(call.request, timeout=self._deadline, metadata=self._metadata)
+            method = getattr(self._state, call.method, None) or getattr(self._stub, call.method)
+            deadline = call.deadline or self._deadline
+            response = await method(call.request, timeout=deadline, metadata=self._metadata)
         except grpc.RpcError as error:
             raise from_rpc(error) from error
         return call.read(response)

@@ -9,31 +9,24 @@ import grpc
 from python_worker.client import calls
 from python_worker.client.channel import OPTIONS, bearer
 from python_worker.client.errors import from_rpc
+from python_worker.client.executions import ExecutionMethods
 from python_worker.client.session import RemoteSession
 from python_worker.domain.program import ProgramConfig
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
 from python_worker.wire import records
-from python_worker.wire.executions import execution_from_wire
-from python_worker.wire.durations import duration
-from python_worker.wire.values import fields_to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
 
-    from python_worker.domain.execution import Execution
     from python_worker.domain.program import Program
     from python_worker.domain.session import Session, SessionLM
     from python_worker.domain.signature import SignatureRecord
-    from python_worker.domain.value import Fields
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 _Answer = TypeVar("_Answer")
-
-# What a reply may take on its way, beyond the time an execution was given.
-_WAY = 5.0
 
 
 def connect(
@@ -56,7 +49,7 @@ def connect(
     return Client(grpc.secure_channel(target, credentials, options=OPTIONS), deadline=deadline, token=token)
 
 
-class Client:
+class Client(ExecutionMethods):
     """Calls a worker. Threads may share one. Every method raises ``WorkerError`` with the worker's own reason."""
 
     def __init__(self, channel: grpc.Channel, *, deadline: float, token: str | None = None) -> None:
@@ -115,32 +108,6 @@ class Client:
         request = pb.GetProgramRequest(program=program)
         return records.program_from_wire(self._call(self._stub.GetProgram, request))
 
-    def execute(self, program: str, inputs: Fields, *, timeout: float | None = None, session: str = "") -> Execution:
-        """Run a program, by id or name.
-
-        Args:
-            program: Id or name.
-            inputs: By field.
-            timeout: Seconds the run may take; the worker's own setting when None.
-            session: Id of the session whose language model answers; the worker's own where empty.
-
-        Returns:
-            The execution, succeeded, with its outputs and its trail.
-        """
-        request = pb.ExecuteRequest(
-            program=program,
-            inputs=fields_to_wire(inputs),
-            timeout=None if timeout is None else duration(timeout),
-            session=session,
-        )
-        deadline = self._deadline if timeout is None else timeout + _WAY
-        return execution_from_wire(self._call(self._stub.Execute, request, deadline=deadline))
-
-    def get_execution(self, execution_id: str) -> Execution:
-        """The execution with its trail, however it ended."""
-        request = pb.GetExecutionRequest(execution_id=execution_id)
-        return execution_from_wire(self._call(self._stub.GetExecution, request))
-
     def session(
         self,
         session_id: str = "",
@@ -182,8 +149,9 @@ class Client:
                 return
 
     def run(self, call: calls.Call[_Answer]) -> _Answer:
-        """Run a call of the state service."""
-        return call.read(self._call(getattr(self._state, call.method), call.request))
+        """Run a call."""
+        method = getattr(self._state, call.method, None) or getattr(self._stub, call.method)
+        return call.read(self._call(method, call.request, deadline=call.deadline))
 
     def open_watch(self, request: pb.WatchRequest) -> Any:
         """Open a stream of changes, which lasts until one side ends it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -16,8 +17,19 @@ _HEALTH = "/grpc.health.v1.Health/"
 
 # By method, the request's field that names the session. What stands in neither needs a token for everything.
 _SESSION_FIELD = {"CreateSession": "id"}
-_SHARED = {"GetSignature", "GetProgram", "GetExecution"}
+_SHARED = {"GetSignature", "GetProgram", "ListAdapters"}
 """Open to every token: their ids cannot be guessed, and programs are of the whole worker."""
+
+_BY_EXECUTION = {"GetExecution", "CancelExecution"}
+"""About the session of an execution, which is known when it is found: the method itself asks the caller's grant."""
+
+_EVERYBODY = Grant(name="")
+_CALLER: ContextVar[Grant] = ContextVar("caller", default=_EVERYBODY)
+
+
+def caller() -> Grant:
+    """Who makes the call that this thread handles: the grant of its token, or one for everything and of no name."""
+    return _CALLER.get()
 
 
 class AuthInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only the stubs are generic
@@ -45,7 +57,9 @@ class AuthInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only 
         method = path.rpartition("/")[2] if path.startswith(_OURS) else ""
 
         def check(request: Any) -> None:
-            _check(self._tokens.grant(str(said) if said else None), method, request)
+            grant = self._tokens.grant(str(said) if said else None)
+            _check(grant, method, request)
+            _CALLER.set(grant)  # every call of this server's sets it anew
 
         coding = {
             "request_deserializer": handler.request_deserializer,
@@ -67,7 +81,11 @@ def _after(check: Callable[[Any], None], behaviour: Callable[..., Any]) -> Calla
 
 
 def _check(grant: Grant, method: str, request: Any) -> None:
-    if grant.sessions is None or method in _SHARED:
+    if grant.opens_all or method in _SHARED | _BY_EXECUTION:
+        return
+    if method == "ExecuteBatch":
+        for each in request.requests:
+            grant.check_session(each.session)
         return
     field = _SESSION_FIELD.get(method, "session")
     if field not in request.DESCRIPTOR.fields_by_name:

@@ -12,9 +12,11 @@ from python_worker.wire import records
 if TYPE_CHECKING:
     import grpc
 
-    from python_worker.domain.repositories import Executions
+    from python_worker.domain.repositories import Programs
     from python_worker.domain.signature import SignatureRecord
+    from python_worker.runtime.adapters import Adapters
     from python_worker.runtime.executor import Executor
+    from python_worker.runtime.service import ExecutionService
     from python_worker.v1 import worker_pb2 as pb
 
 
@@ -25,16 +27,30 @@ class WorkerServicer(ExecutionMethods, worker_pb2_grpc.WorkerServicer):
         catalogue: Signatures and programs.
         executor: Runs programs.
         executions: What was run.
+        adapters: Where programs run.
+        programs: Where programs are.
         default_timeout: Seconds an execution may take that asks for nothing else.
+        threads: How many programs run at once.
     """
 
     def __init__(
-        self, *, catalogue: Catalogue, executor: Executor, executions: Executions, default_timeout: float
+        self,
+        *,
+        catalogue: Catalogue,
+        executor: Executor,
+        executions: ExecutionService,
+        adapters: Adapters,
+        programs: Programs,
+        default_timeout: float,
+        threads: int,
     ) -> None:
         self._catalogue = catalogue
         self._executor = executor
         self._executions = executions
+        self._adapters = adapters
+        self._programs = programs
         self._default_timeout = default_timeout
+        self._threads = threads
 
     def CreateSignature(  # noqa: N802 - the contract's name, as all below
         self,

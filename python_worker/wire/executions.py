@@ -5,7 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from python_worker.domain.action import ActionMoment, ActionResult
+from python_worker.domain.action import Action, ActionMoment, ActionResult
+from python_worker.domain.adapter import AdapterInfo
+from python_worker.domain.ask import Ask
+from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import (
     Execution,
     ExecutionStatus,
@@ -16,13 +19,16 @@ from python_worker.domain.execution import (
     StageRecord,
     StageStatus,
 )
+from python_worker.domain.execution_event import ExecutionEvent, Started, StatusText, Token
 from python_worker.domain.tool import ToolUse
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.durations import duration, moment, seconds, timestamp
 from python_worker.wire.errors import from_detail, to_detail
-from python_worker.wire.values import fields_from_wire, fields_to_wire
+from python_worker.wire.values import fields_from_wire, fields_to_wire, from_wire
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from google.protobuf.duration_pb2 import Duration
     from google.protobuf.message import Message
 
@@ -85,14 +91,105 @@ def execution_from_wire(message: pb.Execution) -> Execution:
     )
 
 
-def status_from_wire(number: int) -> ExecutionStatus | None:
-    """The status of that number, or None where it is no status."""
-    return _STATUS_OF.get(pb.ExecutionStatus.ValueType(number))
+def statuses_from_wire(numbers: Iterable[pb.ExecutionStatus.ValueType]) -> tuple[ExecutionStatus, ...]:
+    """Statuses.
+
+    Raises:
+        WorkerError: ``invalid_argument``: a number that is none.
+    """
+    try:
+        return tuple(_STATUS_OF[number] for number in numbers)
+    except KeyError as error:
+        raise WorkerError(
+            f"{error.args[0]} is no status of an execution: use {min(_STATUS_OF)} to {max(_STATUS_OF)}.",
+            reason=Reason.INVALID_ARGUMENT,
+            field="statuses",
+        ) from error
 
 
-def status_to_wire(status: ExecutionStatus) -> pb.ExecutionStatus.ValueType:
-    """The number of a status."""
-    return _STATUS[status]
+def statuses_to_wire(statuses: Iterable[ExecutionStatus]) -> list[pb.ExecutionStatus.ValueType]:
+    """Their numbers."""
+    return [_STATUS[status] for status in statuses]
+
+
+def ask_from_wire(message: pb.ExecuteRequest, *, default_timeout: float, asked_by: str, where: str = "") -> Ask:
+    """A run that is wanted.
+
+    Args:
+        message: As the client sent it.
+        default_timeout: Seconds, where it names none.
+        asked_by: The name of its token.
+        where: Before the paths of its inputs in an error, such as ``requests[3].``.
+    """
+    return Ask(
+        program=message.program,
+        inputs={name: from_wire(value, f"{where}{name}") for name, value in message.inputs.items()},
+        timeout=seconds(message.timeout) if message.HasField("timeout") else default_timeout,
+        session=message.session,
+        validate_inputs=message.validate_inputs if message.HasField("validate_inputs") else True,
+        track_metrics=message.track_metrics,
+        idempotency_key=message.idempotency_key,
+        adapters=tuple(message.adapters),
+        retries=message.retries,
+        actions=tuple(Action(name=each.name, options=fields_from_wire(each.options)) for each in message.actions),
+        version=message.version,
+        asked_by=asked_by,
+    )
+
+
+def event_to_wire(event: ExecutionEvent) -> pb.ExecutionEvent:
+    """What is told of an execution while it runs."""
+    match event:
+        case Started():
+            return pb.ExecutionEvent(started=pb.ExecutionEvent.Started(execution_id=event.execution_id))
+        case Token():
+            token = pb.ExecutionEvent.Token(
+                field=event.field, text=event.text, predictor=event.predictor, last=event.last
+            )
+            return pb.ExecutionEvent(token=token)
+        case StatusText():
+            return pb.ExecutionEvent(status=pb.ExecutionEvent.StatusMessage(text=event.text))
+        case Execution():
+            return pb.ExecutionEvent(result=execution_to_wire(event))
+
+
+def event_from_wire(message: pb.ExecutionEvent) -> ExecutionEvent:
+    """What is told of an execution while it runs."""
+    match message.WhichOneof("event"):
+        case "started":
+            return Started(execution_id=message.started.execution_id)
+        case "token":
+            said = message.token
+            return Token(field=said.field, text=said.text, predictor=said.predictor, last=said.last)
+        case "status":
+            return StatusText(text=message.status.text)
+        case _:
+            return execution_from_wire(message.result)
+
+
+def adapter_to_wire(info: AdapterInfo) -> pb.AdapterInfo:
+    """A place where programs run."""
+    return pb.AdapterInfo(
+        name=info.name,
+        available=info.available,
+        why_not=info.why_not,
+        streaming=info.streaming,
+        tools=info.tools,
+        cancellation=info.cancellation,
+        aliases=info.aliases,
+    )
+
+
+def adapter_from_wire(message: pb.AdapterInfo) -> AdapterInfo:
+    """A place where programs run."""
+    return AdapterInfo(
+        name=message.name,
+        why_not=message.why_not,
+        streaming=message.streaming,
+        tools=message.tools,
+        cancellation=message.cancellation,
+        aliases=tuple(message.aliases),
+    )
 
 
 def _stage_to_wire(record: StageRecord) -> pb.StageRecord:
