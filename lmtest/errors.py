@@ -12,7 +12,8 @@
     ├── LimitError                  a live call was stopped before it was sent
     │   ├── RateLimited
     │   └── BudgetExceeded
-    └── NetworkBlocked              a connection was refused because the mode is offline
+    ├── NetworkBlocked              a connection was refused because the mode is offline
+    └── Stopped                     a live call was ended from outside
 
 A message is written for the person who reads a red CI log: what happened, where, the nearest thing that would have
 worked, and the command to run.
@@ -152,3 +153,7 @@ class BudgetExceeded(LimitError):
 
 class NetworkBlocked(LMTestError):
     """A connection was refused because the mode is offline."""
+
+
+class Stopped(LMTestError):
+    """A live call was ended, or not sent, because its `lmtest.Stop` was called or its time was over."""

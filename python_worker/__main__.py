@@ -65,6 +65,13 @@ def cli() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=50051, show_default=True, help="0 takes a free one.")
 @click.option("--threads", type=click.IntRange(1), default=8, show_default=True, help="How many programs run at once.")
 @click.option(
+    "--adapters",
+    default="inline",
+    show_default=True,
+    callback=lambda _context, _parameter, text: tuple(name.strip() for name in text.split(",") if name.strip()),
+    help="Where programs run, the first that can: inline, mock.",
+)
+@click.option(
     "--default-timeout",
     type=click.FloatRange(0, 86_400, min_open=True),
     default=30.0,

@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from python_worker.rpc import RpcServer, StateServicer, WorkerServicer
 from python_worker.runtime import (
+    Adapters,
+    ExecutionService,
     Executor,
     Imports,
     InlineAdapter,
+    MockAdapter,
     Modules,
     ProgramCatalogue,
+    Repeats,
+    Running,
     Shelf,
     SignatureCatalogue,
 )
 from python_worker.state import Hub, SessionPolicy, SessionService, VariableService
-from python_worker.store import SqlExecutions, SqlPrograms, SqlSignatures, StateStore
+from python_worker.store import SqlExecutions, SqlPrograms, SqlSignatures, StateStore, new_owner, presence_on
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.codec import ProtobufCodec
 from python_worker.wire.values import fields_to_wire
@@ -45,11 +50,14 @@ class Worker:
     """
 
     def __init__(self, settings: Settings, *, database: Database, lms: LMs) -> None:
-        executions = SqlExecutions(database)
+        executions = SqlExecutions(database, owner=new_owner())
         imports = Imports(settings.allow_imports)
         modules = Modules(imports)
         self._grace = settings.grace
-        self._adapter = InlineAdapter(lms, modules=modules, threads=settings.threads)
+        inline = InlineAdapter(lms, modules=modules, threads=settings.threads)
+        self._adapters = Adapters([inline, MockAdapter(inline)], order=settings.adapters)
+        self._presence, self._running = presence_on(database, executions), Running()
+        service = ExecutionService(executions, running=self._running, presence=self._presence)
         codec = ProtobufCodec(most_bytes=settings.max_value_bytes)
         state = StateStore(database, codec=codec, most_variables=settings.max_variables)
         self._hub = Hub(state.feed, variables=state.variables, most=settings.max_watchers)
@@ -63,11 +71,16 @@ class Worker:
                 modules=modules,
                 executions=executions,
                 sessions=state.sessions,
-                adapter=self._adapter,
+                adapters=self._adapters,
+                running=self._running,
+                repeats=Repeats(service),
                 serialize=_serialized_size,
             ),
-            executions=executions,
+            executions=service,
+            adapters=self._adapters,
+            shelf=catalogues.shelf,
             default_timeout=settings.default_timeout,
+            threads=settings.threads,
         )
         self._server = RpcServer(
             servicer,
@@ -91,6 +104,7 @@ class Worker:
         # Here, so that the first client does not wait for it, and ``import python_worker`` stays light.
         import dspy  # noqa: F401
 
+        self._presence.start(self._running.cancel)
         self._hub.start()
         self._server.start()
 
@@ -102,7 +116,9 @@ class Worker:
         """
         self._hub.close()  # open streams would wait out the grace
         self._server.stop(grace=self._grace)
-        return self._adapter.close(timeout=1.0)
+        ended = self._adapters.close(timeout=1.0)
+        self._presence.close()
+        return ended
 
 
 class _Catalogues(NamedTuple):

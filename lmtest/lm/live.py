@@ -6,7 +6,7 @@ They stand in front of the backend DSPy chose, so the call on the wire is the on
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lmtest.cassette.interaction import Json, Outcome
     from lmtest.lm.gate import Gate, Passage
     from lmtest.lm.seam import Billed
+    from lmtest.lm.stop import Stop
 
 
 class _Live:
@@ -43,6 +44,7 @@ class _Live:
         provider: Who answers; carries the cost to DSPy's history.
         source: The host that answers.
         gate: What stands in front.
+        stop: Ends calls from another thread.
     """
 
     def __init__(
@@ -54,12 +56,14 @@ class _Live:
         *,
         source: str,
         gate: Gate,
+        stop: Stop | None = None,
     ) -> None:
         self._backend = backend
         self._source = source
         self._asked = asked
         self._request = translate.request_json(asked)
         self._gate = gate
+        self._stop = stop
         self._cassette = cassette
         self._provider = provider
 
@@ -105,6 +109,10 @@ class _Live:
         self._cassette.note(call)
         return call
 
+    def _heeded(self) -> AbstractContextManager[None]:
+        """Behind the gate: whoever was stopped while it waited there is not sent off afterwards."""
+        return self._stop.heeded(self._backend, self._asked.model) if self._stop else nullcontext()
+
     @property
     def _terms(self) -> tuple[str, Json, int | None]:
         """What the gate wants to know of the call."""
@@ -118,6 +126,8 @@ class _Live:
 
     def _price(self, interaction: Interaction) -> tuple[Decimal | None, str | None]:
         """What it cost, and by which list."""
+        if self._stop is not None and self._stop.called:
+            return None, None  # a provider that was hung up on may charge for what it had begun
         if interaction.failed and interaction.usage == Usage():
             return Decimal(0), None  # providers do not bill what they did not answer
         listed = price(interaction.model, interaction.usage, at=datetime.now(UTC), provider=str(self._provider) or None)
@@ -135,14 +145,14 @@ class LiveEngine(_Live):
             ConfigurationError: There is no key.
             LM15Error: What the backend raised.
         """
-        with handed_through(), self._gate.passed(*self._terms) as passage, self._call(passage) as watch:
+        with handed_through(), self._gate.passed(*self._terms) as passage, self._heeded(), self._call(passage) as watch:
             response = self._backend.complete(request)
             watch.outcome = translate.reply(response)
         return response
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream, with the same errors as :meth:`complete`."""
-        with handed_through(), self._gate.passed(*self._terms) as passage, self._call(passage) as watch:
+        with handed_through(), self._gate.passed(*self._terms) as passage, self._heeded(), self._call(passage) as watch:
             for event in self._backend.stream(request):
                 watch.see(event)
                 yield event

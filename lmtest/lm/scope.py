@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lmtest.cassette.cassette import Cassette
     from lmtest.lm.gate import Gate
     from lmtest.lm.rules import Script
+    from lmtest.lm.stop import Stop
 
 LITELLM: Final = "litellm"
 """The provider, where LiteLLM counted the tokens."""
@@ -42,6 +43,7 @@ class Scope:
         replay_speed: How fast streams are played; 0 is at once.
         to: The model that answers instead of the program's own.
         script: What mock mode replies to some calls.
+        stop: Ends live calls from another thread.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Scope:
         replay_speed: float = 0.0,
         to: str | None = None,
         script: Script | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self.cassette = cassette
         self._gate = gate
@@ -59,6 +62,7 @@ class Scope:
         self._to = to
         self._others: dict[int, tuple[Any, Any]] = {}
         self._script = script
+        self._stop = stop
         self._closed = False
         self._outer: Any = None
 
@@ -128,7 +132,9 @@ class Scope:
         if seam.is_litellm(backend) and provider != LITELLM:
             provider = Billed(LITELLM)
         answerer = AsyncLiveEngine if asynchronous else LiveEngine
-        engine = answerer(backend, request, self.cassette, provider, source=_source(lm), gate=self._gate())
+        engine = answerer(
+            backend, request, self.cassette, provider, source=_source(lm), gate=self._gate(), stop=self._stop
+        )
         return engine, live_request, provider
 
     @property

@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import inspect
 import os
+import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -41,6 +42,8 @@ try:
     from dspy._vendor.lm15 import serde
     from dspy._vendor.lm15.errors import error_class_for_code
     from dspy._vendor.lm15.result import StreamAccumulator
+    from dspy._vendor.lm15.router import LMRouter
+    from dspy._vendor.lm15.transports import StdlibTransport
     from dspy.clients import execution, model_metadata
     from dspy.clients.backend_selection import select_backend
     from dspy.clients.costs import estimate_cost
@@ -59,6 +62,7 @@ __all__ = [
     "StreamAccumulator",
     "bind",
     "bound",
+    "connections",
     "dspy_estimate",
     "error_class_for_code",
     "hook",
@@ -130,6 +134,10 @@ def check() -> None:
             raise _unsupported(
                 f"dspy.clients.execution.{name} takes ({', '.join(found)}) where ({', '.join(parameters)}) was expected"
             )
+    for owner, names in ((StdlibTransport, ("_send_request", "_make_release")), (LMRouter, ("_shared_transport",))):
+        for name in names:
+            if not hasattr(owner, name):
+                raise _unsupported(f"{owner.__module__}.{owner.__name__} has no {name}")
 
 
 check()
@@ -240,6 +248,61 @@ def _canonical(lm: Any, call: Any) -> Any:
         if resolution is None:
             raise
         return execution._canonical(call, compat=resolution.compat)
+
+
+# ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_here = threading.local()
+_watching = threading.Lock()
+
+
+@contextlib.contextmanager
+def connections(
+    backend: Any, *, taken: Callable[[Any], None], left: Callable[[Any], None], seconds: float | None
+) -> Iterator[None]:
+    """Tell the sockets that a backend's calls of this thread speak through.
+
+    Args:
+        backend: What DSPy chose.
+        taken: Called with a socket before anything is sent.
+        left: Called with it before another call may have it.
+        seconds: The timeout of a backend whose sockets are not ours to see; None leaves it as it is.
+    """
+    if is_litellm(backend) and seconds is not None:
+        backend.client_options["timeout"] = seconds  # DSPy makes such a backend for one call alone
+    router = getattr(backend, "router", None)
+    if isinstance(router, LMRouter):
+        _watch(router._shared_transport())
+    outer = getattr(_here, "told", None)
+    _here.told = taken, left
+    try:
+        yield
+    finally:
+        _here.told = outer
+
+
+def _watch(transport: Any) -> None:
+    with _watching:
+        if not isinstance(transport, StdlibTransport) or "_send_request" in vars(transport):
+            return
+        send, make_release = transport._send_request, transport._make_release
+
+        def send_told(connection: Any, *args: Any, **kwargs: Any) -> Any:
+            if told := getattr(_here, "told", None):
+                told[0](connection.sock)
+            return send(connection, *args, **kwargs)
+
+        def make_told_release(connection: Any, keep_alive: Any) -> Any:
+            release, told = make_release(connection, keep_alive), getattr(_here, "told", None)
+
+            def release_told(body_consumed: Any) -> None:
+                if told:
+                    told[1](connection.sock)
+                release(body_consumed)
+
+            return release_told
+
+        transport._send_request, transport._make_release = send_told, make_told_release
 
 
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from lmtest.cassette.cassette import Call
     from lmtest.lm.rules import Rule, Script
+    from lmtest.lm.stop import Stop
     from lmtest.modes import ModeChoice
     from lmtest.money.ledger import LedgerRow
 
@@ -62,6 +63,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         hold_rows: Whether the ledger's rows of played calls may wait for the end of the run.
         rules: What mock mode replies to some calls (`lmtest.Rule`), before the project's own ``mock_rules``.
         may_be_absent: Whether replay may open without a file, and complain only when something is asked of it.
+        stop: Ends live calls from another thread.
         allow_misses: Whether the block may end well though a request was missed and the error caught inside.
 
     Raises:
@@ -97,6 +99,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         rules: Sequence[Rule | Mapping[str, Any]] = (),
         allow_misses: bool = False,
         may_be_absent: bool = False,
+        stop: Stop | None = None,
     ) -> None:
         self._path = None if path is None else Path(path)
         self._mode = mode
@@ -113,6 +116,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         self._rules = tuple(rules)
         self._allow_misses = allow_misses
         self._may_be_absent = may_be_absent
+        self._stop = stop
         self._scope: Scope | None = None
 
     def open(self) -> Cassette:
@@ -130,7 +134,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             )
         )
         to = os.environ.get("LMTEST_REFRESH_TO") if cassette.mode is Mode.REFRESH else None
-        return Scope(cassette, gate, replay_speed=self._speed, to=to, script=self._script(cassette))
+        script = self._script(cassette)
+        return Scope(cassette, gate, replay_speed=self._speed, to=to, script=script, stop=self._stop)
 
     def _script(self, cassette: Cassette) -> Script | None:
         if cassette.mode is not Mode.MOCK:

@@ -3,8 +3,10 @@
 from python_worker.client.aio import AsyncClient, AsyncSession, connect_async
 from python_worker.client.client import Client, connect
 from python_worker.client.errors import InvalidValue, NotFound, StaleVersion, Unavailable, VariableNotFound
+from python_worker.client.executions import Options, Order
 from python_worker.client.session import RemoteSession
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.execution_event import Started, StatusText, Token
 from python_worker.domain.program import Format, ProgramConfig
 from python_worker.domain.session import SessionLimits, SessionLM
 
@@ -15,12 +17,17 @@ __all__ = [
     "Format",
     "InvalidValue",
     "NotFound",
+    "Options",
+    "Order",
     "ProgramConfig",
     "Reason",
     "RemoteSession",
     "SessionLM",
     "SessionLimits",
     "StaleVersion",
+    "Started",
+    "StatusText",
+    "Token",
     "Unavailable",
     "VariableNotFound",
     "WorkerError",

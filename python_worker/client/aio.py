@@ -12,6 +12,7 @@ import grpc
 from python_worker.client import calls
 from python_worker.client.channel import OPTIONS, bearer
 from python_worker.client.errors import Unavailable, from_rpc
+from python_worker.client.executions import AsyncExecutionMethods
 from python_worker.client.programs import AsyncProgramMethods
 from python_worker.client.watching import FIRST_PAUSE, LONGEST_PAUSE, PATIENCE, Request
 from python_worker.v1 import worker_pb2 as pb
@@ -51,7 +52,7 @@ def connect_async(
     return AsyncClient(channel, deadline=deadline, token=token)
 
 
-class AsyncClient(AsyncProgramMethods):
+class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods):
     """Calls a worker. Every method raises ``WorkerError`` with the worker's own reason."""
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float, token: str | None = None) -> None:
@@ -60,7 +61,8 @@ class AsyncClient(AsyncProgramMethods):
         self._deadline = deadline
         self._state: Any = StateStub(channel)
         # A stub's methods are its attributes, and no two of the services' have one name.
-        self._methods: dict[str, Any] = {**vars(WorkerStub(channel)), **vars(self._state)}
+        self._stub: Any = WorkerStub(channel)
+        self._methods: dict[str, Any] = {**vars(self._stub), **vars(self._state)}
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,7 +96,8 @@ class AsyncClient(AsyncProgramMethods):
     async def run(self, call: calls.Call[_Answer]) -> _Answer:
         """Run a call, of either service."""
         try:
-            response = await self._methods[call.method](call.request, timeout=self._deadline, metadata=self._metadata)
+            deadline = call.deadline or self._deadline
+            response = await self._methods[call.method](call.request, timeout=deadline, metadata=self._metadata)
         except grpc.RpcError as error:
             raise from_rpc(error) from error
         return call.read(response)

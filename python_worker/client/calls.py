@@ -31,11 +31,16 @@ PAGE = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Call(Generic[_Answer]):
-    """One call, and how its response is read."""
+    """One call, and how its response is read.
+
+    Attributes:
+        deadline: Seconds it may take, where not those of the client's calls.
+    """
 
     method: str
     request: Any
     read: Callable[[Any], _Answer]
+    deadline: float | None = None
 
 
 class Runner(ABC):

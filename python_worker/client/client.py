@@ -9,21 +9,17 @@ import grpc
 from python_worker.client import calls
 from python_worker.client.channel import OPTIONS, bearer
 from python_worker.client.errors import from_rpc
+from python_worker.client.executions import ExecutionMethods
 from python_worker.client.programs import ProgramMethods
 from python_worker.client.session import RemoteSession
-from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
-from python_worker.wire import records
-from python_worker.wire.durations import duration
-from python_worker.wire.values import fields_to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
 
-    from python_worker.domain.execution import Execution
     from python_worker.domain.session import Session, SessionLM
-    from python_worker.domain.value import Fields
+    from python_worker.v1 import worker_pb2 as pb
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -53,7 +49,7 @@ def connect(
     return Client(grpc.secure_channel(target, credentials, options=OPTIONS), deadline=deadline, token=token)
 
 
-class Client(ProgramMethods):
+class Client(ProgramMethods, ExecutionMethods):
     """Calls a worker. Threads may share one. Every method raises ``WorkerError`` with the worker's own reason."""
 
     def __init__(self, channel: grpc.Channel, *, deadline: float, token: str | None = None) -> None:
@@ -76,43 +72,6 @@ class Client(ProgramMethods):
     def close(self) -> None:
         """Close the connection; calls under way end as cancelled."""
         self._channel.close()
-
-    def execute(
-        self,
-        program: str,
-        inputs: Fields,
-        *,
-        timeout: float | None = None,
-        session: str = "",
-        version: int = 0,
-    ) -> Execution:
-        """Run a program, by id or name.
-
-        Args:
-            program: Id or name.
-            inputs: By field.
-            timeout: Seconds the run may take; the worker's own setting when None.
-            session: Id of the session whose language model answers, and whose programs are meant; the worker's own
-                where empty.
-            version: Of the program; the newest where 0.
-
-        Returns:
-            The execution, succeeded, with its outputs and its trail.
-        """
-        request = pb.ExecuteRequest(
-            program=program,
-            inputs=fields_to_wire(inputs),
-            timeout=None if timeout is None else duration(timeout),
-            session=session,
-            version=version,
-        )
-        deadline = self._deadline if timeout is None else timeout + _WAY
-        return records.execution_from_wire(self._call(self._stub.Execute, request, deadline=deadline))
-
-    def get_execution(self, execution_id: str) -> Execution:
-        """The execution with its trail, however it ended."""
-        request = pb.GetExecutionRequest(execution_id=execution_id)
-        return records.execution_from_wire(self._call(self._stub.GetExecution, request))
 
     def session(
         self,
@@ -156,7 +115,7 @@ class Client(ProgramMethods):
 
     def run(self, call: calls.Call[_Answer]) -> _Answer:
         """Run a call, of either service."""
-        return call.read(self._call(self._methods[call.method], call.request))
+        return call.read(self._call(self._methods[call.method], call.request, deadline=call.deadline))
 
     def open_watch(self, request: pb.WatchRequest) -> Any:
         """Open a stream of changes, which lasts until one side ends it."""

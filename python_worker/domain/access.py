@@ -25,6 +25,11 @@ class Grant:
     name: str
     sessions: tuple[str, ...] | None = None
 
+    @property
+    def opens_all(self) -> bool:
+        """Whether it opens programs and all sessions."""
+        return self.sessions is None
+
     def check_session(self, session_id: str) -> None:
         """See that the session is open to it.
 

@@ -153,3 +153,20 @@ class Execution:
     action_results: tuple[ActionResult, ...] = ()
     idempotency_key: str = ""
     asked_by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionQuery:
+    """Which executions are wanted; what is None or empty does not ask.
+
+    Attributes:
+        session: Of which session; None is of all.
+        since: Started then or later.
+        until: Started before.
+    """
+
+    session: str | None = None
+    program_id: str | None = None
+    statuses: tuple[ExecutionStatus, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None

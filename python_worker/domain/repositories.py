@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from python_worker.domain.errors import WorkerError
-    from python_worker.domain.execution import Execution, StageRecord
+    from python_worker.domain.execution import Execution, ExecutionQuery, StageRecord
     from python_worker.domain.program import Program
     from python_worker.domain.session import Session
     from python_worker.domain.signature import SignatureRecord
@@ -104,11 +104,18 @@ class Programs(Protocol):
 class Executions(Protocol):
     """Executions with their audit trail. Stages are only ever appended, and chained in the order they are given."""
 
-    def begin(self, execution: Execution) -> None:
-        """Keep a run that has begun, with the stages it has behind it."""
+    def begin(self, execution: Execution) -> Execution | None:
+        """Keep a run that has begun, with the stages it has behind it.
+
+        Returns:
+            The execution that has its idempotency key in its session already; nothing is kept then.
+        """
 
     def finish(self, execution: Execution, new_stages: Sequence[StageRecord]) -> None:
         """Keep how the run ended, and the stages since ``begin``."""
+
+    def keep(self, execution: Execution) -> None:
+        """Keep a run that has ended and was not begun here: all at once."""
 
     def get(self, execution_id: str) -> Execution:
         """The run with its trail.
@@ -116,6 +123,43 @@ class Executions(Protocol):
         Raises:
             WorkerError: ``not_found``.
         """
+
+    def list(self, query: ExecutionQuery, *, after: str, most: int) -> tuple[Sequence[Execution], str]:
+        """A page of runs, the newest first, without their stages.
+
+        Args:
+            query: Which.
+            after: What a page before told to go on from; "" begins.
+            most: How many at most.
+
+        Returns:
+            The runs, and what to go on from; "" after the last.
+
+        Raises:
+            WorkerError: ``invalid_argument``: no page told that.
+        """
+
+
+class Presence(Protocol):
+    """This worker among those that share a database: whose runs are whose, and who is still there."""
+
+    @property
+    def owner(self) -> str:
+        """What this worker's executions carry."""
+
+    def start(self, cancel: Callable[[str], bool]) -> None:
+        """Be there from now on, and mark what workers that are gone left running as interrupted.
+
+        Args:
+            cancel: Called with the id of an execution that another worker was asked to cancel; tells whether it is
+                under way here.
+        """
+
+    def ask_to_cancel(self, execution_id: str) -> bool:
+        """Tell the worker that runs it; whether there is a way to tell."""
+
+    def close(self) -> None:
+        """Be there no more."""
 
 
 class Sessions(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,11 +16,20 @@ _OURS = "/python_worker.v1."
 _HEALTH = "/grpc.health.v1.Health/"
 
 # What a token for some sessions opens, by method. All others need a session that it opens, named by the request.
-_BY_ID = {"GetExecution", "CancelExecution", "ListAdapters"}
-"""Open to every token: an execution's id cannot be guessed, and adapters are no secret."""
-_SHARED = {"GetSignature", "ListSignatures", "GetProgram", "ListPrograms"}
+_SHARED = {"GetSignature", "ListSignatures", "GetProgram", "ListPrograms", "ListAdapters"}
 """Open without a session too: they tell the worker's own then, which everybody may read and run."""
 _SESSION_FIELD = {"CreateSession": "id"}
+
+_BY_EXECUTION = {"GetExecution", "CancelExecution"}
+"""About the session of an execution, which is known when it is found: the method itself asks the caller's grant."""
+
+_EVERYBODY = Grant(name="")
+_CALLER: ContextVar[Grant] = ContextVar("caller", default=_EVERYBODY)
+
+
+def caller() -> Grant:
+    """Who makes the call that this thread handles: the grant of its token, or one for everything and of no name."""
+    return _CALLER.get()
 
 
 class AuthInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only the stubs are generic
@@ -47,7 +57,9 @@ class AuthInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only 
         method = path.rpartition("/")[2] if path.startswith(_OURS) else ""
 
         def check(request: Any) -> None:
-            _check(self._tokens.grant(str(said) if said else None), method, request)
+            grant = self._tokens.grant(str(said) if said else None)
+            _check(grant, method, request)
+            _CALLER.set(grant)  # every call of this server's sets it anew
 
         coding = {
             "request_deserializer": handler.request_deserializer,
@@ -69,7 +81,7 @@ def _after(check: Callable[[Any], None], behaviour: Callable[..., Any]) -> Calla
 
 
 def _check(grant: Grant, method: str, request: Any) -> None:
-    if grant.sessions is None or method in _BY_ID:
+    if grant.opens_all or method in _BY_EXECUTION:
         return
     if method == "ExecuteBatch":
         for each in request.requests:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from python_worker.domain.session import SessionLM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
+    from python_worker.domain.adapter import AdapterInfo
     from python_worker.domain.errors import WorkerError
     from python_worker.domain.execution import LMCall
+    from python_worker.domain.execution_event import StatusText, Token
     from python_worker.domain.program import Program
     from python_worker.domain.signature import Signature
+    from python_worker.domain.tool import ToolUse
     from python_worker.domain.value import Fields
 
 
@@ -24,9 +27,10 @@ class Task:
 
     Attributes:
         signature: Compiled; None where the program has none.
-        inputs: Accepted by what the program takes.
-        execution_id: The execution it is part of.
+        inputs: Accepted by what the program takes, or as they came where the types are DSPy's to check.
+        execution_id: Whose run it is.
         lm: Who answers, where not the worker's own.
+        tell: Called with what the model says while it says it; None where nobody listens.
     """
 
     program: Program
@@ -34,6 +38,7 @@ class Task:
     inputs: Fields
     execution_id: str
     lm: SessionLM = field(default_factory=SessionLM)
+    tell: Callable[[Token | StatusText], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,22 +49,28 @@ class Outcome:
         outputs: By field, as DSPy parsed them, not yet accepted by the signature.
         raw_answer: The model's last words, where there were any.
         error: None unless the program failed.
+        waited: Seconds for a thread.
+        processor: Seconds of the processor, of the program's own thread.
     """
 
     outputs: Mapping[str, Any] = field(default_factory=dict)
     raw_answer: str | None = None
     calls: tuple[LMCall, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
     error: WorkerError | None = None
+    waited: float = 0.0
+    processor: float = 0.0
 
 
 class Adapter(Protocol):
-    """A place where programs run.
+    """A place where programs run."""
 
-    Attributes:
-        name: As it stands in ``adapter_used``.
-    """
+    @property
+    def info(self) -> AdapterInfo:
+        """What it is called, as it stands in ``adapter_used``, and what it can."""
 
-    name: str
+    def spends(self, lm: SessionLM) -> bool:
+        """Whether a run may cost money, so that it must be on record before it begins."""
 
     def run(self, task: Task, *, deadline: float, cancelled: Future[None]) -> Outcome:
         """Run to the end, or until the deadline, or until it is cancelled.
@@ -68,6 +79,9 @@ class Adapter(Protocol):
             task: What to run.
             deadline: On ``time.monotonic``'s clock, seconds.
             cancelled: Done when nobody waits for the outcome any more.
+
+        Raises:
+            WorkerError: ``unavailable``: it takes no tasks now; nothing was begun.
         """
 
     def close(self, *, timeout: float) -> bool:

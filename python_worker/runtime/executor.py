@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import Execution, ExecutionStatus, Stage
+from python_worker.domain.execution_event import Started
 from python_worker.domain.session import SessionLM
-from python_worker.runtime.adapter import Adapter, Outcome, Task
+from python_worker.runtime.adapter import Outcome, Task
+from python_worker.runtime.attempts import Attempts
 from python_worker.runtime.ids import new_id
+from python_worker.runtime.inputs import unchecked
+from python_worker.runtime.metrics import measured
 from python_worker.runtime.modules import accept_outputs, interface
 from python_worker.runtime.trail import Trail
 
@@ -19,11 +23,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
+    from python_worker.domain.ask import Ask
+    from python_worker.domain.execution_event import StatusText, Token
     from python_worker.domain.program import Program
     from python_worker.domain.repositories import Executions, Sessions
+    from python_worker.domain.signature import Signature
     from python_worker.domain.value import Fields, Value
+    from python_worker.runtime.adapters import Adapters
+    from python_worker.runtime.attempts import Attempted
     from python_worker.runtime.modules import Modules
+    from python_worker.runtime.repeats import Repeats
+    from python_worker.runtime.running import Running
     from python_worker.runtime.shelf import Shelf
+
+    Tell = Callable[[Started | Token | StatusText], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What is settled before a run begins.
+
+    Attributes:
+        start: On ``time.perf_counter``'s clock.
+        stored: Whether it is on record while it runs.
+    """
+
+    ask: Ask
+    program: Program
+    lm: SessionLM
+    attempts: Attempts
+    start: float
+    stored: bool
 
 
 class Executor:
@@ -34,7 +64,9 @@ class Executor:
         modules: Builds them.
         executions: Where executions are kept.
         sessions: Where sessions are.
-        adapter: Where programs run.
+        adapters: Where programs run.
+        running: Those under way.
+        repeats: Answers for a run that was asked for before.
         serialize: Turns outputs into what goes to the client, and tells its size in bytes; raises what cannot go.
     """
 
@@ -45,108 +77,93 @@ class Executor:
         modules: Modules,
         executions: Executions,
         sessions: Sessions,
-        adapter: Adapter,
+        adapters: Adapters,
+        running: Running,
+        repeats: Repeats,
         serialize: Callable[[Fields], int],
     ) -> None:
         self._shelf = shelf
         self._modules = modules
         self._executions = executions
         self._sessions = sessions
-        self._adapter = adapter
+        self._adapters = adapters
+        self._running = running
+        self._repeats = repeats
         self._serialize = serialize
 
-    def execute(
-        self,
-        program: str,
-        inputs: Fields,
-        *,
-        timeout: float,
-        cancelled: Future[None],
-        session: str = "",
-        version: int = 0,
-    ) -> Execution:
-        """Run a program, by id or name, to its end.
+    def execute(self, ask: Ask, *, cancelled: Future[None], tell: Tell | None = None) -> Execution:
+        """Run a program to its end.
 
-        What is known before money is spent is stored before it is spent; the rest when the run has ended.
+        What is known before money is spent is stored before it is spent, and the rest when the run has ended. A run
+        that can spend nothing is stored when it has ended, all at once: a worker that is killed leaves nothing of it.
 
         Args:
-            program: Id or name.
-            inputs: By field.
-            timeout: Seconds.
+            ask: What is wanted.
             cancelled: Done when the client is gone.
-            session: Whose language model answers, and whose programs are meant; the worker's own where empty.
-            version: Of the program; the newest where 0.
+            tell: Called with what happens while it happens; None where nobody listens.
 
         Raises:
             WorkerError: Why it did not succeed, with its ``execution_id`` and ``stage``. The execution is stored.
         """
-        start, deadline = time.perf_counter(), time.monotonic() + timeout
-        lm = self._sessions.get(session).lm if session else SessionLM()
-        found, trail = self._shelf.find(program, session=session, version=version), Trail()
-        execution = self._begun(found, inputs)
-        task = self._prepare(found, inputs, lm, trail, execution.id)
-        self._executions.begin(replace(execution, stages=trail.records))
+        start, deadline = time.perf_counter(), time.monotonic() + ask.timeout
+        ask.check()
+        plan = self._plan(ask, start=start, deadline=deadline, cancelled=cancelled)
+        begun = _begun(plan)
+        with self._running.entered(begun, cancelled):
+            trail = Trail()
+            task = self._prepare(plan, begun.id, trail, tell)
+            if plan.stored:
+                before = self._executions.begin(replace(begun, stages=trail.records))
+                if before:
+                    if tell:
+                        tell(Started(execution_id=before.id))
+                    return self._repeats.answer(ask, plan.program, before, deadline=deadline, cancelled=cancelled)
+            if tell:
+                tell(Started(execution_id=begun.id))
+            return self._run(plan, begun, task, trail)
+
+    def _plan(self, ask: Ask, *, start: float, deadline: float, cancelled: Future[None]) -> _Plan:
+        lm = self._sessions.get(ask.session).lm if ask.session else SessionLM()
+        program = self._shelf.find(ask.program, session=ask.session, version=ask.version)
+        able, fallbacks = self._adapters.choose(ask.adapters, tools=bool(program.config.tools))
+        attempts = Attempts(able, fallbacks=fallbacks, retries=ask.retries, deadline=deadline, cancelled=cancelled)
+        stored = bool(ask.idempotency_key) or any(adapter.spends(lm) for adapter in able)
+        return _Plan(ask=ask, program=program, lm=lm, attempts=attempts, start=start, stored=stored)
+
+    def _run(self, plan: _Plan, begun: Execution, task: Task | WorkerError, trail: Trail) -> Execution:
         behind = len(trail.records)
+        attempted: Attempted | None = None
+        outputs: Fields = {}
+        error: WorkerError | None = None
         if isinstance(task, Task):
-            outcome = self._answer(task, trail, deadline=deadline, cancelled=cancelled)
-            outputs, error = self._accept(task, outcome, trail)
+            attempted = plan.attempts.make(task, trail)
+            outputs, error = self._accept(task, attempted.last, trail)
         else:
-            outcome, outputs, error = Outcome(), {}, task
-        duration = time.perf_counter() - start
-        ended = replace(execution, status=_ending(error), outputs=outputs, error=error, duration=duration)
-        ended = replace(ended, raw_answer=outcome.raw_answer, stages=trail.records)
-        self._executions.finish(ended, trail.records[behind:])
+            error = task
+        ended = _ended(plan, begun, attempted, outputs=outputs, error=error, trail=trail)
+        if plan.stored:
+            self._executions.finish(ended, trail.records[behind:])
+        else:
+            self._executions.keep(ended)
         if error:
-            error.execution_id = execution.id
+            error.execution_id = begun.id
             raise error
         return ended
 
-    def _begun(self, program: Program, inputs: Fields) -> Execution:
-        return Execution(
-            id=new_id("exec"),
-            program_id=program.id,
-            program_version=program.version,
-            status=ExecutionStatus.RUNNING,
-            inputs=inputs,
-            outputs={},
-            error=None,
-            raw_answer=None,
-            adapter_used=self._adapter.name,
-            started_at=datetime.now(UTC),
-            duration=None,
-            stages=(),
-        )
-
-    def _prepare(
-        self, program: Program, inputs: Fields, lm: SessionLM, trail: Trail, execution_id: str
-    ) -> Task | WorkerError:
+    def _prepare(self, plan: _Plan, execution_id: str, trail: Trail, tell: Tell | None) -> Task | WorkerError:
+        program = plan.program
         try:
             with trail.stage(Stage.SIGNATURE_COMPILATION) as notes:
                 signature = self._shelf.signature(program)
                 self._modules.build(program, signature)
                 notes.detail = f"{signature.name!r} for {program.made_of}" if signature else program.made_of
             with trail.stage(Stage.INPUT_VALIDATION) as notes:
-                face = interface(program, signature)
-                accepted = face.accept_inputs(inputs) if face else inputs
-                notes.detail = f"{len(accepted)} inputs {'hold' if face else 'of unknown types'}"
+                accepted, notes.detail = _accepted(plan.ask, interface(program, signature))
         except WorkerError as error:
             return error
-        return Task(program=program, signature=signature, inputs=accepted, execution_id=execution_id, lm=lm)
-
-    def _answer(self, task: Task, trail: Trail, *, deadline: float, cancelled: Future[None]) -> Outcome:
-        outcome = Outcome()
-        try:
-            with trail.stage(Stage.ADAPTER_EXECUTION) as notes:
-                outcome = self._adapter.run(task, deadline=deadline, cancelled=cancelled)
-                notes.calls = outcome.calls
-                notes.detail = (
-                    f"{self._adapter.name}: {len(outcome.calls)} model call{'' if len(outcome.calls) == 1 else 's'}"
-                )
-                if outcome.error and outcome.error.reason is not Reason.UNPARSABLE_ANSWER:
-                    raise outcome.error
-        except WorkerError as error:
-            return replace(outcome, error=error)
-        return outcome
+        return Task(
+            program=program, signature=signature, inputs=accepted, lm=plan.lm, execution_id=execution_id, tell=tell
+        )
 
     def _accept(self, task: Task, outcome: Outcome, trail: Trail) -> tuple[dict[str, Value], WorkerError | None]:
         if outcome.error and outcome.error.stage:
@@ -162,6 +179,66 @@ class Executor:
         except WorkerError as error:
             return {}, error
         return outputs, None
+
+
+def _accepted(ask: Ask, signature: Signature | None) -> tuple[dict[str, Value], str]:
+    if signature is None:
+        return dict(ask.inputs), f"{len(ask.inputs)} inputs of unknown types"
+    if ask.validate_inputs:
+        accepted = signature.accept_inputs(ask.inputs)
+        return accepted, f"{len(accepted)} inputs hold"
+    taken, broken = unchecked(signature, ask.inputs)
+    return taken, "types are not held to" + (f"; broken by {', '.join(broken)}" if broken else "")
+
+
+def _begun(plan: _Plan) -> Execution:
+    ask = plan.ask
+    return Execution(
+        id=new_id("exec"),
+        program_id=plan.program.id,
+        program_version=plan.program.version,
+        session=ask.session,
+        status=ExecutionStatus.RUNNING,
+        inputs=ask.inputs,
+        outputs={},
+        error=None,
+        raw_answer=None,
+        adapter_used=plan.attempts.first,
+        started_at=datetime.now(UTC),
+        duration=None,
+        stages=(),
+        idempotency_key=ask.idempotency_key,
+        asked_by=ask.asked_by,
+    )
+
+
+def _ended(
+    plan: _Plan,
+    begun: Execution,
+    attempted: Attempted | None,
+    *,
+    outputs: Fields,
+    error: WorkerError | None,
+    trail: Trail,
+) -> Execution:
+    ended = replace(
+        begun,
+        status=_ending(error),
+        outputs=outputs,
+        error=error,
+        duration=time.perf_counter() - plan.start,
+        stages=trail.records,
+    )
+    if attempted is None:
+        return replace(ended, metrics=measured(())) if plan.ask.track_metrics else ended
+    return replace(
+        ended,
+        raw_answer=attempted.last.raw_answer,
+        adapter_used=attempted.adapter,
+        attempts=len(attempted.outcomes),
+        fallbacks=attempted.fallbacks,
+        metrics=measured(attempted.outcomes) if plan.ask.track_metrics else None,
+    )
 
 
 def _ending(error: WorkerError | None) -> ExecutionStatus:

@@ -15,6 +15,7 @@ _LOG = logging.getLogger(__name__)
 
 # The specific before the general.
 _LMTEST = (
+    (lmtest.Stopped, Reason.CANCELLED),
     (lmtest.CassetteMiss, Reason.CASSETTE_MISS),
     (lmtest.CassetteNotFound, Reason.CASSETTE_NOT_FOUND),
     (lmtest.CassetteError, Reason.CASSETTE_UNUSABLE),

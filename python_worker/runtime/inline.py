@@ -5,15 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import lmtest
+from python_worker.domain.adapter import AdapterInfo
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.runtime.adapter import Outcome, Task
 from python_worker.runtime.failures import explain
 from python_worker.runtime.formats import adapter_of
-from python_worker.runtime.modules import answers, inputs_of
+from python_worker.runtime.inputs import for_dspy
+from python_worker.runtime.modules import answers, interface
 
 if TYPE_CHECKING:
+    from python_worker.domain.session import SessionLM
     from python_worker.runtime.last_words import LastWords
     from python_worker.runtime.lms import LMs, LMScope
     from python_worker.runtime.modules import Modules
@@ -21,13 +26,16 @@ if TYPE_CHECKING:
 # A client whose own deadline passes cancels the call, a moment before or after this process sees the same deadline.
 _CLOCKS_APART = 0.1
 
+_LAST_WORDS = 0.25
+"""Seconds that a program gets to end, once it was hung up on, so that its trail has the calls it made."""
+
 
 class InlineAdapter:
     """Runs each program in one of a fixed number of threads.
 
     A thread cannot be stopped from outside. At the deadline, or when it is cancelled, a program that has not begun
-    never begins; one that has keeps its thread until its model call returns, its answer is thrown away, and nothing of
-    it is recorded.
+    never begins; one that has is hung up on: its model call fails at once, and so does every later one, its answer is
+    thrown away, and nothing of it is recorded. What it does beside model calls it does to its end.
 
     Args:
         lms: Where programs get their language model from.
@@ -35,7 +43,7 @@ class InlineAdapter:
         threads: How many programs run at once; more wait their turn.
     """
 
-    name = "inline"
+    info = AdapterInfo(name="inline", streaming=True, tools=True, cancellation=True)
 
     def __init__(self, lms: LMs, *, modules: Modules, threads: int) -> None:
         self._lms = lms
@@ -44,18 +52,24 @@ class InlineAdapter:
         self._running: set[Future[Outcome]] = set()
         self._lock = threading.Lock()
 
+    def spends(self, lm: SessionLM) -> bool:
+        """Whether a run may cost money."""
+        return self._lms.spends(lm)
+
     def run(self, task: Task, *, deadline: float, cancelled: Future[None]) -> Outcome:
         """Run to the end, or until the deadline, or until it is cancelled."""
-        abandoned = threading.Event()
-        future = self._submit(task, abandoned)
+        run = _Run(task, self._lms, self._modules, deadline=deadline)
+        future = self._submit(run)
         either: set[Future[Any]] = {future, cancelled}
         wait(either, timeout=max(0.0, deadline - time.monotonic()), return_when=FIRST_COMPLETED)
         if future.done():
             return future.result()
-        abandoned.set()
-        begun = not future.cancel()
         in_time = time.monotonic() < deadline - _CLOCKS_APART
-        return Outcome(error=_stopped(cancelled=cancelled.done() and in_time, begun=begun))
+        run.stop.now()
+        begun = not future.cancel()
+        if begun:
+            wait({future}, timeout=_LAST_WORDS)
+        return replace(run.so_far, error=_stopped(cancelled=cancelled.done() and in_time, begun=begun))
 
     def close(self, *, timeout: float) -> bool:
         """Take no more programs, and wait for those that run."""
@@ -64,9 +78,9 @@ class InlineAdapter:
             running = set(self._running)
         return not wait(running, timeout=timeout).not_done
 
-    def _submit(self, task: Task, abandoned: threading.Event) -> Future[Outcome]:
+    def _submit(self, run: _Run) -> Future[Outcome]:
         try:
-            future = self._pool.submit(self._answer, task, abandoned)
+            future = self._pool.submit(run.answer)
         except RuntimeError as error:  # the pool's word for "closed"
             message = "the worker is shutting down and takes no more programs."
             raise WorkerError(message, reason=Reason.UNAVAILABLE, retryable=True) from error
@@ -79,45 +93,77 @@ class InlineAdapter:
         with self._lock:
             self._running.discard(future)
 
-    def _answer(self, task: Task, abandoned: threading.Event) -> Outcome:
+
+class _Run:
+    """One run of a task.
+
+    Attributes:
+        stop: Ends its model calls.
+    """
+
+    def __init__(self, task: Task, lms: LMs, modules: Modules, *, deadline: float) -> None:
+        self.stop = lmtest.Stop(after=deadline - time.monotonic())
+        self._task = task
+        self._lms = lms
+        self._modules = modules
+        self._submitted = time.perf_counter()
+        self._scope: LMScope | None = None
+        self._words: LastWords | None = None
+
+    @property
+    def so_far(self) -> Outcome:
+        """What is known of it while it runs."""
+        words, scope = self._words, self._scope
+        return Outcome(raw_answer=words.text if words else None, calls=scope.calls if scope else ())
+
+    def answer(self) -> Outcome:
+        """Run it, in this thread."""
         from python_worker.runtime.last_words import LastWords
 
-        words = LastWords()
-        scope: LMScope | None = None
+        waited, processor = time.perf_counter() - self._submitted, time.thread_time()
+        task, self._words = self._task, LastWords()
         outputs: dict[str, Any] = {}
         failure: WorkerError | None = None
         try:
-            with self._lms.scope(task.program.name, task.inputs, task.lm, execution_id=task.execution_id) as scope:
-                outputs = self._predict(task, words)
-                _check_wanted(abandoned)
+            opened = self._lms.scope(
+                task.program.name, task.inputs, task.lm, execution_id=task.execution_id, stop=self.stop
+            )
+            with opened as self._scope:
+                outputs = self._predict(self._words)
+                _check_wanted(self.stop)
         except Exception as error:  # noqa: BLE001 - whatever a program raises is an outcome, told apart by explain
             failure = explain(error)
-        calls = scope.calls if scope else ()
-        return Outcome(outputs=outputs, raw_answer=words.text, calls=calls, error=failure)
+        processor = time.thread_time() - processor
+        return replace(self.so_far, outputs=outputs, error=failure, waited=waited, processor=processor)
 
-    def _predict(self, task: Task, words: LastWords) -> dict[str, Any]:
+    def _predict(self, words: LastWords) -> dict[str, Any]:
         import dspy
 
+        task = self._task
         module = self._modules.build(task.program, task.signature)
         lm = self._lms.lm(task.program.config, task.lm)
+        face = interface(task.program, task.signature)
+        inputs = for_dspy(face, task.inputs) if face else dict(task.inputs)
         adapter = adapter_of(task.program.config.format, lm)
         # History would grow with every execution: the trail is the worker's history.
         with dspy.context(lm=lm, adapter=adapter, callbacks=[words], disable_history=True):
-            return answers(module(**inputs_of(task.program, task.signature, task.inputs)))
+            if task.tell is None:
+                return answers(module(**inputs))
+            from python_worker.runtime.streaming import run_streaming
+
+            return answers(run_streaming(module, inputs, tell=task.tell))
 
 
-def _check_wanted(abandoned: threading.Event) -> None:
+def _check_wanted(stop: lmtest.Stop) -> None:
     # Raised inside the scope, so that it closes as failed: no cassette is written of an answer nobody got.
-    if abandoned.is_set():
+    if stop.called:
         raise WorkerError("nobody waited for the answer any more.", reason=Reason.CANCELLED)
 
 
 def _stopped(*, cancelled: bool, begun: bool) -> WorkerError:
-    where = (
-        "after it began; its model call may still cost money, its answer is thrown away" if begun else "in the queue"
-    )
+    where = "after it began; its model call was hung up on and may still cost money" if begun else "in the queue"
     if cancelled:
-        return WorkerError(f"the client cancelled the execution {where}.", reason=Reason.CANCELLED)
+        return WorkerError(f"the execution was cancelled {where}.", reason=Reason.CANCELLED)
     return WorkerError(
         f"the execution reached its deadline {where}. Give it a longer timeout, or the worker more threads.",
         reason=Reason.TIMEOUT,

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     import dspy
 
+    import lmtest
     from python_worker.domain.execution import LMCall
     from python_worker.domain.program import ProgramConfig
     from python_worker.domain.session import SessionLM
@@ -33,10 +34,27 @@ class LMs(Protocol):
             WorkerError: ``configuration`` or ``invalid_argument``.
         """
 
+    def spends(self, session: SessionLM) -> bool:
+        """Whether calls of a session may cost money."""
+
     def lm(self, config: ProgramConfig, session: SessionLM) -> dspy.BaseLM:
         """The model of a program in a session. It may be shared by executions that run at once."""
 
     def scope(
-        self, program_name: str, inputs: Fields, session: SessionLM, *, execution_id: str
+        self,
+        program_name: str,
+        inputs: Fields,
+        session: SessionLM,
+        *,
+        execution_id: str,
+        stop: lmtest.Stop | None = None,
     ) -> AbstractContextManager[LMScope]:
-        """Answer every model call inside, for one execution. Opened in the thread that runs the program."""
+        """Answer every model call inside, for one execution. Opened in the thread that runs the program.
+
+        Args:
+            program_name: Whose.
+            inputs: What it is asked.
+            session: Who answers, where not the worker's own.
+            execution_id: The execution, for the ledger.
+            stop: Ends live calls from another thread.
+        """

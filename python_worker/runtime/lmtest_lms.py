@@ -74,6 +74,10 @@ class LmtestLMs:
             )
         self._folder(session)
 
+    def spends(self, session: SessionLM) -> bool:
+        """Whether calls of a session may cost money."""
+        return not self._mode_of(session).offline
+
     def lm(self, config: ProgramConfig, session: SessionLM) -> dspy.LM:
         """The model of a program in a session; programs of equal settings share one, with its connections."""
         settings = (config.model or session.model or self._model, config.temperature, config.max_tokens)
@@ -86,13 +90,20 @@ class LmtestLMs:
 
     @contextmanager
     def scope(
-        self, program_name: str, inputs: Fields, session: SessionLM, *, execution_id: str
+        self,
+        program_name: str,
+        inputs: Fields,
+        session: SessionLM,
+        *,
+        execution_id: str,
+        stop: lmtest.Stop | None = None,
     ) -> Iterator[_CassetteScope]:
         """Open the cassette of a program and its inputs; the ledger's rows name the execution."""
         path = self.cassette_path(program_name, inputs, session)
         # As a flag, which wins over LM_MODE: a worker was told its mode when it was started.
+        mode = self._mode_of(session).value
         with lmtest.use_cassette(
-            path, flag=self._mode_of(session).value, tighter=_limits(session), execution=execution_id
+            path, flag=mode, tighter=_limits(session), execution=execution_id, stop=stop
         ) as cassette:
             yield _CassetteScope(cassette)
 
@@ -121,7 +132,8 @@ class LmtestLMs:
 
         settings: dict[str, Any] = {"api_base": self._api_base, "temperature": temperature, "max_tokens": max_tokens}
         given = {name: value for name, value in settings.items() if value is not None}
-        return dspy.LM(model, **given)
+        # Tried again by the executor, which waits without a thread and knows the deadline; DSPy would sleep in one.
+        return dspy.LM(model, num_retries=0, **given)
 
 
 def _limits(session: SessionLM) -> lmtest.Limits | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
@@ -12,7 +15,6 @@ from python_worker.store import migration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import psycopg
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -61,6 +63,12 @@ class Database:
         """Whether other processes may write to it at the same time, and can be heard."""
         return self._postgresql
 
+    @property
+    def file(self) -> Path | None:
+        """The file of SQLite's, or None."""
+        name = self._engine.url.database
+        return None if self._postgresql or not name or name == ":memory:" else Path(name)
+
     def listening_connection(self) -> psycopg.Connection[Any]:
         """A connection to PostgreSQL beside the pool, in autocommit; the caller closes it."""
         import psycopg
@@ -97,23 +105,24 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that will write; on SQLite it takes the write lock at once, so it never fails halfway."""
-        with self._writing.begin() as connection:
+        with self._told(), self._writing.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads, and sees one moment of the database from its first query to its last."""
-        with self._reading.begin() as connection:
+        with self._told(), self._reading.begin() as connection:
             yield connection
 
     @contextmanager
     def read_once(self) -> Iterator[Driver]:
         """The driver's connection for a single query, which needs no transaction to see one moment of the database."""
-        connection = self._engine.raw_connection()
-        try:
-            yield Driver(self._engine.dialect, connection)
-        finally:
-            connection.close()  # back to the pool
+        with self._told():
+            connection = self._engine.raw_connection()
+            try:
+                yield Driver(self._engine.dialect, connection)
+            finally:
+                connection.close()  # back to the pool
 
     def close(self) -> None:
         """Close every connection."""
@@ -125,13 +134,32 @@ class Database:
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
+        """For a start: a database that does not answer then is one that was named wrongly."""
         try:
             yield
-        except sa.exc.OperationalError as error:
-            said = str(error.orig).strip().splitlines()[0]
+        except WorkerError as error:
+            if error.reason is Reason.UNAVAILABLE:
+                raise WorkerError(error.message, reason=Reason.CONFIGURATION) from error
+            raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except _lost() as error:
+            said = str(getattr(error, "orig", error)).strip().partition("\n")[0]
             raise WorkerError(
-                f"the database {self._where} does not answer: {said}.", reason=Reason.CONFIGURATION
+                f"the database {self._where} does not answer: {said}.", reason=Reason.UNAVAILABLE, retryable=True
             ) from error
+
+
+@cache
+def _lost() -> tuple[type[Exception], ...]:
+    """What a database that went away is told by, from SQLAlchemy or from the driver itself."""
+    import psycopg
+
+    drivers = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError)
+    return (sa.exc.OperationalError, sa.exc.InterfaceError, *drivers)
 
 
 def _create_engine(url: str) -> sa.Engine:

@@ -2,114 +2,214 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import sqlalchemy as sa
 
 from python_worker.domain.audit import WORKER_CHAIN, AuditEntry
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.execution import Execution, ExecutionStatus
+from python_worker.domain.execution import ExecutionStatus, Stage
 from python_worker.domain.value import canonical_json, fingerprint, storable
 from python_worker.store import audit, stages
-from python_worker.store.failures import dump_error, load_error
-from python_worker.store.tables import executions
+from python_worker.store.execution_rows import from_row, to_row
+from python_worker.store.statement import Statement
+from python_worker.store.tables import executions, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from python_worker.domain.execution import StageRecord
+    from python_worker.domain.execution import Execution, ExecutionQuery, StageRecord
     from python_worker.store.database import Database
 
-# Built once: building a statement costs more than running it on SQLite.
-_INSERT = sa.insert(executions)
-_UPDATE = sa.update(executions).where(executions.c.id == sa.bindparam("the_id"))
-_SELECT = sa.select(executions).where(executions.c.id == sa.bindparam("the_id"))
+_COLUMNS = [column.name for column in executions.columns]
+_ENDING = [name for name in _COLUMNS if name not in {"id", "inputs", "owner", "started_at"}]
+_IS_RUNNING = executions.c.status == sa.literal_column("'running'")  # as the partial index says it
+_INSERT = Statement(sa.insert(executions))
+_UPDATE = Statement(
+    sa.update(executions)
+    .where(executions.c.id == sa.bindparam("the_id"), _IS_RUNNING)
+    .values({name: sa.bindparam(name) for name in _ENDING})
+    .returning(executions.c.id)
+)
+_SELECT = Statement(sa.select(executions).where(executions.c.id == sa.bindparam("the_id")))
+_BY_KEY = Statement(
+    sa.select(executions).where(
+        executions.c.session == sa.bindparam("the_session"),
+        executions.c.idempotency_key == sa.bindparam("the_key"),
+        executions.c.idempotency_key != sa.literal_column("''"),
+    )
+)
+
+_OWNERS = sa.select(executions.c.owner).where(_IS_RUNNING).distinct()
+_RUNNING_OF = Statement(sa.select(executions).where(_IS_RUNNING, executions.c.owner == sa.bindparam("the_owner")))
 
 
 class SqlExecutions:
     """``domain.repositories.Executions`` on a database.
 
     The trail holds inputs and outputs by their SHA-256, so that a changed row of this table can be told.
+
+    Args:
+        database: Migrated.
+        owner: The worker whose runs these are, so that they can be told from those of one that is gone.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, owner: str = "") -> None:
         self._database = database
+        self.owner = owner
 
-    def begin(self, execution: Execution) -> None:
+    def begin(self, execution: Execution) -> Execution | None:
         """Keep a run that has begun, with the stages it has behind it."""
-        said = {"program_id": execution.program_id, "inputs_sha256": fingerprint(execution.inputs)}
-        entries = [_entry(execution, audit.STARTED, said)]
-        entries += [stages.to_entry(execution.id, record) for record in execution.stages]
         with self._database.write() as connection:
-            connection.execute(_INSERT, _to_row(execution))
-            audit.append(connection, WORKER_CHAIN, entries)
+            if execution.idempotency_key:
+                # Two that begin at once: on SQLite they take turns already, here the second waits for the first.
+                _lock_key(connection, execution)
+                asked = {"the_session": execution.session, "the_key": execution.idempotency_key}
+                if found := _BY_KEY.rows(connection, asked):
+                    return from_row(found[0], _trail(connection, found[0].id))
+            _INSERT.run(connection, to_row(execution, owner=self.owner))
+            audit.append(connection, WORKER_CHAIN, _beginning(execution))
+        return None
 
     def finish(self, execution: Execution, new_stages: Sequence[StageRecord]) -> None:
         """Keep how the run ended, and the stages since ``begin``."""
-        said = {
-            "status": execution.status,
-            "reason": execution.error.reason if execution.error else None,
-            "outputs_sha256": fingerprint(execution.outputs),
-            "adapter_used": execution.adapter_used,
-        }
-        entries = [stages.to_entry(execution.id, record) for record in new_stages]
-        entries.append(_entry(execution, audit.FINISHED, said))
         with self._database.write() as connection:
-            connection.execute(_UPDATE, {"the_id": execution.id} | _to_row(execution))
+            # Another worker that saw this one as gone has told an ending already, and a trail has one.
+            if _UPDATE.rows(connection, {"the_id": execution.id} | to_row(execution, owner=self.owner)):
+                audit.append(connection, WORKER_CHAIN, _ending(execution, new_stages))
+
+    def keep(self, execution: Execution) -> None:
+        """Keep a run that has ended and was not begun here: all at once."""
+        behind = len(_behind(execution))
+        entries = [*_beginning(execution), *_ending(execution, execution.stages[behind:])]
+        with self._database.write() as connection:
+            _INSERT.run(connection, to_row(execution, owner=self.owner))
             audit.append(connection, WORKER_CHAIN, entries)
 
     def get(self, execution_id: str) -> Execution:
         """The run with its trail."""
         execution_id = storable(execution_id)
         with self._database.read() as connection:
-            row = connection.execute(_SELECT, {"the_id": execution_id}).one_or_none()
-            events = audit.events_of(connection, execution_id)
-        if row is None:
+            rows = _SELECT.rows(connection, {"the_id": execution_id})
+            trail = _trail(connection, execution_id)
+        if not rows:
             raise WorkerError(
                 f"no execution {execution_id!r}: Execute tells its id, and so does the error of one that failed.",
                 reason=Reason.NOT_FOUND,
                 field="execution_id",
             )
-        return _from_row(row, stages.from_entries(event.entry for event in events))
+        return from_row(rows[0], trail)
+
+    def list(self, query: ExecutionQuery, *, after: str, most: int) -> tuple[Sequence[Execution], str]:
+        """A page of runs, the newest first, without their stages."""
+        wanted = sa.select(executions).where(*_conditions(query)).limit(most + 1)
+        wanted = wanted.order_by(executions.c.started_at.desc(), executions.c.id.desc())
+        if after:
+            # As a row, which both databases find by index.
+            place = sa.tuple_(executions.c.started_at, executions.c.id)
+            wanted = wanted.where(place < sa.tuple_(*map(sa.literal, _place(after))))
+        with self._database.read() as connection:
+            rows = connection.execute(wanted).all()
+        page = rows[:most]
+        going_on = f"{page[-1].started_at}.{page[-1].id}" if len(rows) > most else ""
+        return [from_row(row, ()) for row in page], going_on
+
+    def owners_of_running(self) -> Sequence[str]:
+        """The workers that have left the mark of being under way."""
+        with self._database.read() as connection:
+            return connection.scalars(_OWNERS).all()
+
+    def interrupt(self, owner: str) -> None:
+        """Mark what a worker that is gone left running."""
+        with self._database.write() as connection:
+            for row in _RUNNING_OF.rows(connection, {"the_owner": owner}):
+                execution = _interrupted(from_row(row, ()))
+                if _UPDATE.rows(connection, {"the_id": execution.id} | to_row(execution, owner=owner)):
+                    audit.append(connection, WORKER_CHAIN, _ending(execution, ()))
 
 
-def _entry(execution: Execution, kind: str, said: Mapping[str, str | None]) -> AuditEntry:
+def _interrupted(execution: Execution) -> Execution:
+    error = WorkerError(
+        "the worker that ran it was killed, or lost its machine; what its model calls did is not known, and they may "
+        "cost money. The same call may succeed now.",
+        reason=Reason.INTERRUPTED,
+        retryable=True,
+        execution_id=execution.id,
+        stage=Stage.ADAPTER_EXECUTION,
+    )
+    return replace(execution, status=ExecutionStatus.FAILED, error=error)
+
+
+def _conditions(query: ExecutionQuery) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    if query.session is not None:
+        found.append(executions.c.session == storable(query.session))
+    if query.program_id is not None:
+        found.append(executions.c.program_id == storable(query.program_id))
+    if query.statuses:
+        found.append(executions.c.status.in_([status.value for status in query.statuses]))
+    if query.since is not None:
+        found.append(executions.c.started_at >= to_number(query.since))
+    if query.until is not None:
+        found.append(executions.c.started_at < to_number(query.until))
+    return found
+
+
+def _place(after: str) -> tuple[int, str]:
+    number, _, execution_id = storable(after).partition(".")
+    try:
+        return int(number), execution_id
+    except ValueError as error:
+        raise WorkerError(
+            f"{after[:120]!r} is no token of a page: give the next_page_token of the page before as it is.",
+            reason=Reason.INVALID_ARGUMENT,
+            field="page_token",
+        ) from error
+
+
+def _lock_key(connection: sa.Connection, execution: Execution) -> None:
+    if connection.dialect.name == "postgresql":
+        text = f"{execution.session}\n{execution.idempotency_key}"
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(text, 7_115_103))))
+
+
+def _trail(connection: sa.Connection, execution_id: str) -> tuple[StageRecord, ...]:
+    return stages.from_entries(event.entry for event in audit.events_of(connection, execution_id))
+
+
+def _behind(execution: Execution) -> tuple[StageRecord, ...]:
+    return execution.stages[:2]
+
+
+def _beginning(execution: Execution) -> list[AuditEntry]:
+    said = {
+        "program_id": execution.program_id,
+        "inputs_sha256": fingerprint(execution.inputs),
+        "asked_by": execution.asked_by,
+    }
+    started = _entry(execution, audit.STARTED, said)
+    return [started, *(stages.to_entry(execution.id, record) for record in _behind(execution))]
+
+
+def _ending(execution: Execution, new_stages: Sequence[StageRecord]) -> list[AuditEntry]:
+    said = {
+        "status": execution.status,
+        "reason": execution.error.reason if execution.error else None,
+        "outputs_sha256": fingerprint(execution.outputs),
+        "adapter_used": execution.adapter_used,
+    }
+    return [
+        *(stages.to_entry(execution.id, record) for record in new_stages),
+        _entry(execution, audit.FINISHED, said),
+    ]
+
+
+def _entry(execution: Execution, kind: str, said: Mapping[str, Any]) -> AuditEntry:
     return AuditEntry(
         execution_id=execution.id,
         kind=kind,
         at=datetime.now(UTC).isoformat(),
         payload=canonical_json(said).decode(),
-    )
-
-
-def _to_row(execution: Execution) -> dict[str, Any]:
-    return {
-        "id": execution.id,
-        "program_id": execution.program_id,
-        "status": execution.status.value,
-        "inputs": canonical_json(execution.inputs).decode(),
-        "outputs": canonical_json(execution.outputs).decode(),
-        "error": dump_error(execution.error) if execution.error else None,
-        "raw_answer": execution.raw_answer,
-        "adapter_used": execution.adapter_used,
-        "started_at": execution.started_at,
-        "duration": execution.duration,
-    }
-
-
-def _from_row(row: sa.Row[Any], trail: tuple[StageRecord, ...]) -> Execution:
-    return Execution(
-        id=row.id,
-        program_id=row.program_id,
-        status=ExecutionStatus(row.status),
-        inputs=orjson.loads(row.inputs),
-        outputs=orjson.loads(row.outputs),
-        error=load_error(row.error, execution_id=row.id) if row.error else None,
-        raw_answer=row.raw_answer,
-        adapter_used=row.adapter_used,
-        started_at=row.started_at,
-        duration=row.duration,
-        stages=trail,
     )

@@ -31,6 +31,8 @@ def test_the_public_names_are_these():
         "NetworkBlocked",
         "RateLimited",
         "Rule",
+        "Stop",
+        "Stopped",
         "block_network",
         "use_cassette",
     ]

@@ -1,13 +1,16 @@
 """Language models that answer from a script, behind the worker's own port: a real ``dspy.LM`` on an engine of ours."""
 
-import threading
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import dspy
-from dspy.lm15 import Message, Response, TextPart, Usage
+from dspy.lm15 import Message, Response, TextPart, Usage, response_to_events
 
 from python_worker.domain.execution import LMCall
 from python_worker.domain.value import fingerprint
+
+# Carried into the threads that DSPy starts for a stream.
+_ASKED = ContextVar("asked")
 
 
 class ScriptedLMs:
@@ -17,9 +20,11 @@ class ScriptedLMs:
         answers: By a word of the prompt: fields, a whole text, or an error to raise; or a list of these, in turn.
         on_scope: Called when a scope is opened; may raise.
         on_call: Called before each answer; may wait.
+        live: Whether it counts as spending money, so that runs are on record before they begin.
     """
 
-    def __init__(self, answers, *, on_scope=lambda: None, on_call=lambda: None):
+    def __init__(self, answers, *, on_scope=lambda: None, on_call=lambda: None, live=True):
+        self.live = live
         self.engine = ScriptedEngine(answers, on_call)
         self.on_scope = on_scope
         self.endings, self.configs, self.sessions, self.executions = [], [], [], []
@@ -28,38 +33,44 @@ class ScriptedLMs:
     def check(self, session):
         pass
 
+    def spends(self, _session):
+        return self.live
+
     def lm(self, config, session):
         self.configs.append(config)
         self.sessions.append(session)
         return self._lm
 
     @contextmanager
-    def scope(self, program_name, inputs, _session, *, execution_id):
+    def scope(self, program_name, inputs, _session, *, execution_id, stop=None):  # noqa: ARG002 - the port's signature
         self.on_scope()
         self.executions.append(execution_id)
         ending = "failed"
+        asked = self.engine.newest = []
+        _ASKED.set(asked)
         try:
-            yield Scope(self.engine, f"{program_name}/{fingerprint(inputs)[:12]}.yaml")
+            yield Scope(asked, f"{program_name}/{fingerprint(inputs)[:12]}.yaml")
             ending = "well"
         finally:
             self.endings.append(ending)
 
 
 class ScriptedEngine:
-    """DSPy's engine contract, answered from a script; remembers what each thread asked."""
+    """DSPy's engine contract, answered from a script."""
 
     def __init__(self, answers, on_call):
         self.answers = answers
         self.prompts = []
         self.requests = []
+        self.newest = []
         self._on_call = on_call
-        self._thread = threading.local()
 
     def complete(self, request):
         prompt = request.messages[-1].text
         self.prompts.append(prompt)
         self.requests.append(request)
-        self._thread.asked = [*self.asked(), request]
+        # DSPy's own threads, such as Parallel's, have no context: they are the newest scope's.
+        _ASKED.get(self.newest).append(request)
         self._on_call()
         answer = next(answer for word, answer in self.answers.items() if word in prompt)
         if isinstance(answer, list):
@@ -76,16 +87,16 @@ class ScriptedEngine:
             usage=Usage(input_tokens=12, output_tokens=3, total_tokens=15),
         )
 
-    def asked(self):
-        return getattr(self._thread, "asked", [])
+    def stream(self, request):
+        yield from response_to_events(self.complete(request))
 
     def close(self):
         pass
 
 
 class Scope:
-    def __init__(self, engine, cassette):
-        self._engine, self._cassette, self._before = engine, cassette, len(engine.asked())
+    def __init__(self, asked, cassette):
+        self._asked, self._cassette = asked, cassette
 
     @property
     def calls(self):
@@ -100,5 +111,5 @@ class Scope:
                 cassette=self._cassette,
                 latency=0.25,
             )
-            for request in self._engine.asked()[self._before :]
+            for request in self._asked
         )

@@ -1,0 +1,145 @@
+"""The methods of executions."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from python_worker.domain.errors import WorkerError
+from python_worker.domain.execution import ExecutionQuery
+from python_worker.rpc.auth import caller
+from python_worker.rpc.pages import page_size
+from python_worker.runtime.batch import run_batch
+from python_worker.runtime.running import cancel
+from python_worker.runtime.telling import events_of
+from python_worker.v1 import worker_pb2 as pb
+from python_worker.wire import executions as wire
+from python_worker.wire.durations import moment
+from python_worker.wire.errors import to_detail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import grpc
+
+    from python_worker.domain.ask import Ask
+    from python_worker.domain.execution import Execution
+    from python_worker.runtime.adapters import Adapters
+    from python_worker.runtime.executor import Executor
+    from python_worker.runtime.service import ExecutionService
+    from python_worker.runtime.shelf import Shelf
+
+_PATIENCE = 30.0
+"""Seconds that a cancelling waits for the end, where its call has no deadline."""
+
+
+class ExecutionMethods:
+    """The part of the servicer that runs programs; the servicer says what with."""
+
+    _executor: Executor
+    _executions: ExecutionService
+    _adapters: Adapters
+    _shelf: Shelf
+    _default_timeout: float
+    _threads: int
+
+    def Execute(self, request: pb.ExecuteRequest, context: grpc.ServicerContext) -> pb.Execution:  # noqa: N802 - the contract's name, as all below
+        """Run a program until it ends, or nobody waits for it any more."""
+        ask = self._ask(request, context)
+        return wire.execution_to_wire(self._executor.execute(ask, cancelled=_cancellation(context)))
+
+    def ExecuteStream(  # noqa: N802
+        self, request: pb.ExecuteRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ExecutionEvent]:
+        """Run a program, telling what its model says while it says it."""
+        ask, cancelled = self._ask(request, context), _cancellation(context)
+        events = events_of(lambda tell: self._executor.execute(ask, cancelled=cancelled, tell=tell))
+        return map(wire.event_to_wire, events)
+
+    def ExecuteBatch(  # noqa: N802
+        self, request: pb.ExecuteBatchRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.BatchResult]:
+        """Run many, some at once."""
+        cancelled = _cancellation(context)
+        asks = [self._ask(each, context, f"requests[{place}].") for place, each in enumerate(request.requests)]
+        parallel = min(request.parallel, self._threads) if request.parallel else self._threads
+
+        def execute(ask: Ask) -> Execution:
+            # Its own, so that one that is cancelled by its id is cancelled alone.
+            mine: Future[None] = Future()
+            cancelled.add_done_callback(lambda _: cancel(mine))
+            return self._executor.execute(ask, cancelled=mine)
+
+        results = run_batch(asks, parallel=parallel, execute=execute, cancelled=cancelled)
+        return (_batch_result(place, result) for place, result in results)
+
+    def CancelExecution(self, request: pb.CancelExecutionRequest, context: grpc.ServicerContext) -> pb.Execution:  # noqa: N802
+        """Stop an execution, whoever started it."""
+        self._check_open(request.execution_id)
+        left = context.time_remaining()
+        timeout = _PATIENCE if left is None else min(left, _PATIENCE)
+        ended = self._executions.cancel(request.execution_id, timeout=timeout, cancelled=_cancellation(context))
+        return wire.execution_to_wire(ended)
+
+    def GetExecution(self, request: pb.GetExecutionRequest, context: grpc.ServicerContext) -> pb.Execution:  # noqa: N802, ARG002 - gRPC's signature, as all below
+        """Tell an execution with its trail."""
+        return wire.execution_to_wire(self._check_open(request.execution_id))
+
+    def ListExecutions(  # noqa: N802
+        self,
+        request: pb.ListExecutionsRequest,
+        context: grpc.ServicerContext,  # noqa: ARG002
+    ) -> pb.ListExecutionsResponse:
+        """Tell a page of executions."""
+        found, token = self._executions.list(
+            self._query(request), after=request.page_token, most=page_size(request.page_size)
+        )
+        return pb.ListExecutionsResponse(executions=map(wire.execution_to_wire, found), next_page_token=token)
+
+    def ListAdapters(  # noqa: N802
+        self,
+        request: pb.ListAdaptersRequest,  # noqa: ARG002
+        context: grpc.ServicerContext,  # noqa: ARG002
+    ) -> pb.ListAdaptersResponse:
+        """Tell where executions can run."""
+        return pb.ListAdaptersResponse(adapters=map(wire.adapter_to_wire, self._adapters.infos))
+
+    def _ask(self, request: pb.ExecuteRequest, context: grpc.ServicerContext, where: str = "") -> Ask:
+        ask = wire.ask_from_wire(request, default_timeout=self._default_timeout, asked_by=caller().name, where=where)
+        ask.check()
+        left = context.time_remaining()
+        return ask if left is None else replace(ask, timeout=min(ask.timeout, max(left, 0.001)))
+
+    def _query(self, request: pb.ListExecutionsRequest) -> ExecutionQuery:
+        return ExecutionQuery(
+            session=request.session or None,
+            program_id=self._program_id(request.program, request.session) if request.program else None,
+            statuses=wire.statuses_from_wire(request.statuses),
+            since=moment(request.since) if request.HasField("since") else None,
+            until=moment(request.until) if request.HasField("until") else None,
+        )
+
+    def _program_id(self, key: str, session: str) -> str:
+        # An id is taken as it is: the executions of a program that was deleted are still there.
+        return key if key.startswith("prog_") else self._shelf.find(key, session=session).id
+
+    def _check_open(self, execution_id: str) -> Execution:
+        execution = self._executions.get(execution_id)
+        if not caller().opens_all:
+            caller().check_session(execution.session)
+        return execution
+
+
+def _batch_result(place: int, result: Execution | WorkerError) -> pb.BatchResult:
+    if isinstance(result, WorkerError):
+        return pb.BatchResult(index=place, error=to_detail(result))
+    return pb.BatchResult(index=place, execution=wire.execution_to_wire(result))
+
+
+def _cancellation(context: grpc.ServicerContext) -> Future[None]:
+    """Done when the call ends, whoever ended it."""
+    ended: Future[None] = Future()
+    if not context.add_callback(lambda: cancel(ended)):
+        cancel(ended)
+    return ended
