@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from python_worker.domain.constraints import CONSTRAINTS, build_constraint
+from python_worker.domain.constraints import build_constraint
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.types import ListType, NestedType, OptionalType, TupleType, Type
 from python_worker.signatures.inline import UNNAMED
@@ -65,7 +65,7 @@ def constrained(signature: Signature, constraints: Beside) -> Signature:
     signature unnamed: :string text -> :float(min=0) score, :list(:string(max_length=9)) tags
     """
     outputs = {field.name for field in signature.outputs}
-    for path, limits in sorted(constraints.items()):
+    for path, limits in constraints.items():
         steps = _steps(path, signature)
         try:
             if steps[0] in outputs:
@@ -110,7 +110,7 @@ def _in_type(type_: Type, steps: Sequence[str], limits: Mapping[str, Any]) -> Ty
     if not steps:
         if not hasattr(limits, "items"):
             raise ValueError(f"expected a map of constraints by name, found {limits!r}")
-        return type_.constrained(*(build_constraint(name, limit) for name, limit in sorted(limits.items(), key=_order)))
+        return type_.constrained(*(build_constraint(name, limit) for name, limit in limits.items()))
     step, *rest = steps
     match type_:
         case ListType() if step == "[]":
@@ -122,12 +122,6 @@ def _in_type(type_: Type, steps: Sequence[str], limits: Mapping[str, Any]) -> Ty
         case NestedType():
             return replace(type_, fields=_in_fields(type_.fields, steps, limits))
     raise _NoSuchPath
-
-
-def _order(named: tuple[str, Any]) -> int:
-    # A map that came over the wire has none, and the printed text must not change with it.
-    known = list(CONSTRAINTS)
-    return known.index(named[0]) if named[0] in known else len(known)
 
 
 def _paths(fields: Sequence[Field], within: str = "") -> Iterator[str]:

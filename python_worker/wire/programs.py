@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.action import Action
+from python_worker.domain.constraints import CONSTRAINTS
 from python_worker.domain.program import Capabilities, Module, Program, ProgramConfig, parse_format
 from python_worker.domain.signature import Signature, SignatureRecord
 from python_worker.v1 import worker_pb2 as pb
@@ -41,14 +42,18 @@ def constraints_to_wire(constraints: Mapping[str, Mapping[str, Any]]) -> dict[st
 
 
 def constraints_from_wire(messages: Mapping[str, pb.Map]) -> dict[str, dict[str, Value]]:
-    """Constraints beside a signature's text, by field path.
+    """Constraints beside a signature's text, by field path, in an order of our own: a message's maps have none.
 
     Raises:
         WorkerError: ``invalid_argument``: a limit with no kind set.
     """
+    known = list(CONSTRAINTS)
     return {
-        path: {name: from_wire(limit, f"constraints.{path}.{name}") for name, limit in message.entries.items()}
-        for path, message in messages.items()
+        path: {
+            name: from_wire(messages[path].entries[name], f"constraints.{path}.{name}")
+            for name in sorted(messages[path].entries, key=lambda name: known.index(name) if name in known else 99)
+        }
+        for path in sorted(messages)
     }
 
 
