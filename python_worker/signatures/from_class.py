@@ -12,7 +12,7 @@ from typing_extensions import get_type_hints, is_typeddict
 
 from python_worker.domain.constraints import CONSTRAINTS, Constraint, build_constraint
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.field import REQUIRED, Field
+from python_worker.domain.field import REQUIRED, Field, is_name
 from python_worker.domain.signature import Signature
 from python_worker.domain.types import NestedType, OptionalType, Type, build_type
 
@@ -53,7 +53,7 @@ def from_dspy(cls: type[dspy.Signature]) -> Signature:
         cls: The class.
 
     Raises:
-        WorkerError: ``invalid_argument``: a field whose Python type has no native one.
+        WorkerError: ``invalid_argument``: a field whose Python type has no native one, or a name that is none here.
 
     >>> import dspy
     >>> class Rate(dspy.Signature):
@@ -63,6 +63,12 @@ def from_dspy(cls: type[dspy.Signature]) -> Signature:
     >>> print(from_dspy(Rate))
     signature Rate "Rate the text.": :string text "what is rated" -> :integer(min=1, max=5) stars
     """
+    if not is_name(cls.__name__):
+        raise WorkerError(
+            f"the class {cls.__name__!r} cannot name a signature: a letter, then letters, digits and underscores.",
+            reason=Reason.INVALID_ARGUMENT,
+            field="name",
+        )
     return Signature(
         name=cls.__name__,
         inputs=tuple(_field(name, info) for name, info in cls.input_fields.items()),
@@ -75,6 +81,7 @@ def _field(name: str, info: Any) -> Field:
     extra = info.json_schema_extra or {}
     described = extra.get("desc") or ""
     try:
+        _check_name(name)
         type_ = _constrained(_type_of(info.annotation), info.metadata)
         default = _default(info)
     except ValueError as error:
@@ -134,12 +141,19 @@ def _class_type(annotation: type) -> Type:
     raise ValueError(f"{annotation.__module__}.{annotation.__qualname__} has no native type; a pydantic model would do")
 
 
+def _check_name(name: str) -> None:
+    if not is_name(name):
+        raise ValueError(f"{name!r} cannot name a field: a letter, then letters, digits and underscores")
+
+
 def _model_field(name: str, info: Any) -> Field:
+    _check_name(name)
     type_ = _constrained(_type_of(info.annotation), info.metadata)
     return Field(name=name, type=type_, description=info.description or "", default=_default(info))
 
 
 def _entry(key: str, hint: Any, *, required: bool) -> Field:
+    _check_name(key)
     type_ = _type_of(hint)
     return Field(name=key, type=type_ if required or type_.may_be_absent else OptionalType(type_))
 

@@ -6,7 +6,7 @@ import ast
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from python_worker.domain.field import Field
+from python_worker.domain.field import Field, is_name
 from python_worker.domain.signature import Signature
 from python_worker.domain.types import Type, build_type, type_names
 from python_worker.signatures.source import Source
@@ -103,6 +103,9 @@ class _Fields:
     def _field(self, argument: ast.arg) -> Field:
         if argument.arg in self._seen:
             message = f"the field {argument.arg!r} is there already: a name stands once"
+            raise self._error(message, argument.lineno, self._column(argument))
+        if not is_name(argument.arg):
+            message = f"{argument.arg!r} cannot name a field: a letter, then letters, digits and underscores"
             raise self._error(message, argument.lineno, self._column(argument))
         self._seen.add(argument.arg)
         type_ = build_type("string") if argument.annotation is None else self._type(argument.annotation)

@@ -315,3 +315,23 @@ def test_equal_signatures_have_equal_digests_and_others_have_not():
 def test_a_bound_of_an_integer_that_is_no_integer_stands_in_the_prompt_in_our_words():
     compiled = to_dspy(parse("signature s: :string x -> :integer(min=0.5, max=9.0) y"))
     assert compiled.output_fields["y"].json_schema_extra["constraints"] == "less than or equal to: 9, min=0.5"
+
+
+class _Private(dspy.Signature):
+    """Rate it."""
+
+    text: str = dspy.InputField()
+    stars: int = dspy.OutputField()
+
+
+@pytest.mark.parametrize(
+    ("cls", "field", "name"),
+    [
+        (_Private, "name", "_Private"),
+        (dspy.Signature({"é": (str, dspy.InputField()), "y": (int, dspy.OutputField())}), "é", "é"),
+    ],
+)
+def test_a_class_whose_names_the_native_form_does_not_have_is_refused(cls, field, name):
+    error = refusal(from_dspy, cls)
+    assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, field)
+    assert f"{name!r} cannot name" in error.message
