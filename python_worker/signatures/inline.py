@@ -130,9 +130,16 @@ class _Fields:
                 raise ValueError(f"{ast.unparse(node)!r} is no type")
 
     def _generic(self, origin: str, items: list[ast.expr], node: ast.expr) -> Type:
+        endless = (
+            origin in {"tuple", "Tuple"}
+            and len(items) == 2
+            and isinstance(items[1], ast.Constant)
+            and items[1].value is Ellipsis
+        )
+        items = items[:1] if endless else items
         builders: dict[str, Callable[[], Type]] = {
             "list": lambda: build_type("list", [self._type(each) for each in items]),
-            "tuple": lambda: build_type("tuple", [self._type(each) for each in items]),
+            "tuple": lambda: build_type("list" if endless else "tuple", [self._type(each) for each in items]),
             "dict": lambda: build_type("map"),
             "Optional": lambda: build_type("optional", [self._type(each) for each in items]),
             "Union": lambda: self._union(items, node),
