@@ -111,7 +111,7 @@ def _text(source: str) -> str:
 
 def _read(source: str) -> str:
     try:
-        return Path(source).read_text(encoding="utf-8")
+        return Path(source).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise lmtest.ConfigurationError(f"{source} cannot be read as UTF-8 text: {error}.") from error
 

@@ -21,7 +21,9 @@ _REMINDER = re.compile(r"\s*^Respond with (?:the corresponding output fields|a J
 _TOOL = re.compile(
     r"(\w+)(?:, whose description is <desc>[^\n]*?</desc>\.|\.) It takes arguments (\{.*?\})\.(?=\s*$|\")", re.MULTILINE
 )
-_STEP_DONE = re.compile(r"^(?:\[\[ ## tool_name_\d+ ## \]\]|<tool_name_\d+>)", re.MULTILINE)
+_STEP_DONE = re.compile(r"^(?:\[\[ ## tool_name_\d+ ## \]\]|<tool_name_\d+>|tool_name_\d+: )", re.MULTILINE)
+# How an answer in plain words says what an agent is to do, for the one that makes fields of it.
+_NEXT = re.compile(r" next: (\w+)\.$", re.MULTILINE)
 _TOPIC_LENGTH = 120
 
 MOCK_ID = "mock-"
@@ -112,12 +114,12 @@ class Answer:
 
     @property
     def pieces(self) -> tuple[str, ...]:
-        """The text as a stream delivers it, a few words at a time.
+        """The text as a stream delivers it, about two tokens at a time.
 
-        >>> Answer(id="mock-1", text="one two three four five").pieces
-        ('one two three ', 'four five')
+        >>> Answer(id="mock-1", text="one two three-hundred").pieces
+        ('one ', 'two ', 'three-hu', 'ndred')
         """
-        return tuple(re.findall(r"(?:\S+\s*){1,3}|\s+", self.text))
+        return tuple(re.findall(r"\S{1,8}\s*|\s+", self.text))
 
 
 def count_tokens(text: str) -> int:
@@ -139,6 +141,10 @@ class Asker(Protocol):
     @property
     def schemas(self) -> Mapping[str, Schema]:
         """The JSON schema of output fields, by name."""
+
+    @property
+    def tools(self) -> Mapping[str, Mapping[str, Schema]]:
+        """The JSON schema of each argument of what its agent may call, by the tool's name; empty without an agent."""
 
     def form(self, written: Form) -> Form:
         """The form that is parsed, where the prompt looks written for another."""
@@ -218,10 +224,13 @@ def _text(prompt: Prompt, asker: Asker | None, told: Mapping[str, Any], *, seed:
             each.name: invent(known.get(each.name, each.schema), seed=seed, topic=topic, name=each.name)
             for each in layout.fields
         }
-        return written(prompt, layout, values | _agent_step(prompt, layout, seed=seed, topic=topic) | dict(told), asker)
+        step = _agent_step(prompt, layout, asker, seed=seed, topic=topic)
+        return written(prompt, layout, values | step | dict(told), asker)
     if told:
         return json.dumps(told, ensure_ascii=False)
     sentence = prose("answer", topic=topic, seed=seed)
+    if asker and "next_tool_name" in known:
+        sentence += f" next: {_next_call(prompt, asker, seed=seed, topic=topic).name}."
     return json.dumps({"answer": sentence}, ensure_ascii=False) if prompt.json_mode else sentence
 
 
@@ -231,21 +240,30 @@ def written(prompt: Prompt, layout: Layout, values: Mapping[str, Any], asker: As
     return (asker and asker.write(values, form)) or replace(layout, form=form).write(values)
 
 
-def _agent_step(prompt: Prompt, layout: Layout, *, seed: str, topic: str) -> dict[str, Any]:
+def _agent_step(prompt: Prompt, layout: Layout, asker: Asker | None, *, seed: str, topic: str) -> dict[str, Any]:
     """The fields in which a DSPy program asks for a tool: dspy.ReAct's next step, or a ToolCalls field."""
     names = {each.name for each in layout.fields}
     wants_calls = [each.name for each in layout.fields if each.schema.get("title") == "ToolCalls"]
     if "next_tool_name" not in names and not wants_calls:
         return {}
-    last = prompt.turns[-1][1]
-    tools = _described_tools(f"{prompt.system}\n{last}")
-    call = _call(tools[0], seed=seed, topic=topic) if tools else None
     if wants_calls:
-        calls = [{"name": call.name, "args": call.arguments}] if call else []
-        return {name: {"tool_calls": calls} for name in wants_calls}
-    if call is None or _STEP_DONE.search(last):
-        call = ToolCall(name="finish", arguments={})
+        tools = _described_tools(f"{prompt.system}\n{prompt.turns[-1][1]}")
+        calls = [_call(tool, seed=seed, topic=topic) for tool in tools[:1]]
+        return {name: {"tool_calls": [{"name": c.name, "args": c.arguments} for c in calls]} for name in wants_calls}
+    call = _next_call(prompt, asker, seed=seed, topic=topic)
     return {"next_tool_name": call.name, "next_tool_args": call.arguments}
+
+
+def _next_call(prompt: Prompt, asker: Asker | None, *, seed: str, topic: str) -> ToolCall:
+    """The tool that dspy.ReAct is to call next: its first one, once, and then ``finish``."""
+    last = prompt.turns[-1][1]
+    known = asker.tools if asker else {}
+    tools = [ToolSpec(name=name, parameters={"type": "object", "properties": each}) for name, each in known.items()]
+    tools = tools or _described_tools(f"{prompt.system}\n{last}")
+    said = _NEXT.search(last)
+    if not tools or _STEP_DONE.search(last) or (said and said[1] == "finish"):
+        return ToolCall(name="finish", arguments={})
+    return _call(tools[0], seed=seed, topic=topic)
 
 
 def _described_tools(text: str) -> list[ToolSpec]:

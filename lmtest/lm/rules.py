@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -121,11 +122,38 @@ class Script:
         return replies[count]
 
 
-def read_rules(path: Path) -> tuple[Rule, ...]:
+def rules_from(
+    given: str | os.PathLike[str] | Sequence[Rule | Mapping[str, Any]], *, root: Path, asked: str
+) -> tuple[Rule, ...]:
+    """Rules as they are given to a test: a YAML file, or a list of rules and mappings.
+
+    Args:
+        given: The file, or the list.
+        root: The directory that the file's path is relative to.
+        asked: Who gives them, for messages.
+
+    Raises:
+        ConfigurationError: There is no such file, or it or the list holds something else.
+    """
+    if isinstance(given, str | os.PathLike):
+        return read_rules(root / given, asked=asked)
+    if not isinstance(given, list | tuple):
+        raise ConfigurationError(f"{asked}: rules are a list of lmtest.Rule and mappings, or a file, not {given!r}.")
+    return tuple(
+        each if isinstance(each, Rule) else _from_mapping(each, f"{asked}, rule {index}")
+        for index, each in enumerate(given, start=1)
+    )
+
+
+def read_rules(path: Path, *, asked: str = "[tool.lmtest] mock_rules") -> tuple[Rule, ...]:
     """Read rules from a YAML file: a list of mappings.
 
     ``when`` is text or a mapping of fields, ``regex`` a pattern instead; ``reply`` is text or fields, ``replies`` a
     list of them, ``error`` the code of a provider's failure, such as ``rate_limit``, with its ``message``.
+
+    Args:
+        path: The file.
+        asked: Who names it, for messages.
 
     Raises:
         ConfigurationError: There is no such file, or it holds something else.
@@ -133,14 +161,14 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"mock_rules = {str(path)!r} cannot be read: {error.strerror}.") from error
+        raise ConfigurationError(f"{asked}: {path} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} does not read as YAML: {error}") from error
+        raise ConfigurationError(f"{asked}: {path} does not read as YAML: {error}") from error
     if not isinstance(loaded, list):
         raise ConfigurationError(
-            f"{path} must hold a list of rules, such as\n- when: capital\n  reply: {{answer: Paris}}"
+            f"{asked}: {path} must hold a list of rules, such as\n- when: capital\n  reply: {{answer: Paris}}"
         )
-    return tuple(_from_mapping(each, f"{path}, rule {index}") for index, each in enumerate(loaded, start=1))
+    return tuple(_from_mapping(each, f"{asked}: {path}, rule {index}") for index, each in enumerate(loaded, start=1))
 
 
 def _from_mapping(given: object, where: str) -> Rule:

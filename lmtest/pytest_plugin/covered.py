@@ -113,6 +113,7 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
     if sharing is None:
         own = _open(item, asked, folder / (_with_suffix(asked.cassette) or name), test=item.nodeid)
     else:
+        wishes.refuse_rules_of_one(item, sharing)
         opened = item.session.stash.setdefault(shared.OPEN, {})
         if not opened:
             item.config.add_cleanup(functools.partial(shared.abandon, item.session))

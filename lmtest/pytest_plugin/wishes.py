@@ -11,9 +11,11 @@ from lmtest.pytest_plugin.options import Expiry, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import pytest
 
+    from lmtest.lm.rules import Rule
     from lmtest.money.limits import Limits
 
 Scope = Literal["function", "class", "module", "session"]
@@ -37,6 +39,8 @@ class Wishes:
         repeat: See there.
         record_failures: See there.
         replay_speed: See there.
+        rules: What mock mode replies to some calls, of `lmtest.Rule`, before the project's own; a list, or a YAML file
+            by its path from the root directory.
         limits: What live calls may use up: `lmtest.Limits`, or their names and values.
         allow_misses: Whether the test may pass though a request was missed and the error caught.
         max_age: The age at which the cassette is stale, such as ``30d``.
@@ -54,6 +58,7 @@ class Wishes:
     repeat: str | None = None
     record_failures: bool | None = None
     replay_speed: float = 0
+    rules: tuple[Rule, ...] = ()
     limits: Limits | Mapping[str, Any] = field(default_factory=dict)
     allow_misses: bool = False
     max_age: str | None = None
@@ -63,7 +68,7 @@ class Wishes:
     @property
     def options(self) -> dict[str, Any]:
         """What ``use_cassette`` is given."""
-        names = ("mode", "ignore", "scrub", "redact", "repeat", "record_failures", "replay_speed")
+        names = ("mode", "ignore", "scrub", "redact", "repeat", "record_failures", "replay_speed", "rules")
         options = {name: getattr(self, name) for name in names}
         if self.limits:
             from lmtest.money.limits import Limits  # late: most tests set none
@@ -78,12 +83,13 @@ def read(item: pytest.Item, config: Mapping[str, Any]) -> Wishes:
     Raises:
         ConfigurationError: An argument that is not known; the message names the nearest one.
     """
-    given = _checked(config, f"the fixture lmtest_config of {item.nodeid}")
+    root = item.config.rootpath
+    given = _checked(config, f"the fixture lmtest_config of {item.nodeid}", root)
     for marker in reversed(list(item.iter_markers("lmtest"))):
         if len(marker.args) > 1:
             raise ConfigurationError(f"{item.nodeid}: @pytest.mark.lmtest takes one positional argument, the cassette.")
         positional = {"cassette": str(marker.args[0])} if marker.args else {}
-        given |= positional | _checked(marker.kwargs, f"{item.nodeid}: @pytest.mark.lmtest")
+        given |= positional | _checked(marker.kwargs, f"{item.nodeid}: @pytest.mark.lmtest", root)
     for name in _LISTS:
         value = given.get(name, ())
         given[name] = (value,) if isinstance(value, str) else tuple(value)
@@ -92,11 +98,30 @@ def read(item: pytest.Item, config: Mapping[str, Any]) -> Wishes:
     return Wishes(**given)
 
 
-def _checked(given: Mapping[str, Any], source: str) -> dict[str, Any]:
+def refuse_rules_of_one(item: pytest.Item, sharing: pytest.Collector) -> None:
+    """Refuse rules that stand below whose cassette it is: they would hold for all who share it, or for none.
+
+    Raises:
+        ConfigurationError: There are such.
+    """
+    around = set(sharing.listchain())
+    if any("rules" in marker.kwargs and node not in around for node, marker in item.iter_markers_with_node("lmtest")):
+        raise ConfigurationError(
+            f"{item.nodeid}: its cassette is shared by {sharing.nodeid or 'the session'}, and so are its rules: put "
+            "them in the pytestmark of that, or in lmtest_config."
+        )
+
+
+def _checked(given: Mapping[str, Any], source: str, root: Path) -> dict[str, Any]:
     known = [each.name for each in fields(Wishes)]
     for name in given:
         if name not in known:
             nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
             raise ConfigurationError(f"{source} does not know {name!r}.{hint} Known: {', '.join(sorted(known))}.")
-    return {name: value for name, value in given.items() if value is not None}
+    found = {name: value for name, value in given.items() if value is not None}
+    if "rules" in found:
+        from lmtest.lm.rules import rules_from  # late: most tests have none
+
+        found["rules"] = rules_from(found["rules"], root=root, asked=f"{source}(rules=...)")
+    return found

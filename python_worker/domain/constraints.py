@@ -239,6 +239,17 @@ class Choices(Constraint):
         values = isinstance(limit, list | tuple) and limit
         return bool(values) and all(isinstance(each, str) or _is_number(each) for each in limit)
 
+    def strangers(self, kind: Kind, *, whole: bool) -> list[Any]:
+        """Those that no value of a kind can be.
+
+        Args:
+            kind: The type's.
+            whole: Whether its values are whole numbers.
+        """
+        if kind == "text":
+            return [each for each in self.limit if not isinstance(each, str)]
+        return [each for each in self.limit if isinstance(each, str) or (whole and each != int(each))]
+
     def broken_by(self, value: Any) -> str | None:
         """None of them?"""
         return None if json_key(value) in self._keys else f"not one of {', '.join(map(_json, self.limit))}"

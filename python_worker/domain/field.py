@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from python_worker.domain.types.base import Report, Schema, Type
+
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 class _Required:
@@ -81,6 +85,15 @@ class Field:
         """
         described = {"description": self.description} if self.description else {}
         return self.type.schema() | described | ({} if self.default is REQUIRED else {"default": self.default})
+
+
+def is_name(text: str) -> bool:
+    """Whether a field, a signature or a type may be called so: a letter, then letters, digits and underscores.
+
+    >>> is_name("max_length"), is_name("_x"), is_name("ünder")
+    (True, False, False)
+    """
+    return _NAME.fullmatch(text) is not None
 
 
 def accept_fields(fields: Sequence[Field], values: Fields, report: Report, *, within: str = "") -> dict[str, Value]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
@@ -44,7 +45,11 @@ def excerpt(value: object, *, length: int = 200) -> str:
 
     >>> excerpt("abc" * 100, length=8)
     '"abcabca…'
+    >>> excerpt(float("inf"))
+    'Infinity'
     """
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)  # which JSON has no word for, and orjson would write as null
     try:
         option = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
         text = orjson.dumps(value, option=option, default=repr).decode()

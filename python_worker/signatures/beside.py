@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.constraints import build_constraint
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.field import is_name
 from python_worker.domain.types import ListType, NestedType, OptionalType, TupleType, Type
 from python_worker.signatures.inline import UNNAMED
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     Beside = Mapping[str, Mapping[str, Any]]
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _STEP = re.compile(r"\.?([A-Za-z][A-Za-z0-9_]*)|\[(\d*)\]")
 
 
@@ -38,7 +38,7 @@ def named(signature: Signature, name: str) -> Signature:
     >>> print(named(parse("question -> answer"), "qa"))
     signature qa: :string question -> :string answer
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise _misnamed(f"{name!r} cannot name a signature: a letter, then letters, digits and underscores.")
     if signature.name not in {UNNAMED, name}:
         raise _misnamed(

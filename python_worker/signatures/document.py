@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.constraints import build_constraint
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.field import REQUIRED, Field
+from python_worker.domain.field import REQUIRED, Field, is_name
 from python_worker.domain.signature import Signature
 from python_worker.signatures.inline import UNNAMED
 from python_worker.signatures.parser import MAX_LENGTH, parse_type
@@ -17,7 +16,6 @@ from python_worker.signatures.source import Source
 if TYPE_CHECKING:
     from python_worker.domain.types import Type
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _KEYS = {"name", "description", "inputs", "outputs"}
 _FIELD_KEYS = {"name", "type", "description", "default", "constraints"}
 
@@ -92,7 +90,7 @@ def _type(given: Any, constraints: Any, path: str) -> Type:
 
 
 def _name(given: Any, path: str) -> str:
-    if not isinstance(given, str) or not _NAME.fullmatch(given):
+    if not isinstance(given, str) or not is_name(given):
         raise _error(path, "a name of letters, digits and underscores, a letter first", given)
     return given
 

@@ -12,12 +12,12 @@ from typing_extensions import get_type_hints, is_typeddict
 
 from python_worker.domain.constraints import CONSTRAINTS, Constraint, build_constraint
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.field import REQUIRED, Field
+from python_worker.domain.field import REQUIRED, Field, is_name
 from python_worker.domain.signature import Signature
 from python_worker.domain.types import NestedType, OptionalType, Type, build_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import dspy
 
@@ -53,7 +53,7 @@ def from_dspy(cls: type[dspy.Signature]) -> Signature:
         cls: The class.
 
     Raises:
-        WorkerError: ``invalid_argument``: a field whose Python type has no native one.
+        WorkerError: ``invalid_argument``: a field whose Python type has no native one, or a name that is none here.
 
     >>> import dspy
     >>> class Rate(dspy.Signature):
@@ -63,6 +63,12 @@ def from_dspy(cls: type[dspy.Signature]) -> Signature:
     >>> print(from_dspy(Rate))
     signature Rate "Rate the text.": :string text "what is rated" -> :integer(min=1, max=5) stars
     """
+    if not is_name(cls.__name__):
+        raise WorkerError(
+            f"the class {cls.__name__!r} cannot name a signature: a letter, then letters, digits and underscores.",
+            reason=Reason.INVALID_ARGUMENT,
+            field="name",
+        )
     return Signature(
         name=cls.__name__,
         inputs=tuple(_field(name, info) for name, info in cls.input_fields.items()),
@@ -75,16 +81,20 @@ def _field(name: str, info: Any) -> Field:
     extra = info.json_schema_extra or {}
     described = extra.get("desc") or ""
     try:
-        type_ = _constrained(_type_of(info.annotation), info.metadata)
-        default = _default(info)
+        return _made(name, info, description="" if described == f"${{{name}}}" else described)
     except ValueError as error:
         raise WorkerError(f"the field {name!r}: {error}.", reason=Reason.INVALID_ARGUMENT, field=name) from None
-    return Field(
-        name=name,
-        type=type_,
-        description="" if described == f"${{{name}}}" else described,
-        default=default,
-    )
+
+
+def _made(name: str, info: Any, *, description: str) -> Field:
+    _check_name(name)
+    type_, default = _constrained(_type_of(info.annotation), info.metadata), _default(info)
+    if default is None and type_.problems(None, name):
+        type_ = OptionalType(type_)  # Python's habit: None for what may be absent, whatever the annotation says
+    field = Field(name=name, type=type_, description=description, default=default)
+    if objection := field.objection:
+        raise ValueError(objection)
+    return field
 
 
 def _default(info: Any) -> Any:
@@ -107,10 +117,11 @@ def _type_of(annotation: Any) -> Type:  # noqa: PLR0911 - one a type
     if origin in {Union, types.UnionType}:
         return _optional(annotation, arguments)
     if origin is Literal:
-        strings = all(isinstance(each, str) for each in arguments)
-        return build_type("enum" if strings else "literal", arguments)
-    if origin in {list, tuple} and Ellipsis not in arguments:
-        return build_type(origin.__name__, [_type_of(each) for each in arguments])
+        return _one_of(arguments)
+    if origin in {list, tuple}:
+        one_type = Ellipsis in arguments  # tuple[int, ...], of any length
+        items = [_type_of(each) for each in arguments if each is not Ellipsis]
+        return build_type("list" if one_type else origin.__name__, items)
     if origin is dict:
         return build_type("map")
     if isinstance(annotation, type):
@@ -118,11 +129,15 @@ def _type_of(annotation: Any) -> Type:  # noqa: PLR0911 - one a type
     raise ValueError(f"{annotation!r} has no native type")
 
 
+def _one_of(values: Sequence[Any]) -> Type:
+    return build_type("enum" if all(isinstance(each, str) for each in values) else "literal", values)
+
+
 def _class_type(annotation: type) -> Type:
     if annotation.__module__.startswith("dspy.") and annotation.__name__ in _DSPY:
         return build_type(_DSPY[annotation.__name__])
     if issubclass(annotation, enum.Enum):
-        return build_type("enum", [member.value for member in annotation])
+        return _one_of([member.value for member in annotation])
     if annotation is list:
         return build_type("list", [build_type("json")])
     if is_typeddict(annotation):
@@ -134,12 +149,17 @@ def _class_type(annotation: type) -> Type:
     raise ValueError(f"{annotation.__module__}.{annotation.__qualname__} has no native type; a pydantic model would do")
 
 
+def _check_name(name: str) -> None:
+    if not is_name(name):
+        raise ValueError(f"{name!r} cannot name a field: a letter, then letters, digits and underscores")
+
+
 def _model_field(name: str, info: Any) -> Field:
-    type_ = _constrained(_type_of(info.annotation), info.metadata)
-    return Field(name=name, type=type_, description=info.description or "", default=_default(info))
+    return _made(name, info, description=info.description or "")
 
 
 def _entry(key: str, hint: Any, *, required: bool) -> Field:
+    _check_name(key)
     type_ = _type_of(hint)
     return Field(name=key, type=type_ if required or type_.may_be_absent else OptionalType(type_))
 

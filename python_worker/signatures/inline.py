@@ -6,7 +6,7 @@ import ast
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from python_worker.domain.field import Field
+from python_worker.domain.field import Field, is_name
 from python_worker.domain.signature import Signature
 from python_worker.domain.types import Type, build_type, type_names
 from python_worker.signatures.source import Source
@@ -104,6 +104,9 @@ class _Fields:
         if argument.arg in self._seen:
             message = f"the field {argument.arg!r} is there already: a name stands once"
             raise self._error(message, argument.lineno, self._column(argument))
+        if not is_name(argument.arg):
+            message = f"{argument.arg!r} cannot name a field: a letter, then letters, digits and underscores"
+            raise self._error(message, argument.lineno, self._column(argument))
         self._seen.add(argument.arg)
         type_ = build_type("string") if argument.annotation is None else self._type(argument.annotation)
         return Field(name=argument.arg, type=type_)
@@ -127,9 +130,16 @@ class _Fields:
                 raise ValueError(f"{ast.unparse(node)!r} is no type")
 
     def _generic(self, origin: str, items: list[ast.expr], node: ast.expr) -> Type:
+        endless = (
+            origin in {"tuple", "Tuple"}
+            and len(items) == 2
+            and isinstance(items[1], ast.Constant)
+            and items[1].value is Ellipsis
+        )
+        items = items[:1] if endless else items
         builders: dict[str, Callable[[], Type]] = {
             "list": lambda: build_type("list", [self._type(each) for each in items]),
-            "tuple": lambda: build_type("tuple", [self._type(each) for each in items]),
+            "tuple": lambda: build_type("list" if endless else "tuple", [self._type(each) for each in items]),
             "dict": lambda: build_type("map"),
             "Optional": lambda: build_type("optional", [self._type(each) for each in items]),
             "Union": lambda: self._union(items, node),

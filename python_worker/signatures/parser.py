@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
 
-from python_worker.domain.constraints import Constraint, build_constraint
+from python_worker.domain.constraints import CONSTRAINTS, Constraint, build_constraint
 from python_worker.domain.field import REQUIRED, Field
 from python_worker.domain.signature import Signature
-from python_worker.domain.types import Type, build_type
+from python_worker.domain.types import Type, build_type, type_names
 from python_worker.signatures.source import Source
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_LENGTH = 65_536
 MAX_DEPTH = 16
 
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?=\s*$)")
 _BRACKETS = re.compile(r'"(?:[^"\\\n]|\\.)*"|[()\[\]{}]')
 _WORDS = {
     "SIGNATURE": "'signature'",
@@ -119,7 +120,16 @@ def _unexpected(source: Source, error: UnexpectedInput, start: str) -> WorkerErr
     if text[place] == '"' and not isinstance(error, UnexpectedToken):
         return source.error_at("the text in quotes that begins here does not end on its line", place)
     found = text[place:].split(maxsplit=1)[0]
-    return source.error_at(f"expected {_expected_after(text[:place], start)}, found {found!r}", place)
+    expected = _expected_after(text[:place], start)
+    return source.error_at(f"expected {expected}, found {found!r}{_meant(text[:place], expected)}", place)
+
+
+def _meant(before: str, expected: str) -> str:
+    """What a bare word in brackets, which begins a constraint, may have been meant for."""
+    word = _WORD.search(before)
+    if word is None or expected != "'='" or word[0] in CONSTRAINTS:
+        return ""
+    return f"; did you mean :{word[0]}?" if word[0] in type_names() else f'; did you mean "{word[0]}", in quotes?'
 
 
 def _expected_after(prefix: str, start: str) -> str:

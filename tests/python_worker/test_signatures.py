@@ -206,6 +206,10 @@ def test_the_json_form_compiles_to_the_same_value():
         ("question: str, n: int -> answer: float", ":string question, :integer n -> :float answer"),
         ("q: list[str] -> a: dict[str, int]", ":list(:string) q -> :map a"),
         ("q: Optional[int], r: str | None -> a: bool", ":optional(:integer) q, :optional(:string) r -> :boolean a"),
+        (
+            "q: tuple[str, ...], r: list[tuple[int, ...]] -> a",
+            ":list(:string) q, :list(:list(:integer)) r -> :string a",
+        ),
         ("q: tuple[str, int] -> a: Literal['x', 1]", ':tuple(:string, :integer) q -> :literal("x", 1) a'),
         ("q: dspy.Image -> a: datetime, b: confidence_score", ":image q -> :datetime a, :confidence_score b"),
         ("q:\n str ->\n a: list", ":string q -> :list(:json) a"),
@@ -226,6 +230,11 @@ class Kind(enum.Enum):
     WORK = "work"
 
 
+class Step(enum.Enum):
+    FIRST = 1
+    LAST = "last"
+
+
 class Extract(dspy.Signature):
     """Find the address."""
 
@@ -236,13 +245,15 @@ class Extract(dspy.Signature):
     sure: Literal["yes", "no"] = dspy.OutputField()
     score: float = dspy.OutputField(ge=0, lt=1)
     when: list[dt.date] = dspy.OutputField()
+    steps: tuple[Step, ...] = dspy.OutputField()
 
 
 def test_a_dspy_class_compiles_to_the_same_value():
     native = (
         'signature Extract "Find the address.": :string(min_length=1) text "a letter", :optional(:integer) limit = 3 '
         '-> :nested(:string street, :string(pattern="^\\\\d{5}$") zip "five digits") address, '
-        ':enum("home", "work") kind, :enum("yes", "no") sure, :float(min=0, exclusive_max=1) score, :list(:date) when'
+        ':enum("home", "work") kind, :enum("yes", "no") sure, :float(min=0, exclusive_max=1) score, :list(:date) when, '
+        ':list(:literal(1, "last")) steps'
     )
     assert from_dspy(Extract) == parse(native)
 
@@ -315,3 +326,33 @@ def test_equal_signatures_have_equal_digests_and_others_have_not():
 def test_a_bound_of_an_integer_that_is_no_integer_stands_in_the_prompt_in_our_words():
     compiled = to_dspy(parse("signature s: :string x -> :integer(min=0.5, max=9.0) y"))
     assert compiled.output_fields["y"].json_schema_extra["constraints"] == "less than or equal to: 9, min=0.5"
+
+
+class _Private(dspy.Signature):
+    """Rate it."""
+
+    text: str = dspy.InputField()
+    stars: int = dspy.OutputField()
+
+
+@pytest.mark.parametrize(
+    ("cls", "field", "name"),
+    [
+        (_Private, "name", "_Private"),
+        (dspy.Signature({"é": (str, dspy.InputField()), "y": (int, dspy.OutputField())}), "é", "é"),
+    ],
+)
+def test_a_class_whose_names_the_native_form_does_not_have_is_refused(cls, field, name):
+    error = refusal(from_dspy, cls)
+    assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, field)
+    assert f"{name!r} cannot name" in error.message
+
+
+def test_a_default_of_none_makes_a_field_of_a_class_optional():
+    cls = dspy.Signature({"x": (int, dspy.InputField(default=None)), "y": (int, dspy.OutputField())})
+    assert str(from_dspy(cls).inputs[0]) == ":optional(:integer) x = null"
+
+
+def test_a_default_that_is_not_of_its_type_is_refused():
+    cls = dspy.Signature({"x": (int, dspy.InputField(default="3")), "y": (int, dspy.OutputField())})
+    assert "the default must be an integer, not \"3\" ('x' is :integer)" in refusal(from_dspy, cls).message

@@ -115,7 +115,7 @@ def test_nothing_is_converted_where_it_is_off(type_, value, accepted):
     [
         (":integer", "abc", 'x: Cannot convert "abc" to an integer'),
         (":integer", 3.5, "x: Cannot convert 3.5 to an integer"),
-        (":integer", float("inf"), "x: Cannot convert null to an integer"),
+        (":integer", float("inf"), "x: Cannot convert Infinity to an integer"),
         (":float", "nan", 'x: Cannot convert "nan" to a finite number'),
         (":boolean", "yes", 'x: Cannot convert "yes" to a boolean'),
         (":boolean", 2, "x: Cannot convert 2 to a boolean"),

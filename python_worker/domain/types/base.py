@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from python_worker.domain.constraints import Constraint, Kind, contradiction
+from python_worker.domain.constraints import Choices, Constraint, Kind, contradiction
 from python_worker.domain.errors import Problem, Reason
+from python_worker.domain.ranges import leaves_number
 from python_worker.domain.value import Value, excerpt
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Type(ABC):
 
     name: ClassVar[str]
     kind: ClassVar[Kind] = "other"
+    whole: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not self.constraints:
@@ -80,10 +82,15 @@ class Type(ABC):
         for constraint in self.constraints:
             if self.kind not in constraint.keywords:
                 raise ValueError(f":{self.name} has no {constraint.name}")
+            if isinstance(constraint, Choices) and (wrong := constraint.strangers(self.kind, whole=self.whole)):
+                raise ValueError(f"choices holds {wrong[0]!r}, which no :{self.name} is")
         if said := contradiction(self.constraints):
             raise ValueError(said)
-        if self.constraint_keywords().get("enum") == []:
+        keywords = self.constraint_keywords()
+        if keywords.get("enum") == []:
             raise ValueError("the other constraints leave no choice")
+        if self.kind == "number" and not leaves_number(keywords, whole=self.whole):
+            raise ValueError(f"no :{self.name} keeps {' and '.join(map(str, self.constraints))}")
 
     def __str__(self) -> str:
         inside = ", ".join((*self.arguments, *map(str, self.constraints)))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from python_worker.domain.field import Field
+from python_worker.domain.field import Field, is_name
 from python_worker.domain.types.base import Report, Schema, Type
 from python_worker.domain.types.compounds import (
     JsonType,
@@ -73,7 +72,7 @@ def register_type(name: str, type_: Type) -> None:
     >>> str(build_type("isbn"))
     ':isbn'
     """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+    if not is_name(name):
         raise ValueError(f"{name!r} cannot name a type: a letter, then letters, digits and underscores")
     alias = _Alias(name, type_)
     if name in _BUILDERS or _registered.get(name, alias) != alias:

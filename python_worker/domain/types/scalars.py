@@ -40,6 +40,7 @@ class IntegerType(Type):
 
     name = "integer"
     kind: ClassVar[Kind] = "number"
+    whole: ClassVar[bool] = True
 
     def take(self, value: Value, path: str, report: Report) -> Value:
         """Take an integer that is no boolean; coerced: its digits as text, or a float without a fraction."""
@@ -94,6 +95,8 @@ class ConfidenceScoreType(FloatType):
     def constraint_keywords(self) -> Schema:
         """The bounds, narrowed by the further constraints."""
         further = super().constraint_keywords()
+        if "enum" in further:
+            further["enum"] = [choice for choice in further["enum"] if 0 <= choice <= 1]
         return {
             **further,
             "minimum": max(0.0, further.get("minimum", 0.0)),

@@ -160,5 +160,5 @@ def test_a_file_that_holds_no_rules_is_told_by_place(tmp_path, text, says):
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(lmtest.ConfigurationError, match=r"mock_rules = .* cannot be read: No such file"):
+    with pytest.raises(lmtest.ConfigurationError, match=r"mock_rules: .* cannot be read: No such file"):
         read_rules(tmp_path / "none.yaml")
