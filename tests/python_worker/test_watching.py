@@ -11,7 +11,7 @@ from python_worker.domain.watch import Change, ChangeKind
 from python_worker.state import Watcher
 from python_worker.state.watcher import MOST_BYTES, MOST_CHANGES
 
-from .test_worker import wait_until
+from .calling import wait_until
 
 
 @pytest.fixture
