@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import select
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
@@ -22,6 +23,12 @@ FILE_NAME = "worker.sqlite3"
 
 # Any number that no other user of the database takes; it keeps two starting workers from migrating at once.
 _MIGRATION_LOCK = 7_115_100
+
+_CONNECTIONS = 15
+
+# SQLite takes the write lock at once, so that a transaction never fails halfway.
+_BEGIN_WRITING = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
+_BEGIN_READING = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ"}
 
 
 class Driver(NamedTuple):
@@ -46,9 +53,6 @@ class Database:
         self._postgresql = self._engine.dialect.name == "postgresql"
         # Made once: each such view of the engine costs as much as a query.
         self._writing = self._engine.execution_options(writes=True)
-        self._reading = (
-            self._engine.execution_options(isolation_level="REPEATABLE READ") if self._postgresql else self._engine
-        )
 
     @classmethod
     def in_directory(cls, folder: Path) -> Database:
@@ -96,14 +100,14 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction that will write; on SQLite it takes the write lock at once, so it never fails halfway."""
+        """A transaction that will write."""
         with self._writing.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads, and sees one moment of the database from its first query to its last."""
-        with self._reading.begin() as connection:
+        with self._engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -114,6 +118,21 @@ class Database:
             yield Driver(self._engine.dialect, connection)
         finally:
             connection.close()  # back to the pool
+
+    @contextmanager
+    def write_directly(self) -> Iterator[Driver]:
+        """A transaction that will write, of ``Statement`` alone.
+
+        PostgreSQL gets what is asked together with what was asked before it, once an answer is read, and the last of it
+        together with the commit: a trip to the server and back costs more than what a statement does there.
+        """
+        with self.read_once() as driver:  # which rolls back what is not committed when it lets the connection go
+            connection = driver.connection
+            pipeline = connection.pipeline() if self._postgresql else nullcontext()
+            with pipeline, closing(connection.cursor()) as cursor:
+                cursor.execute(_BEGIN_WRITING[self._engine.dialect.name])
+                yield driver
+                cursor.execute("COMMIT")
 
     def close(self) -> None:
         """Close every connection."""
@@ -142,15 +161,21 @@ def _create_engine(url: str) -> sa.Engine:
         raise WorkerError(f"the database URL does not read as one: {forms}", reason=Reason.CONFIGURATION) from error
     if backend not in {"sqlite", "postgresql"}:
         raise WorkerError(f"the worker does not store in {backend}: {forms}", reason=Reason.CONFIGURATION)
-    engine = sa.create_engine(url, pool_pre_ping=backend == "postgresql")
-    if engine.dialect.name == "sqlite":
+    # Every connection is kept: making one costs more than what is done with it.
+    pool: dict[str, Any] = {"poolclass": sa.QueuePool, "pool_size": _CONNECTIONS, "max_overflow": 0}
+    if backend == "sqlite":
+        engine = sa.create_engine(url, **pool)
         sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
+    else:
+        # By itself, the driver begins and ends a transaction around every query, each a trip of its own.
+        engine = sa.create_engine(url, connect_args={"autocommit": True}, **pool)
+        sa.event.listen(engine, "checkout", _see_whether_it_lives)
+    sa.event.listen(engine, "begin", _begin)
     return engine
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    # The driver must not begin transactions by itself: _begin_sqlite does.
+    # The driver must not begin transactions by itself: _begin does.
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
@@ -158,5 +183,14 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     cursor.close()
 
 
-def _begin_sqlite(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+def _see_whether_it_lives(connection: Any, _record: ConnectionPoolEntry, _proxy: object) -> None:
+    # A connection that is idle has nothing to read but its end. To ask the server would be one more trip.
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        raise sa.exc.InvalidatePoolError("PostgreSQL has closed the connection")
+
+
+def _begin(connection: sa.Connection) -> None:
+    begin = _BEGIN_WRITING if connection.get_execution_options().get("writes") else _BEGIN_READING
+    connection.exec_driver_sql(begin[connection.dialect.name])

@@ -136,4 +136,3 @@ def change_from_wire(message: pb.Change, *, session: str) -> Change:
         coalesced=message.coalesced,
         size=message.ByteSize(),
     )
-

@@ -117,9 +117,7 @@ def _fill(message: pb.Value, value: Value, path: str, depth: int) -> None:
         case bool():
             message.boolean = value
         case int():
-            if value not in _INT64:
-                raise _uncarried(value, path, "an integer beyond 64 bits")
-            message.integer = value
+            message.integer = _in_64_bits(value, path)
         case float():
             message.float = value
         case str():
@@ -157,6 +155,12 @@ def _fill_whole(message: pb.Value, value: Value, path: str) -> None:
                 message.media.data = value.data
         case _:
             raise _uncarried(value, path, f"a {type(value).__name__}")
+
+
+def _in_64_bits(value: int, path: str) -> int:
+    if value not in _INT64:
+        raise _uncarried(value, path, "an integer beyond 64 bits")
+    return value
 
 
 def _uncarried(value: object, path: str, what: str) -> WorkerError:
