@@ -27,7 +27,7 @@ class Worker:
 
     Args:
         settings: Checked.
-        database: Migrated; the caller closes it.
+        database: Migrated before ``start``; the caller closes it.
         lms: Where programs get their language model from.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
@@ -13,7 +14,6 @@ from python_worker.store import migration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import psycopg
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -56,8 +56,7 @@ class Database:
 
     @classmethod
     def in_directory(cls, folder: Path) -> Database:
-        """The SQLite database of a data directory, which is made where it is missing."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """The SQLite database of a data directory."""
         return cls(f"sqlite:///{folder / FILE_NAME}")
 
     @property
@@ -73,11 +72,13 @@ class Database:
         return psycopg.connect(*arguments, **options, autocommit=True)
 
     def migrate(self) -> None:
-        """Bring the tables up to what this code needs.
+        """Bring the tables up to what this code needs; SQLite's file and its directory are made where they are missing.
 
         Raises:
             WorkerError: ``configuration``: the database does not answer.
         """
+        if not self._postgresql and (file := self._engine.url.database):
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
         with self._answering(), self.write() as connection:
             if self._postgresql:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))

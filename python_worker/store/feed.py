@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-_NOTIFY = Statement(sa.select(sa.func.pg_notify(sa.bindparam("channel"), sa.bindparam("payload")).label("notified")))
-_MOST_CHARACTERS = 63
-"""PostgreSQL cuts the names of channels there."""
+# A schema's own; PostgreSQL takes names of 63 characters.
+_CHANNEL = "left('python_worker_' || current_schema(), 63)"
+_NOTIFY = Statement(
+    sa.select(sa.func.pg_notify(sa.literal_column(_CHANNEL), sa.bindparam("payload")).label("notified"))
+)
 
 _RETRY = 1.0
 """Seconds before another try to listen."""
@@ -119,9 +121,6 @@ class PostgresFeed:
         self._thread: threading.Thread | None = None
         self._listener: Listener | None = None
         self._own: dict[News, Sequence[Change]] = {}
-        with database.read() as connection:
-            schema = connection.scalar(sa.select(sa.func.current_schema()))
-        self._channel = f"python_worker_{schema}"[:_MOST_CHARACTERS]
 
     @contextmanager
     def writing(self, transaction: AbstractContextManager[_Connection]) -> Iterator[Writing[_Connection]]:
@@ -133,9 +132,9 @@ class PostgresFeed:
                 yield writing
                 if writing.changes:
                     own = self._remember(writing.changes)
-                    self._notify(connection, own)
+                    _NOTIFY.run(connection, {"payload": str(own)})
                 for session_id in writing.ended:
-                    self._notify(connection, News(session_id))
+                    _NOTIFY.run(connection, {"payload": str(News(session_id))})
         except BaseException:
             self._own.pop(own, None) if own else None
             raise
@@ -158,7 +157,7 @@ class PostgresFeed:
         try:
             # A connection of its own: the pool may be closed by now.
             with self._database.listening_connection() as connection:
-                connection.execute("SELECT pg_notify(%s, '')", (self._channel,))
+                connection.execute(psycopg.sql.SQL(f"SELECT pg_notify({_CHANNEL}, '')"))
         except psycopg.Error as error:  # then the thread has found out too, and is awake
             _LOG.warning("PostgreSQL went away before the feed was closed: %s", error)
 
@@ -190,7 +189,8 @@ class PostgresFeed:
 
     def _listen(self) -> psycopg.Connection[tuple[object, ...]]:
         connection = self._database.listening_connection()
-        connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(self._channel)))
+        ((channel,),) = connection.execute(psycopg.sql.SQL(f"SELECT {_CHANNEL}"))
+        connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(str(channel))))
         return connection
 
     def _listen_again(
@@ -202,9 +202,6 @@ class PostgresFeed:
             except psycopg.Error as error:
                 _LOG.warning("PostgreSQL is still not heard: %s", error)
         return connection
-
-    def _notify(self, connection: Connected, news: News) -> None:
-        _NOTIFY.run(connection, {"channel": self._channel, "payload": str(news)})
 
 
 def _gather(connection: psycopg.Connection[tuple[object, ...]]) -> list[News]:

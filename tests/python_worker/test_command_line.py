@@ -206,6 +206,15 @@ def test_what_cannot_work_is_one_sentence_exit_code_2_and_nothing_written(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_port_that_is_taken_is_one_sentence_exit_code_2_and_nothing_written(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run(tmp_path, "serve", "--lm-mode", "mock", "--port", str(port))
+    assert f"python_worker: port {port} on 127.0.0.1 cannot be had" in result.stderr
+    assert (result.returncode, result.stdout) == (2, "")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_modes_environment_variable_is_taken_where_no_flag_is_given(tmp_path):
     assert "GEMINI_API_KEY" in run(tmp_path, "serve", LM_MODE="live").stderr
 
