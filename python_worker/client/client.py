@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
 from python_worker.client import calls
-from python_worker.client.channel import OPTIONS, bearer
+from python_worker.client.channel import MOST_BYTES, OPTIONS, bearer
 from python_worker.client.errors import from_rpc
 from python_worker.client.session import RemoteSession
 from python_worker.domain.program import ProgramConfig
@@ -15,6 +16,7 @@ from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
 from python_worker.wire import records
 from python_worker.wire.durations import duration
+from python_worker.wire.errors import check_size
 from python_worker.wire.values import fields_to_wire
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from python_worker.domain.signature import SignatureRecord
     from python_worker.domain.value import Fields
 
-_Request = TypeVar("_Request")
+_Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response")
 _Answer = TypeVar("_Answer")
 
@@ -41,6 +43,7 @@ def connect(
     deadline: float = 60.0,
     token: str | None = None,
     credentials: grpc.ChannelCredentials | None = None,
+    max_message_bytes: int = MOST_BYTES,
 ) -> Client:
     """A client of the worker at ``host:port``; it connects with the first call.
 
@@ -49,17 +52,21 @@ def connect(
         deadline: Seconds that a call may take.
         token: What the worker gave out for whom it lets in, or None.
         credentials: ``grpc.ssl_channel_credentials(…)`` for a worker with TLS; None speaks in the clear.
+        max_message_bytes: How big a request may be; as the worker was started.
     """
     if credentials is None:
-        return Client(grpc.insecure_channel(target, options=OPTIONS), deadline=deadline, token=token)
-    return Client(grpc.secure_channel(target, credentials, options=OPTIONS), deadline=deadline, token=token)
+        channel = grpc.insecure_channel(target, options=OPTIONS)
+    else:
+        channel = grpc.secure_channel(target, credentials, options=OPTIONS)
+    return Client(channel, deadline=deadline, token=token, most_bytes=max_message_bytes)
 
 
 class Client:
     """Calls a worker. Threads may share one. Every method raises ``WorkerError`` with the worker's own reason."""
 
-    def __init__(self, channel: grpc.Channel, *, deadline: float, token: str | None = None) -> None:
+    def __init__(self, channel: grpc.Channel, *, deadline: float, token: str | None, most_bytes: int) -> None:
         self._channel = channel
+        self._most_bytes = most_bytes
         self._metadata = bearer(token)
         self._deadline = deadline
         self._stub = WorkerStub(channel)
@@ -195,6 +202,7 @@ class Client:
         *,
         deadline: float | None = None,
     ) -> _Response:
+        check_size(request.ByteSize(), self._most_bytes, "the request has")
         try:
             response: _Response = method(request, timeout=deadline or self._deadline, metadata=self._metadata)
         except grpc.RpcError as error:

@@ -65,8 +65,9 @@ class RpcServer:
         tokens: Tokens | None = None,
     ) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rpc")
-        sizes = (("grpc.max_receive_message_length", most_bytes), ("grpc.max_send_message_length", most_bytes))
-        interceptors = [ErrorInterceptor(), *([AuthInterceptor(tokens)] if tokens else [])]
+        # gRPC refuses without a detail, so it is let in twice what is taken; what is sent is measured beforehand.
+        sizes = (("grpc.max_receive_message_length", 2 * most_bytes), ("grpc.max_send_message_length", -1))
+        interceptors = [ErrorInterceptor(most_bytes=most_bytes), *([AuthInterceptor(tokens)] if tokens else [])]
         self._server = grpc.server(self._pool, interceptors=interceptors, options=_OPTIONS + sizes)
         worker_pb2_grpc.add_WorkerServicer_to_server(servicer, self._server)
         worker_pb2_grpc.add_StateServicer_to_server(state, self._server)
