@@ -62,6 +62,7 @@ class Worker:
             threads=settings.threads + _SPARE_RPC_THREADS + settings.max_watchers,
             most_bytes=settings.max_message_bytes,
             reflection=settings.reflection,
+            keepalive=(settings.keepalive, settings.keepalive_timeout),
             certificates=settings.certificates,
             tokens=settings.tokens,
         )

@@ -38,6 +38,7 @@ OPTIONS: list[tuple[str, str | int]] = [
     # An idle watcher's connection is proved alive; the worker permits a ping every 10 s.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
 ]
 """For a channel, sync or asyncio. Retries stay within each call's deadline."""

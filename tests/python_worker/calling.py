@@ -11,7 +11,7 @@ from python_worker.client import Reason, WorkerError
 from python_worker.domain.execution import Stage
 from python_worker.store import tables
 from python_worker.v1 import worker_pb2 as pb
-from python_worker.v1.worker_pb2_grpc import WorkerStub
+from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
 from python_worker.wire.errors import TRAILER
 
 QA = "signature qa: :string question -> :string answer, :confidence_score confidence"
@@ -54,6 +54,12 @@ def is_refused(client):
     except WorkerError as error:
         return error.reason is Reason.UNAVAILABLE
     return False
+
+
+def watchers(worker):
+    """How many streams the worker has open on session 'ada'."""
+    with grpc.insecure_channel(worker.target) as channel:
+        return StateStub(channel).GetSession(pb.GetSessionRequest(session="ada"), timeout=20).watchers
 
 
 def wait_until(condition, seconds=10):
