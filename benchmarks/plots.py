@@ -89,6 +89,7 @@ def batches(measured: dict[str, list[float]]):
     ratio.axhline(10, color="grey", linestyle="--")
     ratio.text(1, 10.2, "target from 100 on: 10 x", color="grey", fontsize=9)
     ratio.set(xscale="log", title="how many times as fast in a batch", ylabel="x", ylim=(0, None))
+    plot.yaxis.set_major_formatter("{x:g}")
     for each in (plot, ratio):
         number_ticks(each, [1, 10, 100, 1000])
     return figure
@@ -109,12 +110,13 @@ def scaled(series: dict[str, list[list[float]]]):
         clients, linear, "--", color=COLOURS["gets with a pause"], linewidth=1, label="linear, from one with a pause"
     )
     idle = [100 * each[3] for each in series["gets"]]
-    share.plot(clients, idle, ":", color="black", label="machine idle during gets")
+    share.plot(clients, idle, ":", color="black", label="idle cores of the machine, during gets")
     share.axhline(100, color="black", linewidth=0.8)
     rate.set(ylim=(0, None), title="throughput")
-    share.set(ylim=(0, 108), title="processor", ylabel="% of the server's one core")
-    for each in (rate, share):
-        each.legend(fontsize=8)
+    share.set(ylim=(0, 135), title="processor time of the server", ylabel="% of one core")
+    share.text(1, 102, "the one core a Python process can fill", fontsize=8)
+    share.legend(fontsize=8, loc="upper left", ncols=2)
+    rate.legend(fontsize=8)
     return figure
 
 
