@@ -1,6 +1,6 @@
 """How many calls a second the worker answers as clients are added, each a process of its own, beside a bare echo.
 
-    python benchmarks/worker_scaling.py [--seconds 3] [--database-url postgresql+psycopg://…] [--json figures.json]
+    python benchmarks/worker_scaling.py [--seconds 2] [--database-url postgresql+psycopg://…] [--json figures.json]
 
 Three kinds of clients: gets with a pause of 5 ms between them, as of a program that also does something else; gets as
 fast as they are answered; and echoes as fast as they are answered. The server is one Python process, so it can use one
@@ -41,7 +41,7 @@ class Crowd(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--database-url")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--client", nargs=3, metavar=("KIND", "TARGET", "PAUSE"), help=argparse.SUPPRESS)
