@@ -3,7 +3,8 @@
     python benchmarks/worker_state.py [--calls 2000] [--database-url postgresql+psycopg://…] [--json figures.json]
 
 The figure to read is the ratio: calls are interleaved with the echo's, so that a machine whose speed drifts does not
-decide. Targets are those of the issue.
+decide. Targets are those of the issue. On PostgreSQL, a durable write waits for its disk: what that takes by itself is
+told too. `benchmarks/plots.py` draws what `--json` keeps.
 """
 
 from __future__ import annotations
@@ -11,169 +12,86 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import grpc
+import psycopg
 import sqlalchemy as sa
+from measuring import Figures, cpu, interleaved, p, rss, servers, timed
 
 from python_worker.client import connect
 from python_worker.v1 import worker_pb2 as pb
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-ECHO = """
-import grpc, sys
-from concurrent.futures import ThreadPoolExecutor
-handler = grpc.method_handlers_generic_handler(
-    "echo.Echo", {"Echo": grpc.unary_unary_rpc_method_handler(lambda request, context: request)}
-)
-server = grpc.server(ThreadPoolExecutor(40))
-server.add_generic_rpc_handlers((handler,))
-print(f"GRPC_READY:{server.add_insecure_port('127.0.0.1:0')}", flush=True)
-server.start()
-sys.stdin.read()
-"""
-
-
-@contextlib.contextmanager
-def process(*command: str) -> Iterator[tuple[str, int]]:
-    """A server in a process of its own: its address and pid."""
-    environ = os.environ | {"LM_MODE": ""}
-    started = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environ
-    )
-    try:
-        yield f"127.0.0.1:{started.stdout.readline().decode().strip().removeprefix('GRPC_READY:')}", started.pid
-    finally:
-        started.kill()
-        started.communicate()
-
-
-@contextlib.contextmanager
-def schema_of_its_own(url: str | None) -> Iterator[list[str]]:
-    """The worker's options for a schema of the benchmark's own, dropped afterwards; none for SQLite."""
-    if url is None:
-        yield []
-        return
-    engine, schema = sa.create_engine(url), f"benchmark_{os.getpid()}"
-    with engine.begin() as connection:
-        connection.execute(sa.schema.CreateSchema(schema))
-    own = engine.url.update_query_dict({"options": f"-csearch_path={schema}"})
-    try:
-        yield ["--database-url", own.render_as_string(hide_password=False)]
-    finally:
-        with engine.begin() as connection:
-            connection.execute(sa.schema.DropSchema(schema, cascade=True))
-        engine.dispose()
-
-
-def timed(call: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    call()
-    return time.perf_counter() - begun
-
-
-def interleaved(calls: int, *several: Callable[[], object]) -> list[list[float]]:
-    """Seconds of each call, one of each kind in turn."""
-    for call in several:
-        for _ in range(50):
-            call()
-    times: list[list[float]] = [[] for _ in several]
-    for _ in range(calls):
-        for kept, call in zip(times, several, strict=True):
-            kept.append(timed(call))
-    return times
-
-
-def p(times: list[float], percent: int) -> float:
-    return statistics.quantiles(times, n=100)[percent - 1]
-
-
-def rss(pid: int) -> float:
-    """MB of memory a process holds."""
-    with open(f"/proc/{pid}/statm") as file:  # noqa: PTH123
-        return int(file.read().split()[1]) * 4096 / 1e6
-
-
-class Figures:
-    """Lines of a table, each with its target."""
-
-    def __init__(self) -> None:
-        self.lines: list[dict[str, object]] = []
-
-    def add(self, what: str, value: float, unit: str, target: str, *, met: bool) -> None:
-        self.lines.append({"what": what, "value": value, "unit": unit, "target": target, "met": met})
-        print(f"{what:<48} {value:>12,.3f} {unit:<12} {target:<22} {'yes' if met else 'NO'}", flush=True)
+BATCHES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--database-url")
-    parser.add_argument("--json")
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    figures = Figures()
-    with tempfile.TemporaryDirectory() as folder:
-        worker = [
-            sys.executable,
-            "-m",
-            "python_worker",
-            "serve",
-            "--lm-mode",
-            "mock",
-            "--port",
-            "0",
-            "--data-dir",
-            folder,
-        ]
-        with (
-            schema_of_its_own(arguments.database_url) as database,
-            process(*worker, *database) as (target, pid),
-            process(sys.executable, "-c", ECHO) as (echo_target, _),
-        ):
-            measure(figures, target, pid, echo_target, arguments.calls)
-    if arguments.json:
-        with open(arguments.json, "w") as file:  # noqa: PTH123
-            json.dump(figures.lines, file, indent=1)
-
-
-def measure(figures: Figures, target: str, pid: int, echo_target: str, calls: int) -> None:
-    with grpc.insecure_channel(echo_target) as channel, connect(target) as client:
-        echo_method = channel.unary_unary("/echo.Echo/Echo")
-        request = pb.GetVariableRequest(session="bench", variable="x").SerializeToString()
+    figures, series = Figures(), {}
+    with (
+        servers(arguments.database_url) as ((target, pid), (echo_target, _)),
+        grpc.insecure_channel(echo_target) as channel,
+        connect(target) as client,
+        bare_write(arguments.database_url) as write,
+    ):
         session = client.session("bench")
         session["x"] = 1.5
-
-        def echo() -> object:
-            return echo_method(request, timeout=10)
-
-        unary(figures, session, echo, calls)
-        cached(figures, client, calls)
-        batches(figures, session)
-        watching(figures, session)
-        idle(figures, client, session, pid, calls)
-        scaling(figures, target, echo_target)
+        request = pb.GetVariableRequest(session="bench", variable="x").SerializeToString()
+        echo = channel.unary_unary("/echo.Echo/Echo")
+        calls = {
+            "echo": lambda: echo(request, timeout=10),
+            "get": lambda: session["x"],
+            "set, durable": lambda: session.set("x", 2.5),
+        } | ({"a bare durable write": write} if write else {})
+        series["latencies"] = unary(figures, calls, session, arguments.calls)
+        cached(figures, client, arguments.calls)
+        series["batches"] = batches(figures, session)
+        watching(figures, session, pid)
+        increments(figures, client, session)
+        idle(figures, client, session, pid, arguments.calls)
         session.end()
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"figures": figures.lines, **series}))
 
 
-def unary(figures: Figures, session, echo, calls: int) -> None:
+@contextlib.contextmanager
+def bare_write(url):
+    """One row changed on PostgreSQL by the driver alone, durably; nothing for SQLite, which waits for no disk."""
+    if url is None:
+        yield None
+        return
+    plain = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS benchmark_bare (n int)")
+        try:
+            connection.execute("INSERT INTO benchmark_bare VALUES (0)")
+            yield lambda: connection.execute("UPDATE benchmark_bare SET n = n + 1")
+        finally:
+            connection.execute("DROP TABLE benchmark_bare")
+
+
+def unary(figures: Figures, calls, session, count: int):
     numbers = iter(range(10**9))
-    bare, get, set_ = interleaved(calls, echo, lambda: session["x"], lambda: session.set("x", 2.5))
-    figures.add("echo p50", p(bare, 50) * 1e3, "ms", "the measure", met=True)
-    for name, times, most in (("get", get, 1.5), ("set, durable", set_, 2.5)):
-        ratio = p(times, 50) / p(bare, 50)
-        figures.add(f"{name} p50", p(times, 50) * 1e3, "ms", "", met=True)
+    times = dict(zip(calls, interleaved(count, *calls.values()), strict=True))
+    (times["register"],) = interleaved(count // 2, lambda: session.register(f"r{next(numbers)}", 1))
+    half = {name: p(each, 50) for name, each in times.items()}
+    for name in calls:
+        figures.add(f"{name} p50", half[name] * 1e3, "ms")
+    for name, most in (("get", 1.5), ("set, durable", 2.5)):
+        ratio = half[name] / half["echo"]
         figures.add(f"{name} p50 / echo p50", ratio, "x", f"<= {most}", met=ratio <= most)
-    (register,) = interleaved(calls // 2, lambda: session.register(f"r{next(numbers)}", 1))
-    figures.add("register p99", p(register, 99) * 1e3, "ms", "< 10", met=p(register, 99) < 0.010)
+    if bare := half.get("a bare durable write"):
+        figures.add("set p50 / (echo p50 + bare write p50)", half["set, durable"] / (half["echo"] + bare), "x")
+    p99 = p(times["register"], 99)
+    figures.add("register p99", p99 * 1e3, "ms", "< 10", met=p99 < 0.010)
+    return times
 
 
 def cached(figures: Figures, client, calls: int) -> None:
@@ -183,34 +101,46 @@ def cached(figures: Figures, client, calls: int) -> None:
     session.close()
 
 
-def batches(figures: Figures, session) -> None:
-    names = [f"b{number}" for number in range(1000)]
+def batches(figures: Figures, session):
+    names = [f"b{number}" for number in range(BATCHES[-1])]
     session.set_many(dict.fromkeys(names, 0))
-    single = statistics.median(timed(lambda: [session.set(name, 1) for name in names[:100]]) for _ in range(5)) / 100
-    each = {}
-    for count in (10, 100, 1000):
+    singles, together = dict.fromkeys(BATCHES, 0.0), dict.fromkeys(BATCHES, 0.0)
+    for count in BATCHES:
         some = dict.fromkeys(names[:count], 2)
-        each[count] = statistics.median(timed(lambda: session.set_many(some)) for _ in range(9)) / count  # noqa: B023
-        figures.add(f"batch set of {count}, each", each[count] * 1e6, "us", "", met=True)
-    figures.add("100 single sets / one batch of 100", single / each[100], "x", ">= 10", met=single / each[100] >= 10)
-    linear = each[1000] / each[100]
+        # In turn, and singles up to 100: beyond, each costs what it costs.
+        few = names[: min(count, 100)]
+        each = [(timed(lambda: session.set_many(some)), one_by_one(session, few)) for _ in range(9)]  # noqa: B023
+        together[count] = statistics.median(batch for batch, _ in each)
+        singles[count] = statistics.median(single for _, single in each) * count
+    for count in (10, 100, 1000):
+        figures.add(f"batch set of {count}, each", together[count] / count * 1e6, "us")
+    ratio = singles[100] / together[100]
+    figures.add("100 single sets / one batch of 100", ratio, "x", ">= 10", met=ratio >= 10)
+    linear = together[1000] / 10 / together[100]
     figures.add("cost of one in 1,000 / one in 100", linear, "x", "<= 1.2 (linear)", met=linear <= 1.2)
-    read = statistics.median(timed(lambda: session.get_many(names)) for _ in range(9)) / 1000
-    figures.add("batch get of 1,000, each", read * 1e6, "us", "", met=True)
+    read = statistics.median(timed(lambda: session.get_many(names)) for _ in range(9)) / len(names)
+    figures.add("batch get of 1,000, each", read * 1e6, "us")
+    return {"counts": BATCHES, "singles": list(singles.values()), "together": list(together.values())}
 
 
-def watching(figures: Figures, session) -> None:
+def one_by_one(session, names: list[str]) -> float:
+    """Seconds of one set among as many."""
+    return timed(lambda: [session.set(name, 1) for name in names]) / len(names)
+
+
+def watching(figures: Figures, session, pid: int) -> None:
     updates = 20_000
     names = [f"w{number}" for number in range(500)]
     session.set_many(dict.fromkeys(names, 0))
     with session.watch("w*") as watch, ThreadPoolExecutor(1) as pool:
         reading = pool.submit(lambda: [next(watch) for _ in range(updates)])
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), cpu(pid)
         for number in range(updates // 500):
             session.set_many(dict.fromkeys(names, number))
         reading.result(timeout=120)
-        rate = updates / (time.perf_counter() - begun)
+        rate, used = updates / (time.perf_counter() - begun), cpu(pid) - used
     figures.add("updates written and told to one watcher", rate, "/s", ">= 5,000", met=rate >= 5000)
+    figures.add("of which the server's processor time, each", used / updates * 1e6, "us")
     with session.watch("x") as watch:
         times = []
         for number in range(200):
@@ -219,6 +149,13 @@ def watching(figures: Figures, session) -> None:
             next(watch)
             times.append(time.perf_counter() - begun)
     figures.add("set and told, p99", p(times, 99) * 1e3, "ms", "< 1,000", met=p(times, 99) < 1)
+
+
+def increments(figures: Figures, client, session) -> None:
+    session["count"] = 0
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(lambda _: [client.session("bench").increment("count") for _ in range(10)], range(5)))
+    figures.add("5 clients, 10 increments each", session["count"], "", "50", met=session["count"] == 50)
 
 
 def idle(figures: Figures, client, session, pid: int, calls: int) -> None:
@@ -232,29 +169,7 @@ def idle(figures: Figures, client, session, pid: int, calls: int) -> None:
     (again,) = interleaved(calls, lambda: session["x"])
     ratio = p(beside, 99) / max(p(alone, 99), p(again, 99))
     figures.add("get p99, 200 idle watchers / none", ratio, "x", "<= 1.5", met=ratio <= 1.5)
-    figures.add("memory of an idle watcher", held * 1e3, "KB", "", met=True)
-
-
-def scaling(figures: Figures, target: str, echo_target: str) -> None:
-    request = pb.GetVariableRequest(session="bench", variable="x").SerializeToString()
-    for clients in (1, 2, 5, 10):
-        with ThreadPoolExecutor(clients) as pool, contextlib.ExitStack() as stack:
-            sessions = [stack.enter_context(connect(target)).session("bench") for _ in range(clients)]
-            channels = [stack.enter_context(grpc.insecure_channel(echo_target)) for _ in range(clients)]
-            echoes = [channel.unary_unary("/echo.Echo/Echo") for channel in channels]
-            bare = sum(pool.map(rate, [lambda echo=echo: echo(request, timeout=10) for echo in echoes]))
-            gets = sum(pool.map(rate, [lambda one=one: one["x"] for one in sessions]))
-        figures.add(f"gets, {clients} concurrent clients", gets, "/s", "", met=True)
-        figures.add(f"echoes / gets, {clients} concurrent clients", bare / gets, "x", "", met=True)
-
-
-def rate(call: Callable[[], object], seconds: float = 1.5) -> float:
-    """Calls a second."""
-    count, end = 0, time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        call()
-        count += 1
-    return count / seconds
+    figures.add("memory of an idle watcher", held * 1e3, "KB")
 
 
 if __name__ == "__main__":

@@ -211,6 +211,7 @@ def _serve(settings: Settings, database: Database) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told_to_stop.set())
     worker = Worker(settings, database=database, lms=lms)
+    database.migrate()  # now that the port is had: what cannot start leaves nothing behind
     # What programs print goes to the log: whoever started the worker may read no more than the first line of stdout.
     stdout = sys.stdout
     with _network(settings.mode), contextlib.redirect_stdout(sys.stderr):
@@ -230,9 +231,7 @@ def _open(settings: Settings) -> Database:
     from python_worker.store import Database
 
     url = settings.database_url
-    database = Database(url) if url else Database.in_directory(settings.data_dir)
-    database.migrate()
-    return database
+    return Database(url) if url else Database.in_directory(settings.data_dir)
 
 
 def _open_existing(data_dir: Path, url: str | None) -> Database:

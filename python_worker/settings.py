@@ -50,6 +50,8 @@ class Settings:
         max_value_bytes: How big a variable's value may be.
         max_message_bytes: How big a message may be.
         max_watchers: How many streams may watch; each holds a thread.
+        keepalive: Seconds after which a connection is asked whether it lives.
+        keepalive_timeout: Seconds it has for an answer.
         certificates: For TLS; None serves in the clear.
         tokens: Who may do what; None asks nobody.
         allow_imports: What clients may name by import path: ``package.module:name``, with ``*`` and ``?``.
@@ -75,6 +77,8 @@ class Settings:
     max_value_bytes: int = 4 * 1024 * 1024
     max_message_bytes: int = 32 * 1024 * 1024
     max_watchers: int = 1_000
+    keepalive: float = 30.0
+    keepalive_timeout: float = 10.0
     certificates: Certificates | None = None
     tokens: Tokens | None = None
     allow_imports: tuple[str, ...] = ()

@@ -42,7 +42,7 @@ class Worker:
 
     Args:
         settings: Checked.
-        database: Migrated; the caller closes it.
+        database: Migrated before ``start``; the caller closes it.
         lms: Where programs get their language model from.
 
     Raises:
@@ -90,6 +90,7 @@ class Worker:
             threads=settings.threads + _SPARE_RPC_THREADS + settings.max_watchers,
             most_bytes=settings.max_message_bytes,
             reflection=settings.reflection,
+            keepalive=(settings.keepalive, settings.keepalive_timeout),
             certificates=settings.certificates,
             tokens=settings.tokens,
         )

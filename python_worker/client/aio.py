@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import grpc
 
 from python_worker.client import calls
-from python_worker.client.channel import OPTIONS, bearer
+from python_worker.client.channel import MOST_BYTES, OPTIONS, bearer
 from python_worker.client.errors import Unavailable, from_rpc
 from python_worker.client.executions import AsyncExecutionMethods
 from python_worker.client.programs import AsyncProgramMethods
 from python_worker.client.watching import FIRST_PAUSE, LONGEST_PAUSE, PATIENCE, Request
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
+from python_worker.wire.errors import check_size
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -37,6 +38,7 @@ def connect_async(
     deadline: float = 60.0,
     token: str | None = None,
     credentials: grpc.ChannelCredentials | None = None,
+    max_message_bytes: int = MOST_BYTES,
 ) -> AsyncClient:
     """A client of the worker at ``host:port`` for the running event loop; it connects with the first call.
 
@@ -45,18 +47,21 @@ def connect_async(
         deadline: Seconds that a call may take.
         token: What the worker gave out for whom it lets in, or None.
         credentials: ``grpc.ssl_channel_credentials(…)`` for a worker with TLS; None speaks in the clear.
+        max_message_bytes: How big a request may be; as the worker was started.
     """
     if credentials is None:
-        return AsyncClient(grpc.aio.insecure_channel(target, options=OPTIONS), deadline=deadline, token=token)
-    channel = grpc.aio.secure_channel(target, credentials, options=OPTIONS)
-    return AsyncClient(channel, deadline=deadline, token=token)
+        channel = grpc.aio.insecure_channel(target, options=OPTIONS)
+    else:
+        channel = grpc.aio.secure_channel(target, credentials, options=OPTIONS)
+    return AsyncClient(channel, deadline=deadline, token=token, most_bytes=max_message_bytes)
 
 
 class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods):
     """Calls a worker. Every method raises ``WorkerError`` with the worker's own reason."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, deadline: float, token: str | None = None) -> None:
+    def __init__(self, channel: grpc.aio.Channel, *, deadline: float, token: str | None, most_bytes: int) -> None:
         self._channel = channel
+        self._most_bytes = most_bytes
         self._metadata = bearer(token)
         self._deadline = deadline
         self._state: Any = StateStub(channel)
@@ -95,6 +100,7 @@ class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods):
 
     async def run(self, call: calls.Call[_Answer]) -> _Answer:
         """Run a call, of either service."""
+        check_size(call.request.ByteSize(), self._most_bytes, "the request has")
         try:
             deadline = call.deadline or self._deadline
             response = await self._methods[call.method](call.request, timeout=deadline, metadata=self._metadata)

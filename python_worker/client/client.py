@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
 from python_worker.client import calls
-from python_worker.client.channel import OPTIONS, bearer
+from python_worker.client.channel import MOST_BYTES, OPTIONS, bearer
 from python_worker.client.errors import from_rpc
 from python_worker.client.executions import ExecutionMethods
 from python_worker.client.programs import ProgramMethods
 from python_worker.client.session import RemoteSession
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
+from python_worker.wire.errors import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from python_worker.domain.session import Session, SessionLM
     from python_worker.v1 import worker_pb2 as pb
 
-_Request = TypeVar("_Request")
+_Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response")
 _Answer = TypeVar("_Answer")
 
@@ -35,6 +37,7 @@ def connect(
     deadline: float = 60.0,
     token: str | None = None,
     credentials: grpc.ChannelCredentials | None = None,
+    max_message_bytes: int = MOST_BYTES,
 ) -> Client:
     """A client of the worker at ``host:port``; it connects with the first call.
 
@@ -43,17 +46,21 @@ def connect(
         deadline: Seconds that a call may take.
         token: What the worker gave out for whom it lets in, or None.
         credentials: ``grpc.ssl_channel_credentials(…)`` for a worker with TLS; None speaks in the clear.
+        max_message_bytes: How big a request may be; as the worker was started.
     """
     if credentials is None:
-        return Client(grpc.insecure_channel(target, options=OPTIONS), deadline=deadline, token=token)
-    return Client(grpc.secure_channel(target, credentials, options=OPTIONS), deadline=deadline, token=token)
+        channel = grpc.insecure_channel(target, options=OPTIONS)
+    else:
+        channel = grpc.secure_channel(target, credentials, options=OPTIONS)
+    return Client(channel, deadline=deadline, token=token, most_bytes=max_message_bytes)
 
 
 class Client(ProgramMethods, ExecutionMethods):
     """Calls a worker. Threads may share one. Every method raises ``WorkerError`` with the worker's own reason."""
 
-    def __init__(self, channel: grpc.Channel, *, deadline: float, token: str | None = None) -> None:
+    def __init__(self, channel: grpc.Channel, *, deadline: float, token: str | None, most_bytes: int) -> None:
         self._channel = channel
+        self._most_bytes = most_bytes
         self._metadata = bearer(token)
         self._deadline = deadline
         self._stub = WorkerStub(channel)
@@ -128,6 +135,7 @@ class Client(ProgramMethods, ExecutionMethods):
         *,
         deadline: float | None = None,
     ) -> _Response:
+        check_size(request.ByteSize(), self._most_bytes, "the request has")
         try:
             response: _Response = method(request, timeout=deadline or self._deadline, metadata=self._metadata)
         except grpc.RpcError as error:

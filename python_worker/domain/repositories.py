@@ -245,19 +245,27 @@ class Variables(Protocol):
         """The session's position with the changes that are kept beyond a position, in order, at one moment."""
 
 
+class Listener(Protocol):
+    """Whom a feed tells."""
+
+    def is_watched(self, session_id: str) -> bool:
+        """Whether anybody wants a session's changes: the others need not be told."""
+
+    def tell(self, changes: Sequence[Change]) -> None:
+        """Committed changes of one session."""
+
+    def end(self, session_id: str) -> None:
+        """A session was taken away."""
+
+    def lose(self) -> None:
+        """Changes may have been missed: who watches must begin again from the position it knows."""
+
+
 class Feed(Protocol):
     """Tells every change once it is committed, those of one session in the order of their positions."""
 
-    def start(
-        self, *, told: Callable[[Sequence[Change]], None], ended: Callable[[str], None], lost: Callable[[], None]
-    ) -> None:
-        """Begin.
-
-        Args:
-            told: Called with committed changes of one session.
-            ended: Called with the id of a session that was taken away.
-            lost: Called when changes may have been missed: who watches must begin again from the position it knows.
-        """
+    def start(self, listener: Listener) -> None:
+        """Begin."""
 
     def close(self) -> None:
         """Tell nothing more."""

@@ -6,7 +6,7 @@ import fnmatch
 import re
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from python_worker.domain.errors import Reason, WorkerError
 
@@ -49,21 +49,29 @@ class Variable:
         return self.version - 1
 
 
+class Content(NamedTuple):
+    """What a variable is to hold."""
+
+    type: str
+    value: Value
+    metadata: Mapping[str, str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Edit:
     """One change that is to be made to one variable, in the transaction that commits it.
 
     Attributes:
-        key: Name or id.
-        change: Takes the variable as it is, None where there is none, and returns it as it shall be, None to delete it.
-            What it raises refuses the edit. Version, position and times are not its business.
+        key: Name or id; the name of one that is made.
+        change: Takes the variable as it is, None where there is none, and returns what it shall hold, None to delete
+            it. What it raises refuses the edit.
         creates: Whether there may be none.
         expected_version: The version it must be at, or None.
         reason: Kept in the history.
     """
 
     key: str
-    change: Callable[[Variable | None], Variable | None]
+    change: Callable[[Variable | None], Content | None]
     creates: bool = False
     expected_version: int | None = None
     reason: str = ""

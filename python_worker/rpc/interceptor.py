@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.rpc.status import status_of
-from python_worker.wire.errors import TRAILER, to_trailer
+from python_worker.wire.errors import TRAILER, check_size, to_trailer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,14 @@ _OURS = "/python_worker.v1."
 
 
 class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only the stubs are generic
-    """Turns what a handler raises into a status, a message and the detail trailer."""
+    """Turns what a handler raises into a status, a message and the detail trailer.
+
+    Args:
+        most_bytes: How big a message may be.
+    """
+
+    def __init__(self, *, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
 
     def intercept_service(
         self,
@@ -37,59 +44,63 @@ class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only
         if handler is None or not handler_call_details.method.startswith(_OURS):
             return handler
         coding = {
-            "request_deserializer": _unless_malformed(handler.request_deserializer),
+            "request_deserializer": self._read(handler.request_deserializer),
             "response_serializer": handler.response_serializer,
         }
         if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(_guarded(handler.unary_unary), **coding)
+            return grpc.unary_unary_rpc_method_handler(self._guarded(handler.unary_unary), **coding)
         if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(_guarded_stream(handler.unary_stream), **coding)
+            return grpc.unary_stream_rpc_method_handler(self._guarded_stream(handler.unary_stream), **coding)
         return handler
 
+    def _guarded(
+        self, behaviour: Callable[[Any, grpc.ServicerContext], Any]
+    ) -> Callable[[Any, grpc.ServicerContext], Any]:
+        def guarded(request: Any, context: grpc.ServicerContext) -> Any:
+            with _told_to_the_client(context):
+                return self._sendable(behaviour(_readable(request), context))
 
-def _guarded(behaviour: Callable[[Any, grpc.ServicerContext], Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
-    def guarded(request: Any, context: grpc.ServicerContext) -> Any:
-        with _told_to_the_client(context):
-            _check_read(request)
-            return behaviour(request, context)
+        return guarded
 
-    return guarded
+    def _guarded_stream(
+        self, behaviour: Callable[[Any, grpc.ServicerContext], Iterator[Any]]
+    ) -> Callable[[Any, grpc.ServicerContext], Iterator[Any]]:
+        def guarded(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            with _told_to_the_client(context):
+                for response in behaviour(_readable(request), context):
+                    yield self._sendable(response)
 
+        return guarded
 
-def _guarded_stream(
-    behaviour: Callable[[Any, grpc.ServicerContext], Iterator[Any]],
-) -> Callable[[Any, grpc.ServicerContext], Iterator[Any]]:
-    def guarded(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        with _told_to_the_client(context):
-            _check_read(request)
-            yield from behaviour(request, context)
+    def _read(self, deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+        def read(data: bytes) -> Any:
+            assert deserialize is not None
+            try:
+                check_size(len(data), self._most_bytes, "the request has")
+                return deserialize(data)
+            except DecodeError as error:
+                message = "the request does not read as the message that the method takes, in valid UTF-8"
+                return _Refused(WorkerError(f"{message}: {error}.", reason=Reason.INVALID_ARGUMENT))
+            except WorkerError as error:
+                return _Refused(error)
 
-    return guarded
+        return read if deserialize else None
 
-
-class _Malformed(NamedTuple):
-    """What stands for a request that does not read; gRPC itself would end the call as INTERNAL, without a detail."""
-
-    why: str
-
-
-def _unless_malformed(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
-    def read(data: bytes) -> Any:
-        assert deserialize is not None
-        try:
-            return deserialize(data)
-        except DecodeError as error:
-            return _Malformed(str(error))
-
-    return read if deserialize else None
+    def _sendable(self, response: Any) -> Any:
+        check_size(response.ByteSize(), self._most_bytes, "the answer would have")
+        return response
 
 
-def _check_read(request: Any) -> None:
-    if isinstance(request, _Malformed):
-        raise WorkerError(
-            f"the request does not read as the message that the method takes, in valid UTF-8: {request.why}.",
-            reason=Reason.INVALID_ARGUMENT,
-        )
+class _Refused(NamedTuple):
+    """What stands for a request that is not read; gRPC itself would end the call without a detail."""
+
+    error: WorkerError
+
+
+def _readable(request: Any) -> Any:
+    if isinstance(request, _Refused):
+        raise request.error
+    return request
 
 
 @contextmanager

@@ -25,8 +25,6 @@ _OPTIONS = (
     # By default two servers may share a port on Linux, and a client would meet one or the other.
     ("grpc.so_reuseport", 0),
     # A watcher may be idle for days: its connection is proved alive both ways, and a dead one gives its thread back.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
@@ -44,6 +42,7 @@ class RpcServer:
         threads: How many calls are handled at once, open streams among them.
         most_bytes: How big a message may be.
         reflection: Whether clients may ask for the contract itself.
+        keepalive: Seconds after which an idle connection is asked whether it lives, and that it has for an answer.
         certificates: For TLS; None serves in the clear.
         tokens: Who may do what; None asks nobody.
 
@@ -61,13 +60,21 @@ class RpcServer:
         threads: int,
         most_bytes: int,
         reflection: bool,
+        keepalive: tuple[float, float] = (30.0, 10.0),
         certificates: Certificates | None = None,
         tokens: Tokens | None = None,
     ) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rpc")
-        sizes = (("grpc.max_receive_message_length", most_bytes), ("grpc.max_send_message_length", most_bytes))
-        interceptors = [ErrorInterceptor(), *([AuthInterceptor(tokens)] if tokens else [])]
-        self._server = grpc.server(self._pool, interceptors=interceptors, options=_OPTIONS + sizes)
+        # gRPC refuses without a detail, so it is let in twice what is taken; what is sent is measured beforehand.
+        sizes = (("grpc.max_receive_message_length", 2 * most_bytes), ("grpc.max_send_message_length", -1))
+        alive = (
+            ("grpc.keepalive_time_ms", round(keepalive[0] * 1000)),
+            ("grpc.keepalive_timeout_ms", round(keepalive[1] * 1000)),
+            # gRPC measures a connection's bandwidth by pings as well, and waits a minute for these.
+            ("grpc.http2.ping_timeout_ms", round(keepalive[1] * 1000)),
+        )
+        interceptors = [ErrorInterceptor(most_bytes=most_bytes), *([AuthInterceptor(tokens)] if tokens else [])]
+        self._server = grpc.server(self._pool, interceptors=interceptors, options=_OPTIONS + sizes + alive)
         worker_pb2_grpc.add_WorkerServicer_to_server(servicer, self._server)
         worker_pb2_grpc.add_StateServicer_to_server(state, self._server)
         self._health = health.HealthServicer()

@@ -150,8 +150,13 @@ class StateServicer(worker_pb2_grpc.StateServicer):
 
     def SetVariables(self, request: pb.SetVariablesRequest, context: grpc.ServicerContext) -> pb.SetVariablesResponse:  # noqa: N802, ARG002
         """Give many variables their values."""
-        settings = [_setting(item, f"items[{index}].") for index, item in enumerate(request.items)]
-        results = self._variables.set_many(request.session, settings, atomic=request.atomic)
+        read = [_setting_or_error(item, f"items[{index}].") for index, item in enumerate(request.items)]
+        if request.atomic:
+            for error in (each for each in read if isinstance(each, WorkerError)):
+                raise error
+        settings = [each for each in read if isinstance(each, Setting)]
+        made = iter(self._variables.set_many(request.session, settings, atomic=request.atomic))
+        results = [each if isinstance(each, WorkerError) else next(made) for each in read]
         result = pb.SetVariablesResponse.Result
         return pb.SetVariablesResponse(
             results=[
@@ -196,6 +201,13 @@ def _setting(request: pb.SetVariableRequest | pb.SetVariablesRequest.Item, where
         reason=request.reason,
         register=request.register,
     )
+
+
+def _setting_or_error(item: pb.SetVariablesRequest.Item, where: str) -> Setting | WorkerError:
+    try:
+        return _setting(item, where)
+    except WorkerError as error:
+        return error
 
 
 def _value(

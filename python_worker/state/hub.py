@@ -38,7 +38,7 @@ class Hub:
 
     def start(self) -> None:
         """Begin to listen."""
-        self._feed.start(told=self._tell, ended=self._end, lost=self._lose)
+        self._feed.start(self)
 
     def close(self) -> None:
         """End every watching, and take no more."""
@@ -87,6 +87,30 @@ class Hub:
             else:
                 self._watchers.pop(session_id, None)
 
+    def is_watched(self, session_id: str) -> bool:
+        """Whether anybody watches a session."""
+        return session_id in self._watchers
+
+    def tell(self, changes: Sequence[Change]) -> None:
+        """Hand committed changes of one session to its watchers."""
+        for watcher in self._watchers.get(changes[0].session, ()):
+            watcher.offer(changes)
+
+    def end(self, session_id: str) -> None:
+        """End the watchings of a session that was taken away."""
+        for watcher in self._watchers.get(session_id, ()):
+            watcher.end(no_session(session_id))
+
+    def lose(self) -> None:
+        """End every watching, because changes may have been missed."""
+        self._end_all(
+            WorkerError(
+                "changes may have been missed while the database was away: watch again from the last position.",
+                reason=Reason.UNAVAILABLE,
+                retryable=True,
+            )
+        )
+
     def _join(self, session_id: str, watcher: Watcher) -> None:
         with self._lock:
             if self._closed:
@@ -105,23 +129,6 @@ class Hub:
             return self._variables.changes(session_id, after=after)
         position, variables = self._variables.snapshot(session_id)
         return position, [initial(variable) for variable in variables] if include_initial else []
-
-    def _tell(self, changes: Sequence[Change]) -> None:
-        for watcher in self._watchers.get(changes[0].session, ()):
-            watcher.offer(changes)
-
-    def _end(self, session_id: str) -> None:
-        for watcher in self._watchers.get(session_id, ()):
-            watcher.end(no_session(session_id))
-
-    def _lose(self) -> None:
-        self._end_all(
-            WorkerError(
-                "changes may have been missed while the database was away: watch again from the last position.",
-                reason=Reason.UNAVAILABLE,
-                retryable=True,
-            )
-        )
 
     def _end_all(self, error: WorkerError) -> None:
         with self._lock:

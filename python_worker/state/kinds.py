@@ -15,7 +15,6 @@ from python_worker.signatures import parse_type
 
 if TYPE_CHECKING:
     from python_worker.domain.value import Value
-    from python_worker.domain.variable import Variable
 
 _INFERRED: dict[type, str] = {
     bool: "boolean",
@@ -63,21 +62,21 @@ def infer(value: Value) -> Type:
     return build_type("json")
 
 
-def hold(variable: Variable, value: Value) -> Value:
-    """The value as the variable's type holds it.
+def hold(type_text: str, name: str, value: Value) -> Value:
+    """The value as a variable of that type and name holds it.
 
     Raises:
         WorkerError: ``validation_error`` or ``constraint_violation``, with every problem listed.
     """
     report = Report()
-    held = read_type(variable.type).accept(value, variable.name, report)
+    held = read_type(type_text).accept(value, name, report)
     if not report.problems:
         return held
     wrong = [problem for problem in report.problems if problem.kind is Reason.VALIDATION_ERROR]
     listed = "; ".join(map(str, report.problems))
     if wrong:
-        message = f"Cannot convert {excerpt(value, length=80)} to {variable.type}: {listed}."
+        message = f"Cannot convert {excerpt(value, length=80)} to {type_text}: {listed}."
     else:
-        message = f"variable {variable.name!r} breaks a constraint of {variable.type}: {listed}."
+        message = f"variable {name!r} breaks a constraint of {type_text}: {listed}."
     first = (wrong or report.problems)[0]
     raise WorkerError(message, reason=first.kind, field=first.field, problems=tuple(report.problems))

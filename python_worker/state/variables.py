@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.value import excerpt
-from python_worker.domain.variable import Edit, Variable, check_variable_name, matcher, new_variable_id
+from python_worker.domain.variable import Content, Edit, Variable, check_variable_name, matcher
 from python_worker.state.kinds import hold, infer, read_type
 from python_worker.state.sessions import check_metadata
 
@@ -76,9 +75,9 @@ class VariableService:
             WorkerError: ``invalid_argument``, ``validation_error``, ``constraint_violation``, ``already_exists``,
                 ``limit``, or ``not_found``: no such session.
         """
-        made = _new(session_id, name, value, type_text, metadata or {})
+        made = _new(name, value, type_text, metadata or {})
 
-        def change(before: Variable | None) -> Variable:
+        def change(before: Variable | None) -> Content:
             if before:
                 raise WorkerError(
                     f"there is a variable {name!r} in session {session_id!r} already, {before.id}: set it, or choose "
@@ -104,7 +103,7 @@ class VariableService:
         Raises:
             WorkerError: ``not_found``, ``validation_error``, ``constraint_violation``, ``stale_version`` or ``limit``.
         """
-        return self._change(session_id, _edit(session_id, setting))
+        return self._change(session_id, _edit(setting))
 
     def increment(self, session_id: str, key: str, by: Value, *, reason: str = "") -> Variable:
         """Add to a number, in one step.
@@ -113,7 +112,7 @@ class VariableService:
             WorkerError: As ``set``, and ``validation_error`` where one of the two is no number.
         """
 
-        def change(before: Variable | None) -> Variable:
+        def change(before: Variable | None) -> Content:
             assert before is not None
             return _with(before, _number(before.value, key) + _number(by, "by"))
 
@@ -126,7 +125,7 @@ class VariableService:
             WorkerError: As ``set``, and ``validation_error`` where the variable holds no list.
         """
 
-        def change(before: Variable | None) -> Variable:
+        def change(before: Variable | None) -> Content:
             assert before is not None
             if not isinstance(before.value, list):
                 raise _not_a("list", before.value, key)
@@ -152,7 +151,7 @@ class VariableService:
                 field="version",
             )
 
-        def change(before: Variable | None) -> Variable:
+        def change(before: Variable | None) -> Content:
             assert before is not None
             return _with(before, old.new)
 
@@ -218,7 +217,7 @@ class VariableService:
                 the item it is about.
         """
         _check_batch(len(settings), "items")
-        edits = [_edit(session_id, setting) for setting in settings]
+        edits = [_edit(setting) for setting in settings]
         results = self._apply(session_id, edits, atomic=atomic)
         return [each if isinstance(each, WorkerError) else _there(each[0]) for each in results]
 
@@ -239,12 +238,14 @@ class VariableService:
         return self._variables.apply(session_id, edits, atomic=atomic)
 
 
-def _edit(session_id: str, setting: Setting) -> Edit:
-    def change(before: Variable | None) -> Variable:
+def _edit(setting: Setting) -> Edit:
+    def change(before: Variable | None) -> Content:
         if before is None:
-            return _new(session_id, setting.variable, setting.value, "", setting.metadata)
-        metadata = check_metadata({**before.metadata, **setting.metadata}) if setting.metadata else before.metadata
-        return replace(_with(before, setting.value), metadata=metadata)
+            return _new(setting.variable, setting.value, "", setting.metadata)
+        held = _with(before, setting.value)
+        if not setting.metadata:
+            return held
+        return held._replace(metadata=check_metadata({**before.metadata, **setting.metadata}))
 
     return Edit(
         key=setting.variable,
@@ -255,25 +256,14 @@ def _edit(session_id: str, setting: Setting) -> Edit:
     )
 
 
-def _new(session_id: str, name: str, value: Value, type_text: str, metadata: Mapping[str, str]) -> Variable:
-    name, now = check_variable_name(name), datetime.now(UTC)
-    kind = read_type(type_text) if type_text else infer(value)
-    variable = Variable(
-        id=new_variable_id(name),
-        session=session_id,
-        name=name,
-        type=str(kind),
-        value=None,
-        version=1,
-        metadata=check_metadata(metadata),
-        created_at=now,
-        updated_at=now,
-    )
-    return _with(variable, value)
+def _new(name: str, value: Value, type_text: str, metadata: Mapping[str, str]) -> Content:
+    check_variable_name(name)
+    kind = str(read_type(type_text) if type_text else infer(value))
+    return Content(kind, hold(kind, name, value), check_metadata(metadata))
 
 
-def _with(variable: Variable, value: Value) -> Variable:
-    return replace(variable, value=hold(variable, value))
+def _with(variable: Variable, value: Value) -> Content:
+    return Content(variable.type, hold(variable.type, variable.name, value), variable.metadata)
 
 
 def _number(value: Value, name: str) -> int | float:

@@ -10,63 +10,68 @@ import sqlalchemy as sa
 from python_worker.domain.value import canonical_json
 from python_worker.domain.watch import Change, ChangeKind
 from python_worker.store.statement import Statement
-from python_worker.store.tables import to_number, variable_changes
+from python_worker.store.tables import to_moment, to_number, variable_changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from python_worker.domain.repositories import ValueCodec
+    from python_worker.store.statement import Connected
 
 KEPT = 100
 """How many versions of a variable are kept at least."""
 
 _before = variable_changes.alias("before")
-_LOG = sa.select(variable_changes, _before.c.value.label("old")).outerjoin(
-    _before,
-    sa.and_(
-        _before.c.session_id == variable_changes.c.session_id,
-        _before.c.name == variable_changes.c.name,
-        _before.c.variable_id == variable_changes.c.variable_id,
-        _before.c.version == variable_changes.c.version - 1,
-    ),
+_LOG = sa.select(variable_changes, _before.c.value.label("old")).select_from(
+    variable_changes.outerjoin(
+        _before,
+        sa.and_(
+            _before.c.session_id == variable_changes.c.session_id,
+            _before.c.name == variable_changes.c.name,
+            _before.c.variable_id == variable_changes.c.variable_id,
+            _before.c.version == variable_changes.c.version - sa.literal_column("1"),
+        ),
+    )
 )
 
 # Built once: building a statement costs more than running it on SQLite.
 _of_session = variable_changes.c.session_id == sa.bindparam("the_session")
-_BETWEEN = _LOG.where(
-    _of_session, variable_changes.c.position.between(sa.bindparam("first"), sa.bindparam("last"))
-).order_by(variable_changes.c.position)
-_OF_NAME = _LOG.where(_of_session, variable_changes.c.name == sa.bindparam("the_name")).order_by(
-    variable_changes.c.version
+_BETWEEN = Statement(
+    _LOG.where(_of_session, variable_changes.c.position.between(sa.bindparam("first"), sa.bindparam("last"))).order_by(
+        variable_changes.c.position
+    )
+)
+_OF_NAME = Statement(
+    _LOG.where(_of_session, variable_changes.c.name == sa.bindparam("the_name")).order_by(variable_changes.c.version)
 )
 _INSERT = Statement(sa.insert(variable_changes))
-_FORGET = sa.delete(variable_changes).where(
-    _of_session,
-    variable_changes.c.name == sa.bindparam("the_name"),
-    sa.or_(
-        variable_changes.c.version <= sa.bindparam("the_version"),
-        variable_changes.c.variable_id != sa.bindparam("the_variable"),
-    ),
+_FORGET = Statement(
+    sa.delete(variable_changes).where(
+        _of_session,
+        variable_changes.c.name == sa.bindparam("the_name"),
+        sa.or_(
+            variable_changes.c.version <= sa.bindparam("the_version"),
+            variable_changes.c.variable_id != sa.bindparam("the_variable"),
+        ),
+    )
 )
 
 
-def append(connection: sa.Connection, written: Sequence[tuple[Change, bytes | None]]) -> None:
+def append(connection: Connected, written: Sequence[tuple[Change, bytes | None]]) -> None:
     """Add changes, each with the bytes of its new value; what is older than is kept goes."""
-    _INSERT.run_many(connection, [_to_row(change, data) for change, data in written])
-    old = [_forgotten(change) for change, _ in written]
-    if stale := [each for each in old if each]:
-        connection.execute(_FORGET, stale)
+    _INSERT.run(connection, *(_to_row(change, data) for change, data in written))
+    _FORGET.run(connection, *filter(None, (_forgotten(change) for change, _ in written)))
 
 
-def between(connection: sa.Connection, session_id: str, first: int, last: int, codec: ValueCodec) -> list[Change]:
+def between(connection: Connected, session_id: str, first: int, last: int, codec: ValueCodec) -> list[Change]:
     """The changes of a session from one position to another, both included."""
-    rows = connection.execute(_BETWEEN, {"the_session": session_id, "first": first, "last": last})
+    rows = _BETWEEN.rows(connection, {"the_session": session_id, "first": first, "last": last})
     return [_from_row(row, codec) for row in rows]
 
 
-def of_name(connection: sa.Connection, session_id: str, name: str, codec: ValueCodec) -> list[Change]:
+def of_name(connection: Connected, session_id: str, name: str, codec: ValueCodec) -> list[Change]:
     """The changes that are kept of a name, oldest first, whichever variable had it."""
-    rows = connection.execute(_OF_NAME, {"the_session": session_id, "the_name": name})
+    rows = _OF_NAME.rows(connection, {"the_session": session_id, "the_name": name})
     return [_from_row(row, codec) for row in rows]
 
 
@@ -100,7 +105,7 @@ def _to_row(change: Change, data: bytes | None) -> dict[str, Any]:
     }
 
 
-def _from_row(row: sa.Row[Any], codec: ValueCodec) -> Change:
+def _from_row(row: Any, codec: ValueCodec) -> Change:
     return Change(
         kind=ChangeKind(row.kind),
         session=row.session_id,
@@ -111,7 +116,7 @@ def _from_row(row: sa.Row[Any], codec: ValueCodec) -> Change:
         version=row.version,
         metadata=orjson.loads(row.metadata),
         reason=row.reason,
-        at=row.at,
+        at=to_moment(row.at),
         position=row.position,
         size=len(row.old or b"") + len(row.value or b""),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,12 @@ FILE_NAME = "worker.sqlite3"
 
 # Any number that no other user of the database takes; it keeps two starting workers from migrating at once.
 _MIGRATION_LOCK = 7_115_100
+
+_CONNECTIONS = 15
+
+# SQLite takes the write lock at once, so that a transaction never fails halfway.
+_BEGIN_WRITING = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
+_BEGIN_READING = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ"}
 
 
 class Driver(NamedTuple):
@@ -48,14 +55,10 @@ class Database:
         self._postgresql = self._engine.dialect.name == "postgresql"
         # Made once: each such view of the engine costs as much as a query.
         self._writing = self._engine.execution_options(writes=True)
-        self._reading = (
-            self._engine.execution_options(isolation_level="REPEATABLE READ") if self._postgresql else self._engine
-        )
 
     @classmethod
     def in_directory(cls, folder: Path) -> Database:
-        """The SQLite database of a data directory, which is made where it is missing."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """The SQLite database of a data directory."""
         return cls(f"sqlite:///{folder / FILE_NAME}")
 
     @property
@@ -77,11 +80,13 @@ class Database:
         return psycopg.connect(*arguments, **options, autocommit=True)
 
     def migrate(self) -> None:
-        """Bring the tables up to what this code needs.
+        """Bring the tables up to what this code needs; SQLite's file and its directory are made where they are missing.
 
         Raises:
             WorkerError: ``configuration``: the database does not answer.
         """
+        if not self._postgresql and (file := self._engine.url.database):
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
         with self._answering(), self.write() as connection:
             if self._postgresql:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
@@ -111,7 +116,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads, and sees one moment of the database from its first query to its last."""
-        with self._told(), self._reading.begin() as connection:
+        with self._told(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -123,6 +128,21 @@ class Database:
                 yield Driver(self._engine.dialect, connection)
             finally:
                 connection.close()  # back to the pool
+
+    @contextmanager
+    def write_directly(self) -> Iterator[Driver]:
+        """A transaction that will write, of ``Statement`` alone.
+
+        PostgreSQL gets what is asked together with what was asked before it, once an answer is read, and the last of it
+        together with the commit: a trip to the server and back costs more than what a statement does there.
+        """
+        with self.read_once() as driver:  # which rolls back what is not committed when it lets the connection go
+            connection = driver.connection
+            pipeline = connection.pipeline() if self._postgresql else nullcontext()
+            with pipeline, closing(connection.cursor()) as cursor:
+                cursor.execute(_BEGIN_WRITING[self._engine.dialect.name])
+                yield driver
+                cursor.execute("COMMIT")
 
     def close(self) -> None:
         """Close every connection."""
@@ -170,15 +190,21 @@ def _create_engine(url: str) -> sa.Engine:
         raise WorkerError(f"the database URL does not read as one: {forms}", reason=Reason.CONFIGURATION) from error
     if backend not in {"sqlite", "postgresql"}:
         raise WorkerError(f"the worker does not store in {backend}: {forms}", reason=Reason.CONFIGURATION)
-    engine = sa.create_engine(url, pool_pre_ping=backend == "postgresql")
-    if engine.dialect.name == "sqlite":
+    # Every connection is kept: making one costs more than what is done with it.
+    pool: dict[str, Any] = {"poolclass": sa.QueuePool, "pool_size": _CONNECTIONS, "max_overflow": 0}
+    if backend == "sqlite":
+        engine = sa.create_engine(url, **pool)
         sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
+    else:
+        # By itself, the driver begins and ends a transaction around every query, each a trip of its own.
+        engine = sa.create_engine(url, connect_args={"autocommit": True}, **pool)
+        sa.event.listen(engine, "checkout", _see_whether_it_lives)
+    sa.event.listen(engine, "begin", _begin)
     return engine
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    # The driver must not begin transactions by itself: _begin_sqlite does.
+    # The driver must not begin transactions by itself: _begin does.
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
@@ -186,5 +212,14 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     cursor.close()
 
 
-def _begin_sqlite(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+def _see_whether_it_lives(connection: Any, _record: ConnectionPoolEntry, _proxy: object) -> None:
+    # A connection that is idle has nothing to read but its end. To ask the server would be one more trip.
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        raise sa.exc.InvalidatePoolError("PostgreSQL has closed the connection")
+
+
+def _begin(connection: sa.Connection) -> None:
+    begin = _BEGIN_WRITING if connection.get_execution_options().get("writes") else _BEGIN_READING
+    connection.exec_driver_sql(begin[connection.dialect.name])

@@ -12,19 +12,20 @@ import sqlalchemy as sa
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.session import no_session
 from python_worker.domain.value import storable
-from python_worker.domain.variable import Variable
+from python_worker.domain.variable import Variable, new_variable_id
 from python_worker.domain.watch import Change, ChangeKind
 from python_worker.store import changes
-from python_worker.store.sessions import ALIVE, TOUCH, later
+from python_worker.store.sessions import ALIVE, touch
 from python_worker.store.statement import Statement
 from python_worker.store.tables import sessions, to_number, variables
-from python_worker.store.variable_rows import NAMES, find, from_row, to_row
+from python_worker.store.variable_rows import find, from_row, names, to_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from python_worker.domain.repositories import ValueCodec
-    from python_worker.domain.variable import Edit
+    from python_worker.domain.variable import Content, Edit
+    from python_worker.store.statement import Connected
 
 # Built once: building a statement costs more than running it on SQLite.
 _the_session = sessions.c.id == sa.bindparam("the_id")
@@ -35,7 +36,7 @@ _ADVANCE = Statement(
     .values(position=sessions.c.position + sa.bindparam("steps"))
     .returning(sessions.c.position, sessions.c.ttl, sessions.c.variables)
 )
-_COUNT = sa.update(sessions).where(_the_session).values(variables=sa.bindparam("count"))
+_COUNT = Statement(sa.update(sessions).where(_the_session).values(variables=sa.bindparam("count")))
 _INSERT = Statement(sa.insert(variables))
 _CHANGING = ("value", "version", "metadata", "updated_at", "position")
 _UPDATE = Statement(
@@ -43,7 +44,7 @@ _UPDATE = Statement(
     .where(variables.c.id == sa.bindparam("the_id"))
     .values({name: sa.bindparam(name) for name in _CHANGING})
 )
-_DELETE = sa.delete(variables).where(variables.c.id == sa.bindparam("the_id"))
+_DELETE = Statement(sa.delete(variables).where(variables.c.id == sa.bindparam("the_id")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,18 +70,19 @@ class Edits:
     """
 
     def __init__(
-        self, connection: sa.Connection, session_id: str, edits: Sequence[Edit], *, codec: ValueCodec, most: int
+        self, connection: Connected, session_id: str, edits: Sequence[Edit], *, codec: ValueCodec, most: int
     ) -> None:
         self._connection, self._session_id, self._codec, self._most = connection, session_id, codec, most
         self._now = datetime.now(UTC)
-        rows = _ADVANCE.rows(connection, {"the_id": session_id, "now": to_number(self._now), "steps": len(edits)})
+        # Both are asked before either is read, which is one trip to PostgreSQL.
+        advanced = _ADVANCE.ask(connection, {"the_id": session_id, "now": to_number(self._now), "steps": len(edits)})
+        found_of = find(connection, session_id, [edit.key for edit in edits])
+        rows, found = advanced.rows(), found_of()
         if not rows:
             raise no_session(session_id)
         row = rows[0]
-        if row.ttl is not None:
-            connection.execute(TOUCH, {"the_id": session_id, "now": self._now, "then": later(row.ttl)})
+        touch(connection, session_id, row.ttl)
         self._position, self._count = row.position - len(edits), row.variables
-        found = find(connection, session_id, [edit.key for edit in edits])
         self._before = {row.id: _Kept(variable=from_row(row, codec), data=row.value) for row in found.values()}
         self._after: dict[str, _Kept | None] = dict(self._before)
         self._ids = {key: row.id for key, row in found.items()}
@@ -115,17 +117,13 @@ class Edits:
         gone = [{"the_id": id_} for id_ in self._before if self._after[id_] is None]
         # Compared by identity: what no edit has touched is the very same.
         changed = [kept for id_, kept in self._after.items() if kept and kept is not self._before.get(id_, kept)]
-        if gone:  # first: a deleted name may be taken again
-            self._connection.execute(_DELETE, gone)
-        if made:
-            _INSERT.run_many(self._connection, [to_row(each.variable, each.data) for each in made])
-        if changed:
-            rows = [to_row(each.variable, each.data) | {"the_id": each.variable.id} for each in changed]
-            _UPDATE.run_many(self._connection, rows)
-        if self._written:
-            changes.append(self._connection, self._written)
+        _DELETE.run(self._connection, *gone)  # first: a deleted name may be taken again
+        _INSERT.run(self._connection, *(to_row(each.variable, each.data) for each in made))
+        rows = (to_row(each.variable, each.data) | {"the_id": each.variable.id} for each in changed)
+        _UPDATE.run(self._connection, *rows)
+        changes.append(self._connection, self._written)
         if made or gone:
-            self._connection.execute(_COUNT, {"the_id": self._session_id, "count": count})
+            _COUNT.run(self._connection, {"the_id": self._session_id, "count": count})
 
     def _make(self, edit: Edit) -> tuple[Variable | None, int]:
         key = storable(edit.key)
@@ -134,13 +132,13 @@ class Edits:
         if before is None and not edit.creates:
             raise no_variable(self._connection, self._session_id, key)
         _check_version(before, edit, key)
-        after = edit.change(before)
+        wanted = edit.change(before)
         position = self._position + 1
-        if after is None:
-            assert kept is not None
+        after = None
+        if wanted is not None:
+            after = self._put(kept, wanted, edit, position)
+        elif kept is not None:
             self._take_away(kept, edit, position)
-        else:
-            after = self._put(kept, after, edit, position)
         self._position = position
         return after, position
 
@@ -158,16 +156,17 @@ class Edits:
         self._after[before.id] = None
         self._count -= 1
 
-    def _put(self, kept: _Kept | None, wanted: Variable, edit: Edit, position: int) -> Variable:
-        data = self._codec.dump(wanted.value, name=wanted.name)
+    def _put(self, kept: _Kept | None, wanted: Content, edit: Edit, position: int) -> Variable:
         before = kept.variable if kept else None
+        name = before.name if before else edit.key
+        data = self._codec.dump(wanted.value, name=name)
         if before is None:
             self._check_room()
             self._count += 1
         after = Variable(
-            id=wanted.id,
+            id=before.id if before else new_variable_id(name),
             session=self._session_id,
-            name=wanted.name,
+            name=name,
             type=wanted.type,
             value=wanted.value,
             version=before.version + 1 if before else 1,
@@ -219,10 +218,9 @@ class Edits:
             )
 
 
-def no_variable(connection: sa.Connection, session_id: str, key: str) -> WorkerError:
+def no_variable(connection: Connected, session_id: str, key: str) -> WorkerError:
     """The error for a variable that is not there; it tells the nearest name."""
-    names = connection.scalars(NAMES, {"the_session": session_id}).all()
-    close = difflib.get_close_matches(key, names, n=1)
+    close = difflib.get_close_matches(key, names(connection, session_id), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ": register it first."
     return WorkerError(
         f"variable {key[:140]!r} not found in session {session_id!r}{hint}", reason=Reason.NOT_FOUND, field="variable"

@@ -6,30 +6,37 @@ import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 import psycopg
 import sqlalchemy as sa
+
+from python_worker.store.statement import Connected, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from python_worker.domain.repositories import Listener
     from python_worker.domain.watch import Change
     from python_worker.store.database import Database
 
 _LOG = logging.getLogger(__name__)
 
-_NOTIFY = sa.text("SELECT pg_notify(:channel, :payload)")
-_MOST_CHARACTERS = 63
-"""PostgreSQL cuts the names of channels there."""
+# A schema's own; PostgreSQL takes names of 63 characters.
+_CHANNEL = "left('python_worker_' || current_schema(), 63)"
+_NOTIFY = Statement(
+    sa.select(sa.func.pg_notify(sa.literal_column(_CHANNEL), sa.bindparam("payload")).label("notified"))
+)
 
 _RETRY = 1.0
 """Seconds before another try to listen."""
 
+_Connection = TypeVar("_Connection", bound=Connected)
+
 
 @dataclass(kw_only=True)
-class Writing:
+class Writing(Generic[_Connection]):
     """A transaction, and what is to be told when it is committed.
 
     Attributes:
@@ -37,60 +44,70 @@ class Writing:
         ended: Ids of sessions that were taken away.
     """
 
-    connection: sa.Connection
+    connection: _Connection
     changes: list[Change] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
 
 
 class WritingFeed(Protocol):
-    """A feed whose transactions tell what they change."""
+    """A feed that tells what transactions change."""
 
-    def writing(self) -> AbstractContextManager[Writing]:
-        """A transaction that tells when it is committed."""
+    def writing(self, transaction: AbstractContextManager[_Connection]) -> AbstractContextManager[Writing[_Connection]]:
+        """The transaction, which then tells when it is committed."""
 
 
 class LocalFeed:
     """Tells what this process commits: one writer at a time, so that it is told in the order of the commits."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._told: Callable[[Sequence[Change]], None] | None = None
-        self._ended: Callable[[str], None] | None = None
+        self._listener: Listener | None = None
 
     @contextmanager
-    def writing(self) -> Iterator[Writing]:
-        """A transaction that tells when it is committed."""
+    def writing(self, transaction: AbstractContextManager[_Connection]) -> Iterator[Writing[_Connection]]:
+        """The transaction, which then tells when it is committed."""
         with self._turn:
-            with self._database.write() as connection:
+            with transaction as connection:
                 writing = Writing(connection=connection)
                 yield writing
-            if self._told and writing.changes:
-                self._told(writing.changes)
-            if self._ended:
+            if self._listener and writing.changes:
+                self._listener.tell(writing.changes)
+            if self._listener:
                 for session_id in writing.ended:
-                    self._ended(session_id)
+                    self._listener.end(session_id)
 
-    def start(
-        self,
-        *,
-        told: Callable[[Sequence[Change]], None],
-        ended: Callable[[str], None],
-        lost: Callable[[], None],  # noqa: ARG002 - nothing is ever lost here
-    ) -> None:
+    def start(self, listener: Listener) -> None:
         """Begin."""
-        self._told, self._ended = told, ended
+        self._listener = listener
 
     def close(self) -> None:
         """Tell nothing more."""
         with self._turn:
-            self._told = self._ended = None
+            self._listener = None
+
+
+class News(NamedTuple):
+    """What a notification says: which changes of a session there are, or, with none, that it was taken away."""
+
+    session_id: str
+    first: int = 0
+    last: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.first} {self.last} {self.session_id}"
+
+    @classmethod
+    def read(cls, payload: str) -> News:
+        """Of a payload."""
+        first, last, session_id = payload.split(" ", 2)
+        return cls(session_id, int(first), int(last))
 
 
 class PostgresFeed:
     """Tells what any process commits, by NOTIFY, whose order is that of the commits.
 
-    A notification holds no value, only where in the session's log it is: payloads end at 8,000 bytes.
+    A notification holds no value, only where in the session's log it is: payloads end at 8,000 bytes. What this process
+    has written itself it remembers until it is notified; what others wrote it reads, if anybody wants it.
 
     Args:
         database: On PostgreSQL, migrated.
@@ -102,30 +119,31 @@ class PostgresFeed:
         self._read = read
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
-        with database.read() as connection:
-            schema = connection.scalar(sa.select(sa.func.current_schema()))
-        self._channel = f"python_worker_{schema}"[:_MOST_CHARACTERS]
+        self._listener: Listener | None = None
+        self._own: dict[News, Sequence[Change]] = {}
 
     @contextmanager
-    def writing(self) -> Iterator[Writing]:
-        """A transaction that tells when it is committed."""
-        with self._database.write() as connection:
-            writing = Writing(connection=connection)
-            yield writing
-            if writing.changes:
-                first, last = writing.changes[0], writing.changes[-1]
-                self._notify(connection, f"{first.position} {last.position} {first.session}")
-            for session_id in writing.ended:
-                self._notify(connection, f"0 0 {session_id}")
+    def writing(self, transaction: AbstractContextManager[_Connection]) -> Iterator[Writing[_Connection]]:
+        """The transaction, which then tells when it is committed."""
+        own: News | None = None
+        try:
+            with transaction as connection:
+                writing = Writing(connection=connection)
+                yield writing
+                if writing.changes:
+                    own = self._remember(writing.changes)
+                    _NOTIFY.run(connection, {"payload": str(own)})
+                for session_id in writing.ended:
+                    _NOTIFY.run(connection, {"payload": str(News(session_id))})
+        except BaseException:
+            self._own.pop(own, None) if own else None
+            raise
 
-    def start(
-        self, *, told: Callable[[Sequence[Change]], None], ended: Callable[[str], None], lost: Callable[[], None]
-    ) -> None:
+    def start(self, listener: Listener) -> None:
         """Begin; returns when it listens, so that nothing committed from then on is missed."""
         connection = self._listen()
-        self._thread = threading.Thread(
-            target=self._run, args=(connection, told, ended, lost), name="state-feed", daemon=True
-        )
+        self._listener = listener
+        self._thread = threading.Thread(target=self._run, args=(connection, listener), name="state-feed", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -139,42 +157,40 @@ class PostgresFeed:
         try:
             # A connection of its own: the pool may be closed by now.
             with self._database.listening_connection() as connection:
-                connection.execute("SELECT pg_notify(%s, '')", (self._channel,))
+                connection.execute(psycopg.sql.SQL(f"SELECT pg_notify({_CHANNEL}, '')"))
         except psycopg.Error as error:  # then the thread has found out too, and is awake
             _LOG.warning("PostgreSQL went away before the feed was closed: %s", error)
 
-    def _run(
-        self,
-        connection: psycopg.Connection[tuple[object, ...]],
-        told: Callable[[Sequence[Change]], None],
-        ended: Callable[[str], None],
-        lost: Callable[[], None],
-    ) -> None:
+    def _run(self, connection: psycopg.Connection[tuple[object, ...]], listener: Listener) -> None:
         while not self._closed.is_set():
             try:
                 with connection:
                     while not self._closed.is_set():
-                        self._tell(_gather(connection), told, ended)
+                        self._tell(_gather(connection), listener)
             except (psycopg.Error, sa.exc.SQLAlchemyError) as error:
                 _LOG.warning("PostgreSQL is not heard any more (%s): watchers begin again", error)
                 connection = self._listen_again(connection)
-                lost()
+                self._own.clear()
+                listener.lose()
 
-    def _tell(
-        self,
-        news: list[tuple[str, int, int]],
-        told: Callable[[Sequence[Change]], None],
-        ended: Callable[[str], None],
-    ) -> None:
-        for session_id, first, last in news:
-            if last == 0:
-                ended(session_id)
-            elif changes := self._read(session_id, first, last):
-                told(changes)
+    def _tell(self, several: list[News], listener: Listener) -> None:
+        for news in several:
+            own = self._own.pop(news, None)
+            if not news.last:
+                listener.end(news.session_id)
+            elif listener.is_watched(news.session_id) and (changes := own or self._read(*news)):
+                listener.tell(changes)
+
+    def _remember(self, changes: Sequence[Change]) -> News:
+        news = News(changes[0].session, changes[0].position, changes[-1].position)
+        if self._listener and self._listener.is_watched(news.session_id):
+            self._own[news] = changes
+        return news
 
     def _listen(self) -> psycopg.Connection[tuple[object, ...]]:
         connection = self._database.listening_connection()
-        connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(self._channel)))
+        ((channel,),) = connection.execute(psycopg.sql.SQL(f"SELECT {_CHANNEL}"))
+        connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(str(channel))))
         return connection
 
     def _listen_again(
@@ -187,19 +203,7 @@ class PostgresFeed:
                 _LOG.warning("PostgreSQL is still not heard: %s", error)
         return connection
 
-    def _notify(self, connection: sa.Connection, payload: str) -> None:
-        connection.execute(_NOTIFY, {"channel": self._channel, "payload": payload})
 
-
-def _gather(connection: psycopg.Connection[tuple[object, ...]]) -> list[tuple[str, int, int]]:
-    """Wait for notifications; those of one session that follow each other become one."""
-    news: list[tuple[str, int, int]] = []
-    for notify in connection.notifies(stop_after=1):
-        if not notify.payload:
-            continue
-        first, last, session_id = notify.payload.split(" ", 2)
-        if news and news[-1][0] == session_id and news[-1][2] and int(last):
-            news[-1] = (session_id, news[-1][1], int(last))
-        else:
-            news.append((session_id, int(first), int(last)))
-    return news
+def _gather(connection: psycopg.Connection[tuple[object, ...]]) -> list[News]:
+    """Wait for notifications."""
+    return [News.read(notify.payload) for notify in connection.notifies(stop_after=1) if notify.payload]

@@ -13,13 +13,15 @@ from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.session import Session, SessionLimits, SessionLM, no_session
 from python_worker.domain.value import canonical_json, storable
 from python_worker.store import lookup
-from python_worker.store.tables import programs, sessions, signatures
+from python_worker.store.statement import Statement
+from python_worker.store.tables import programs, sessions, signatures, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from python_worker.store.database import Database
     from python_worker.store.feed import Writing, WritingFeed
+    from python_worker.store.statement import Connected
 
 # Keeps two that add from counting at once; any number that no other user of the database takes.
 _ADD_LOCK = sa.text("SELECT pg_advisory_xact_lock(7115101)")
@@ -31,7 +33,7 @@ _COUNT = sa.select(sa.func.count()).select_from(sessions)
 _INSERT = sa.insert(sessions)
 _DELETE = sa.delete(sessions).where(sessions.c.id == sa.bindparam("the_id"), ALIVE)
 _SWEEP = sa.delete(sessions).where(sessions.c.expires_at <= sa.bindparam("now")).returning(sessions.c.id)
-TOUCH = (
+_TOUCH = Statement(
     sa.update(sessions).where(sessions.c.id == sa.bindparam("the_id"), ALIVE).values(expires_at=sa.bindparam("then"))
 )
 _PAGE = (
@@ -52,7 +54,7 @@ class SqlSessions:
     def add(self, session: Session, *, most: int) -> None:
         """Keep a new one."""
         try:
-            with self._feed.writing() as writing:
+            with self._feed.writing(self._database.write()) as writing:
                 self._make_room(writing, most)
                 writing.connection.execute(_INSERT, _to_row(session))
         except sa.exc.IntegrityError as error:
@@ -69,16 +71,15 @@ class SqlSessions:
 
     def touch(self, session_id: str) -> Session:
         """Let it live for another ttl."""
-        with self._feed.writing() as writing:
+        with self._feed.writing(self._database.write()) as writing:
             session = session_of(writing.connection, session_id)
-            then = later(session.ttl)
-            writing.connection.execute(TOUCH, {"the_id": session.id, "now": datetime.now(UTC), "then": then})
+            touch(writing.connection, session.id, session.ttl)
             return session_of(writing.connection, session_id)
 
     def end(self, session_id: str) -> None:
         """Take it away with its variables."""
         session_id = storable(session_id)
-        with self._feed.writing() as writing:
+        with self._feed.writing(self._database.write()) as writing:
             gone = writing.connection.execute(_DELETE, {"the_id": session_id, "now": datetime.now(UTC)})
             if not gone.rowcount:
                 raise no_session(session_id)
@@ -91,7 +92,7 @@ class SqlSessions:
             return [_from_row(row) for row in connection.execute(_PAGE, asked)]
 
     @staticmethod
-    def _make_room(writing: Writing, most: int) -> None:
+    def _make_room(writing: Writing[sa.Connection], most: int) -> None:
         if writing.connection.dialect.name == "postgresql":
             writing.connection.execute(_ADD_LOCK)
         _end(writing, writing.connection.scalars(_SWEEP, {"now": datetime.now(UTC)}).all())
@@ -105,7 +106,7 @@ class SqlSessions:
             )
 
 
-def _end(writing: Writing, session_ids: Sequence[str]) -> None:
+def _end(writing: Writing[sa.Connection], session_ids: Sequence[str]) -> None:
     for table in (programs, signatures):
         lookup.retire(writing.connection, table, session_ids, datetime.now(UTC))
     writing.ended += session_ids
@@ -124,8 +125,14 @@ def session_of(connection: sa.Connection, session_id: str) -> Session:
     return _from_row(row)
 
 
-def later(ttl: float | None) -> datetime | None:
-    """When a session ends that is used now."""
+def touch(connection: Connected, session_id: str, ttl: float | None) -> None:
+    """Let a session that has a ttl live for another."""
+    now = datetime.now(UTC)
+    if then := _later(ttl):
+        _TOUCH.run(connection, {"the_id": session_id, "now": to_number(now), "then": to_number(then)})
+
+
+def _later(ttl: float | None) -> datetime | None:
     return None if ttl is None else datetime.now(UTC) + timedelta(seconds=ttl)
 
 
@@ -134,7 +141,7 @@ def _to_row(session: Session) -> dict[str, Any]:
         "id": session.id,
         "created_at": session.created_at,
         "ttl": session.ttl,
-        "expires_at": later(session.ttl),
+        "expires_at": _later(session.ttl),
         "metadata": canonical_json(dict(session.metadata)).decode(),
         "lm": canonical_json(asdict(session.lm)).decode(),
         "position": session.position,

@@ -28,9 +28,9 @@ class StateStore:
 
     def __init__(self, database: Database, *, codec: ValueCodec, most_variables: int) -> None:
         def read(session_id: str, first: int, last: int) -> Sequence[Change]:
-            with database.read() as connection:
-                return changes.between(connection, session_id, first, last, codec)
+            with database.read_once() as driver:
+                return changes.between(driver, session_id, first, last, codec)
 
-        self.feed = PostgresFeed(database, read=read) if database.is_postgresql else LocalFeed(database)
+        self.feed = PostgresFeed(database, read=read) if database.is_postgresql else LocalFeed()
         self.sessions = SqlSessions(database, feed=self.feed)
         self.variables = SqlVariables(database, feed=self.feed, codec=codec, most=most_variables)

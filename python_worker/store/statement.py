@@ -10,7 +10,7 @@ from collections import namedtuple
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import sqlalchemy as sa
 
@@ -27,6 +27,21 @@ class Connected(Protocol):
         """The driver's own."""
 
 
+class Answer:
+    """What a statement that was sent has returned."""
+
+    def __init__(self, cursor: Any, row: Any) -> None:
+        self._cursor = cursor
+        self._row = row
+
+    def rows(self) -> list[Any]:
+        """The rows, by column name."""
+        try:
+            return [self._row._make(row) for row in self._cursor.fetchall()]
+        finally:
+            self._cursor.close()
+
+
 class Statement:
     """A statement of plain columns.
 
@@ -37,33 +52,29 @@ class Statement:
     def __init__(self, clause: sa.UpdateBase | sa.Select[Any]) -> None:
         self._clause = clause
         self._texts: dict[str, tuple[str, tuple[str, ...] | None]] = {}
-        names = [column.key for column in getattr(clause, "selected_columns", ())]
-        names = names or [column.key for column in getattr(clause, "_returning", ())]
+        names = [str(column.key) for column in clause.exported_columns]
         self._row: Any = namedtuple("Row", names)  # type: ignore[misc] # noqa: PYI024 - the names are the statement's
+
+    def ask(self, connection: Connected, parameters: Mapping[str, Any]) -> Answer:
+        """Run it in the connection's transaction; in a pipeline, the answer comes no sooner than it is read."""
+        cursor = connection.connection.cursor()
+        cursor.execute(*self._call(connection, parameters))
+        return Answer(cursor, self._row)
 
     def rows(self, connection: Connected, parameters: Mapping[str, Any]) -> list[Any]:
         """Run it in the connection's transaction; the rows, by column name."""
-        cursor = self._cursor(connection)
-        try:
-            cursor.execute(*self._call(connection, parameters))
-            return [self._row._make(row) for row in cursor.fetchall()]
-        finally:
-            cursor.close()
+        return self.ask(connection, parameters).rows()
 
-    def run(self, connection: Connected, parameters: Mapping[str, Any]) -> None:
-        """Run it in the connection's transaction."""
-        cursor = self._cursor(connection)
-        try:
-            cursor.execute(*self._call(connection, parameters))
-        finally:
-            cursor.close()
-
-    def run_many(self, connection: Connected, several: Sequence[Mapping[str, Any]]) -> None:
+    def run(self, connection: Connected, *several: Mapping[str, Any]) -> None:
         """Run it with each set of parameters, in the connection's transaction."""
-        text, order = self._text(connection)
-        cursor = self._cursor(connection)
+        cursor = connection.connection.cursor()
         try:
-            cursor.executemany(text, several if order is None else [[each[key] for key in order] for each in several])
+            if len(several) == 1:
+                cursor.execute(*self._call(connection, several[0]))
+            elif several:
+                text, order = self._text(connection)
+                rows = several if order is None else [[each[key] for key in order] for each in several]
+                cursor.executemany(text, rows)
         finally:
             cursor.close()
 
@@ -78,7 +89,3 @@ class Statement:
             positions: Any = getattr(compiled, "positiontup", None)
             self._texts[dialect.name] = (str(compiled), tuple(positions) if positions is not None else None)
         return self._texts[dialect.name]
-
-    @staticmethod
-    def _cursor(connection: Connected) -> Any:
-        return connection.connection.cursor()

@@ -6,71 +6,101 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from python_worker.domain.value import canonical_json, storable
 from python_worker.domain.variable import Variable
 from python_worker.store.statement import Statement
-from python_worker.store.tables import Moment, sessions, to_moment, to_number, variables
+from python_worker.store.tables import sessions, to_moment, to_number, variables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy.sql.compiler import SQLCompiler
 
     from python_worker.domain.repositories import ValueCodec
     from python_worker.store.statement import Connected
 
-_AT_ONCE = 500
-"""How many keys one query looks for."""
-
 _EMPTY = "{}"
 
-# Times stay numbers, so that a row of SQLAlchemy's is like one of the driver's.
-_PLAIN = [
-    sa.type_coerce(column, sa.BigInteger).label(column.name) if isinstance(column.type, Moment) else column
-    for column in variables.c
-]
+
+class _Elements(FunctionElement[str]):
+    """The texts of a JSON array, as rows of one column: many keys as one parameter."""
+
+    inherit_cache = True
+
+
+@compiles(_Elements, "sqlite")
+def _(element: _Elements, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Elements, "postgresql")
+def _(element: _Elements, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_array_elements_text(CAST({compiler.process(element.clauses, **options)} AS json))"
+
 
 # Built once: building a statement costs more than running it on SQLite.
 _of_session = variables.c.session_id == sa.bindparam("the_session")
-_keys: sa.BindParameter[list[str]] = sa.bindparam("keys", expanding=True)
-_MANY = sa.select(*_PLAIN).where(_of_session, sa.or_(variables.c.name.in_(_keys), variables.c.id.in_(_keys)))
-_MANY_BY_NAME = sa.select(*_PLAIN).where(_of_session, variables.c.name.in_(_keys))
+_key: sa.BindParameter[str] = sa.bindparam("key")
+_keys = sa.select(_Elements(sa.bindparam("keys")).table_valued("value").c.value)
 _ONE = (
     sa.select(variables, sessions.c.ttl, sessions.c.expires_at)
     .join(sessions, sessions.c.id == variables.c.session_id)
     .where(_of_session)
 )
-_ONE_BY_NAME = Statement(_ONE.where(variables.c.name == sa.bindparam("key")))
-_ONE_BY_EITHER = Statement(
-    _ONE.where(sa.or_(variables.c.name == sa.bindparam("key"), variables.c.id == sa.bindparam("key")))
-)
-ALL = sa.select(*_PLAIN).where(_of_session).order_by(variables.c.position)
-NAMES = sa.select(variables.c.name).where(_of_session)
+_ONE_BY_NAME = Statement(_ONE.where(variables.c.name == _key))
+_ONE_BY_EITHER = Statement(_ONE.where(sa.or_(variables.c.name == _key, variables.c.id == _key)))
+_ALL = sa.select(variables).where(_of_session)
+_MANY_BY_NAME = Statement(_ALL.where(variables.c.name.in_(_keys)))
+_MANY_BY_EITHER = Statement(_ALL.where(sa.or_(variables.c.name.in_(_keys), variables.c.id.in_(_keys))))
+_IN_ORDER = Statement(_ALL.order_by(variables.c.position))
+_NAMES = Statement(sa.select(variables.c.name).where(_of_session))
 
 
 def find_one(connection: Connected, session_id: str, key: str) -> Any | None:
     """The row of the id, else of the name, with its session's times."""
-    query = _ONE_BY_EITHER if key.startswith("var_") else _ONE_BY_NAME
+    query = _ONE_BY_EITHER if _may_be_id(key) else _ONE_BY_NAME
     rows = query.rows(connection, {"the_session": session_id, "key": key})
     return next((row for row in rows if row.id == key), rows[0] if rows else None)
 
 
-def find(connection: sa.Connection, session_id: str, keys: Sequence[str]) -> dict[str, Any]:
-    """The rows of the keys there are; an id goes before a name."""
-    if len(keys) == 1:
-        one = find_one(connection, session_id, storable(keys[0]))
-        return {storable(keys[0]): one} if one else {}
-    rows: list[sa.Row[Any]] = []
+def find(connection: Connected, session_id: str, keys: Sequence[str]) -> Callable[[], dict[str, Any]]:
+    """The rows of the keys there are; an id goes before a name. What comes back is called to read the answer."""
     asked = list(dict.fromkeys(map(storable, keys)))
-    for start in range(0, len(asked), _AT_ONCE):
-        some = asked[start : start + _AT_ONCE]
-        query = _MANY if any(key.startswith("var_") for key in some) else _MANY_BY_NAME
-        rows += connection.execute(query, {"the_session": session_id, "keys": some})
-    either = {row.name: row for row in rows} | {row.id: row for row in rows}
-    return {key: either[key] for key in asked if key in either}
+    either = any(map(_may_be_id, asked))
+    if len(asked) == 1:
+        query = _ONE_BY_EITHER if either else _ONE_BY_NAME
+        answer = query.ask(connection, {"the_session": session_id, "key": asked[0]})
+    else:
+        query = _MANY_BY_EITHER if either else _MANY_BY_NAME
+        answer = query.ask(connection, {"the_session": session_id, "keys": orjson.dumps(asked).decode()})
+
+    def read() -> dict[str, Any]:
+        rows = answer.rows()
+        found = {row.name: row for row in rows} | {row.id: row for row in rows}
+        return {key: found[key] for key in asked if key in found}
+
+    return read
+
+
+def in_order(connection: Connected, session_id: str) -> list[Any]:
+    """All rows of a session, by their last change."""
+    return _IN_ORDER.rows(connection, {"the_session": session_id})
+
+
+def names(connection: Connected, session_id: str) -> list[str]:
+    """The names of a session's variables."""
+    return [row.name for row in _NAMES.rows(connection, {"the_session": session_id})]
+
+
+def _may_be_id(key: str) -> bool:
+    return key.startswith("var_")
 
 
 def from_row(row: Any, codec: ValueCodec) -> Variable:
-    """The variable of a row, which is the driver's own or SQLAlchemy's."""
+    """The variable of a row."""
     return Variable(
         id=row.id,
         session=row.session_id,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from python_worker.domain.value import storable
 from python_worker.store import changes
 from python_worker.store.edits import Edits, no_variable
-from python_worker.store.sessions import TOUCH, later, session_of
+from python_worker.store.sessions import session_of, touch
 from python_worker.store.tables import to_moment
-from python_worker.store.variable_rows import ALL, NAMES, find, find_one, from_row
+from python_worker.store.variable_rows import find, find_one, from_row, in_order, names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class SqlVariables:
     ) -> Sequence[tuple[Variable | None, int] | WorkerError]:
         """Make the edits in order, in one transaction."""
         session_id = storable(session_id)
-        with self._feed.writing() as writing:
+        with self._feed.writing(self._database.write_directly()) as writing:
             made = Edits(writing.connection, session_id, edits, codec=self._codec, most=self._most)
             results = [made.make(edit, atomic=atomic) for edit in edits]
             made.write()
@@ -71,7 +71,7 @@ class SqlVariables:
         """Those there are among the ids and names."""
         with self._database.read() as connection:
             session = session_of(connection, session_id)
-            found = find(connection, session.id, keys)
+            found = find(connection, session.id, keys)()
         self._use(session.id, session.ttl, session.expires_at)
         return {key: from_row(row, self._codec) for key, row in found.items()}
 
@@ -79,7 +79,7 @@ class SqlVariables:
         """All names, sorted."""
         with self._database.read() as connection:
             session = session_of(connection, session_id)
-            return sorted(connection.scalars(NAMES, {"the_session": session.id}))
+            return sorted(names(connection, session.id))
 
     def history(self, session_id: str, key: str) -> Sequence[Change]:
         """The changes that are kept of one variable, by id or name, oldest first."""
@@ -92,7 +92,7 @@ class SqlVariables:
         """The session's position with all its variables, at one moment."""
         with self._database.read() as connection:
             session = session_of(connection, session_id)
-            rows = connection.execute(ALL, {"the_session": session.id}).all()
+            rows = in_order(connection, session.id)
         return session.position, [from_row(row, self._codec) for row in rows]
 
     def changes(self, session_id: str, *, after: int) -> tuple[int, Sequence[Change]]:
@@ -104,7 +104,6 @@ class SqlVariables:
     def _use(self, session_id: str, ttl: float | None, expires_at: datetime | None) -> None:
         if ttl is None or expires_at is None:
             return
-        now = datetime.now(UTC)
-        if expires_at - now < timedelta(seconds=ttl * (1 - _TOUCH_AFTER)):
-            with self._database.write() as connection:
-                connection.execute(TOUCH, {"the_id": session_id, "now": now, "then": later(ttl)})
+        if expires_at - datetime.now(UTC) < timedelta(seconds=ttl * (1 - _TOUCH_AFTER)):
+            with self._database.write_directly() as driver:
+                touch(driver, session_id, ttl)

@@ -16,6 +16,25 @@ _MOST_BYTES = 4096
 _CUT = "… (cut; GetExecution has it whole)"
 
 
+def check_size(count: int, most: int, what: str) -> None:
+    """See that a message is not too big.
+
+    Args:
+        count: Its bytes.
+        most: As many as it may have.
+        what: Such as "the request has".
+
+    Raises:
+        WorkerError: ``limit``.
+    """
+    if count > most:
+        raise WorkerError(
+            f"{what} {count:,} bytes, and a message at most {most:,} (--max-message-bytes): send or ask for less at "
+            "once.",
+            reason=Reason.LIMIT,
+        )
+
+
 def to_detail(error: WorkerError) -> pb.ErrorDetail:
     """The error as a message."""
     return pb.ErrorDetail(

@@ -8,8 +8,12 @@ from python_worker.domain.session import Session, SessionLimits, SessionLM
 from python_worker.domain.variable import Variable
 from python_worker.domain.watch import Change, ChangeKind
 from python_worker.v1 import worker_pb2 as pb
-from python_worker.wire.durations import duration, moment, seconds, timestamp
-from python_worker.wire.values import from_wire, to_wire
+from python_worker.wire.durations import duration, moment, put_timestamp, seconds, timestamp
+from python_worker.wire.values import fill, from_wire
+
+_KINDS = {kind: pb.ChangeKind.Value(f"CHANGE_KIND_{kind.name}") for kind in ChangeKind}
+_KINDS_BY_NUMBER = {number: kind for kind, number in _KINDS.items()}
+_WITH_OLD = {ChangeKind.SET, ChangeKind.DELETED}
 
 
 def session_to_wire(session: Session, *, watchers: int) -> pb.Session:
@@ -60,19 +64,22 @@ def lm_from_wire(message: pb.SessionLM) -> SessionLM:
 
 def variable_to_wire(variable: Variable) -> pb.Variable:
     """A variable."""
-    return pb.Variable(
+    message = pb.Variable(
         id=variable.id,
         session=variable.session,
         name=variable.name,
         type=variable.type,
-        value=to_wire(variable.value, variable.name),
         version=variable.version,
         revision=variable.revision,
-        metadata=variable.metadata,
-        created_at=timestamp(variable.created_at),
-        updated_at=timestamp(variable.updated_at),
         position=variable.position,
     )
+    # Put in place: handed to the constructor, each part would be made beside it and copied.
+    fill(message.value, variable.value, variable.name)
+    put_timestamp(message.created_at, variable.created_at)
+    put_timestamp(message.updated_at, variable.updated_at)
+    if variable.metadata:
+        message.metadata.update(variable.metadata)
+    return message
 
 
 def variable_from_wire(message: pb.Variable) -> Variable:
@@ -93,25 +100,29 @@ def variable_from_wire(message: pb.Variable) -> Variable:
 
 def change_to_wire(change: Change) -> pb.Change:
     """A change."""
-    return pb.Change(
-        kind=pb.ChangeKind.Value(f"CHANGE_KIND_{change.kind.name}"),
+    message = pb.Change(
+        kind=_KINDS[change.kind],
         variable_id=change.variable_id,
         name=change.name,
-        old=to_wire(change.old, change.name) if _has_old(change) else None,
-        new=None if change.kind is ChangeKind.DELETED else to_wire(change.new, change.name),
         version=change.version,
-        metadata=change.metadata,
         reason=change.reason,
-        at=timestamp(change.at),
         position=change.position,
         coalesced=change.coalesced,
     )
+    if change.kind in _WITH_OLD:
+        fill(message.old, change.old, change.name)
+    if change.kind is not ChangeKind.DELETED:
+        fill(message.new, change.new, change.name)
+    put_timestamp(message.at, change.at)
+    if change.metadata:
+        message.metadata.update(change.metadata)
+    return message
 
 
 def change_from_wire(message: pb.Change, *, session: str) -> Change:
     """A change."""
     return Change(
-        kind=ChangeKind[pb.ChangeKind.Name(message.kind).removeprefix("CHANGE_KIND_")],
+        kind=_KINDS_BY_NUMBER[message.kind],
         session=session,
         variable_id=message.variable_id,
         name=message.name,
@@ -125,7 +136,3 @@ def change_from_wire(message: pb.Change, *, session: str) -> Change:
         coalesced=message.coalesced,
         size=message.ByteSize(),
     )
-
-
-def _has_old(change: Change) -> bool:
-    return change.kind in {ChangeKind.SET, ChangeKind.DELETED}

@@ -10,7 +10,7 @@ from python_worker.domain.media import Media
 from python_worker.domain.tensor import Tensor
 from python_worker.domain.value import excerpt
 from python_worker.v1 import worker_pb2 as pb
-from python_worker.wire.durations import moment, timestamp
+from python_worker.wire.durations import moment, put_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,8 +47,19 @@ def to_wire(value: Value, path: str) -> pb.Value:
     Raises:
         WorkerError: ``unserializable``: a value that no message can carry.
     """
+    message = pb.Value()
+    fill(message, value, path)
+    return message
+
+
+def fill(message: pb.Value, value: Value, path: str) -> None:
+    """Put a value into an empty message; where it is part of another, that saves a copy of it.
+
+    Raises:
+        WorkerError: ``unserializable``: a value that no message can carry.
+    """
     try:
-        return _message(value, path, 0)
+        _fill(message, value, path, 0)
     except UnicodeEncodeError as error:
         raise _uncarried(value, path, "text that is no valid Unicode") from error
 
@@ -99,56 +110,57 @@ def _composed(message: pb.Value, path: str) -> Value:
         raise WorkerError(f"{path}: {error}.", reason=Reason.INVALID_ARGUMENT, field=path) from error
 
 
-def _message(value: Value, path: str, depth: int) -> pb.Value:
+def _fill(message: pb.Value, value: Value, path: str, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise _uncarried(value, path, f"nested deeper than {MAX_DEPTH}")
     match value:
-        case bool() | int() | float() | str():
-            return _plain(value, path)
+        case bool():
+            message.boolean = value
+        case int():
+            message.integer = _in_64_bits(value, path)
+        case float():
+            message.float = value
+        case str():
+            message.string = value
         case list():
-            items = [_message(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
-            return pb.Value(list=pb.List(items=items))
+            message.list.SetInParent()  # an empty one is a list too
+            items = message.list.items
+            for index, item in enumerate(value):
+                _fill(items.add(), item, f"{path}[{index}]", depth + 1)
         case dict():
-            entries = {key: _message(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
-            return pb.Value(map=pb.Map(entries=entries))
+            message.map.SetInParent()
+            entries = message.map.entries
+            for key, item in value.items():
+                _fill(entries[key], item, f"{path}.{key}", depth + 1)
         case _:
-            return _whole(value, path)
+            _fill_whole(message, value, path)
 
 
-def _whole(value: Value, path: str) -> pb.Value:
+def _fill_whole(message: pb.Value, value: Value, path: str) -> None:
     match value:
         case None:
-            return pb.Value(null=pb.Null())
+            message.null.SetInParent()
         case datetime():
-            return pb.Value(timestamp=timestamp(value))
+            put_timestamp(message.timestamp, value)
         case date():
-            return pb.Value(date=pb.Date(year=value.year, month=value.month, day=value.day))
+            message.date.year, message.date.month, message.date.day = value.year, value.month, value.day
         case Tensor():
-            return pb.Value(tensor=pb.Tensor(dtype=value.dtype, shape=value.shape, data=value.data))
+            message.tensor.dtype, message.tensor.data = value.dtype, value.data
+            message.tensor.shape.extend(value.shape)
         case Media():
-            return pb.Value(media=_media(value))
+            message.media.mime_type = value.mime_type
+            if value.data is None:
+                message.media.url = value.url or ""
+            else:
+                message.media.data = value.data
         case _:
             raise _uncarried(value, path, f"a {type(value).__name__}")
 
 
-def _media(value: Media) -> pb.Media:
-    if value.data is not None:
-        return pb.Media(mime_type=value.mime_type, data=value.data)
-    return pb.Media(mime_type=value.mime_type, url=value.url or "")
-
-
-def _plain(value: bool | float | str, path: str) -> pb.Value:  # noqa: FBT001 - a value, not a switch
-    match value:
-        case bool():
-            return pb.Value(boolean=value)
-        case int():
-            if value not in _INT64:
-                raise _uncarried(value, path, "an integer beyond 64 bits")
-            return pb.Value(integer=value)
-        case float():
-            return pb.Value(float=value)
-        case str():
-            return pb.Value(string=value)
+def _in_64_bits(value: int, path: str) -> int:
+    if value not in _INT64:
+        raise _uncarried(value, path, "an integer beyond 64 bits")
+    return value
 
 
 def _uncarried(value: object, path: str, what: str) -> WorkerError:

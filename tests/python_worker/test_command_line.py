@@ -146,14 +146,26 @@ def test_mock_mode_answers_without_key_cassettes_or_recordings(tmp_path, serve):
     assert not (tmp_path / "cassettes").exists()
 
 
-def test_the_documented_example_runs_as_it_stands(serve, tmp_path):
+@pytest.fixture
+def run_example(serve):
+    """Runs the example of a documentation page on a worker; what it prints."""
     worker = serve("--lm-mode", "mock")
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "worker.md").read_text(), re.DOTALL)
-    code = example.replace("127.0.0.1:50051", worker.target)
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert result.stderr == ""
-    assert re.findall(r"^(\w+) +[\d.]+ ms  ok", result.stdout, re.MULTILINE) == [stage.value for stage in Stage]
-    assert "validation_error question inputs of 'qa': question must be a string, not 42." in result.stdout
+
+    def run_example(page):
+        (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+        code = example.replace("127.0.0.1:50051", worker.target)
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+        assert result.stderr == ""
+        return result.stdout
+
+    return run_example
+
+
+def test_the_documented_example_runs_as_it_stands_and_again(run_example):
+    for _ in range(2):
+        told = run_example("worker.md")
+        assert re.findall(r"^(\w+) +[\d.]+ ms  ok", told, re.MULTILINE) == [stage.value for stage in Stage]
+        assert "validation_error question inputs of 'qa': question must be a string, not 42." in told
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -202,6 +214,15 @@ def test_what_cannot_work_is_one_sentence_exit_code_2_and_nothing_written(tmp_pa
     (line,) = result.stderr.splitlines()
     assert line.startswith("python_worker: ")
     assert says in line
+    assert (result.returncode, result.stdout) == (2, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_is_taken_is_one_sentence_exit_code_2_and_nothing_written(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run(tmp_path, "serve", "--lm-mode", "mock", "--port", str(port))
+    assert f"python_worker: port {port} on 127.0.0.1 cannot be had" in result.stderr
     assert (result.returncode, result.stdout) == (2, "")
     assert list(tmp_path.iterdir()) == []
 
@@ -281,13 +302,8 @@ def test_generated_code_that_is_stale_is_told(tmp_path):
     assert "is stale (worker_pb2.py, worker_pb2.pyi): run `python scripts/generate_proto.py`" in result.stderr
 
 
-def test_the_documented_example_of_state_runs_as_it_stands(serve):
-    worker = serve("--lm-mode", "mock")
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "state.md").read_text(), re.DOTALL)
-    code = example.replace("127.0.0.1:50051", worker.target)
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert result.stderr == ""
-    assert result.stdout.splitlines() == [
+def test_the_documented_example_of_state_runs_as_it_stands_and_again(run_example):
+    told = [
         "0.7 True ['retries', 'temperature'] 0",
         (
             "constraint_violation variable 'retries' breaks a constraint of :integer(min=0, max=5): "
@@ -299,3 +315,5 @@ def test_the_documented_example_of_state_runs_as_it_stands(serve):
         "initial temperature None 0.7 3",
         "set temperature 0.7 0.9 4",
     ]
+    assert run_example("state.md").splitlines() == told
+    assert run_example("state.md").splitlines() == told

@@ -9,7 +9,7 @@ from python_worker.client import connect
 from python_worker.client.cache import ReadCache
 from python_worker.domain.variable import Variable
 
-from .test_worker import wait_until
+from .calling import wait_until
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

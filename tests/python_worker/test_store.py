@@ -187,6 +187,18 @@ def test_a_url_of_no_database_the_worker_knows_is_refused(url):
     assert caught.value.reason is Reason.CONFIGURATION
 
 
+def test_connections_that_postgresql_has_ended_are_not_used_again(postgres_database):
+    pids = sa.text("SELECT pg_backend_pid()")
+    with postgres_database.read() as first, postgres_database.read() as second, postgres_database.read() as other:
+        idle = [first.scalar(pids), second.scalar(pids)]
+        first.close()
+        second.close()
+        other.execute(sa.text("SELECT pg_terminate_backend(pid, 20000) FROM unnest(:idle) AS pid"), {"idle": idle})
+    with postgres_database.read() as first, postgres_database.write_directly() as second:
+        assert first.scalar(sa.text("SELECT 1")) == 1
+        assert second.connection.driver_connection.info.backend_pid not in idle
+
+
 def test_an_untouched_chain_verifies(database, executions):
     run(executions)
     assert AuditLog(database).verify() == (7, [])

@@ -11,7 +11,7 @@ from python_worker.domain.watch import Change, ChangeKind
 from python_worker.state import Watcher
 from python_worker.state.watcher import MOST_BYTES, MOST_CHANGES
 
-from .test_worker import wait_until
+from .calling import wait_until, watchers
 
 
 @pytest.fixture
@@ -189,12 +189,6 @@ def listening(connection):
     import sqlalchemy as sa
 
     return f'LISTEN "python_worker_{connection.scalar(sa.select(sa.func.current_schema()))}"'
-
-
-def watchers(worker):
-    from python_worker.v1 import worker_pb2 as pb
-
-    return worker.client._state.GetSession(pb.GetSessionRequest(session="ada"), timeout=10).watchers
 
 
 # ---- the queue of a slow watcher
