@@ -95,7 +95,7 @@ def page(
     """Ids of a page of what a session sees, by name and session, with the token to go on from, "" after the last."""
     seen = connection.execute(_names(table), {"session": storable(session)})
     # Python's order, not the database's: those of PostgreSQL differ by how it was set up.
-    named = sorted((f"{row.name}/{row.session}", row.id) for row in seen if row.name and matches(row.name))
+    named = sorted((f"{row.name} {row.session}", row.id) for row in seen if row.name and matches(row.name))
     rest = [entry for entry in named if entry[0] > after]
     return [key for _, key in rest[:most]], rest[most - 1][0] if len(rest) > most else ""
 
