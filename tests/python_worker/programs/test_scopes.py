@@ -2,11 +2,14 @@
 
 import contextlib
 import hashlib
+from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from python_worker.client import NotFound, Reason, WorkerError, connect
 from python_worker.domain.access import Grant, Tokens
+from python_worker.store import tables
 
 QA = "signature qa: :string question -> :string answer"
 SKY = {"sky": {"answer": "blue", "reasoning": "Rayleigh."}}
@@ -83,6 +86,16 @@ def test_programs_of_a_session_go_when_it_ends_and_are_not_of_the_next_of_its_na
     assert [each.name for each in client.signatures(session="ada")] == ["qa"]
     assert client.get_execution(execution.id).outputs == {"answer": "blue"}
     assert client.create_program("mine", signature=QA, session="ada").version == 1
+
+
+def test_programs_of_a_session_whose_time_is_up_are_gone_before_it_is_swept_away(worker, database):
+    worker.client.create_program("mine", signature=QA, session="ada")
+    with database.write() as connection:
+        connection.execute(sa.update(tables.sessions).values(expires_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    assert reason(worker.client.get_program, "mine", session="ada") is Reason.NOT_FOUND
+    assert [each.name for each in worker.client.programs(session="ada")] == ["qa"]
+    worker.client.session("ada")
+    assert reason(worker.client.get_program, "mine", session="ada") is Reason.NOT_FOUND
 
 
 # ---- tokens
