@@ -87,7 +87,7 @@ class InlineAdapter:
         outputs: dict[str, Any] = {}
         failure: WorkerError | None = None
         try:
-            with self._lms.scope(task.program.name, task.inputs, task.lm) as scope:
+            with self._lms.scope(task.program.folder, task.inputs, task.lm) as scope:
                 outputs = self._predict(task, words)
                 _check_wanted(abandoned)
         except Exception as error:  # noqa: BLE001 - whatever a program raises is an outcome, told apart by explain
