@@ -115,6 +115,19 @@ class Program:
     capabilities: Capabilities = field(default_factory=Capabilities)
 
     @property
+    def folder(self) -> str:
+        """Where its cassettes are, below the directory of all: each session's programs in a folder of their own.
+
+        >>> from datetime import UTC, datetime
+        >>> Program(
+        ...     id="prog_1", name="qa", signature_id="", module=None, config=ProgramConfig(), session="ada",
+        ...     created_at=datetime.now(UTC),
+        ... ).folder
+        'ada/qa'
+        """
+        return f"{self.session}/{self.name}" if self.session else self.name
+
+    @property
     def made_of(self) -> str:
         """The module's name, or the import path.
 

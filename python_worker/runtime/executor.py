@@ -155,7 +155,8 @@ class Executor:
         try:
             with trail.stage(Stage.SIGNATURE_COMPILATION) as notes:
                 signature = self._shelf.signature(program)
-                self._modules.build(program, signature)
+                if not program.config.tools:  # else it is built where they are
+                    self._modules.build(program, signature)
                 notes.detail = f"{signature.name!r} for {program.made_of}" if signature else program.made_of
             with trail.stage(Stage.INPUT_VALIDATION) as notes:
                 accepted, notes.detail = _accepted(plan.ask, interface(program, signature))

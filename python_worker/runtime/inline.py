@@ -126,7 +126,7 @@ class _Run:
         failure: WorkerError | None = None
         try:
             opened = self._lms.scope(
-                task.program.name, task.inputs, task.lm, execution_id=task.execution_id, stop=self.stop
+                task.program.folder, task.inputs, task.lm, execution_id=task.execution_id, stop=self.stop
             )
             with opened as self._scope:
                 outputs = self._predict(self._words)

@@ -30,7 +30,7 @@ MAX_MODELS = 64
 class LmtestLMs:
     """``LMs`` whose calls are answered as an lmtest mode says, each execution from a cassette of its own.
 
-    The cassette of an execution is ``<cassette_dir>/<program name>/<first 12 digits of its inputs' SHA-256>.yaml``:
+    The cassette of an execution is ``<cassette_dir>/<program>/<first 12 digits of its inputs' SHA-256>.yaml``:
     the same program asked the same thing plays the same file, whoever asks and whenever.
 
     Args:

@@ -63,8 +63,10 @@ class Modules:
             tools: What ReAct may call, by the names in the program's config.
 
         Raises:
-            WorkerError: ``invalid_argument``, ``permission_denied`` or ``configuration``: it cannot be built here.
+            WorkerError: ``invalid_argument``, ``permission_denied`` or ``configuration``: it cannot be built here; or
+                ``tool_failure``: a tool is missing.
         """
+        _check_tools(program, tools)
         if tools:  # they stand in the prompt, and may be others in the next run
             return self._make(program, signature, tools)
         module = self._built.get((program.id, program.version), make=lambda: self._make(program, signature, ()))
@@ -138,6 +140,17 @@ class Modules:
                 reason=Reason.INVALID_ARGUMENT,
                 field="module_options.reward",
             ) from error
+
+
+def _check_tools(program: Program, tools: Sequence[dspy.Tool]) -> None:
+    there = {tool.name for tool in tools}
+    if missing := [name for name in program.config.tools if name.rpartition(":")[2] not in there]:
+        raise WorkerError(
+            f"program {program.name!r} calls the tool {missing[0]!r}, which nobody serves: start the client that does.",
+            reason=Reason.TOOL_FAILURE,
+            field="config.tools",
+            retryable=True,
+        )
 
 
 _WARNINGS = threading.Lock()

@@ -39,9 +39,14 @@ def read_state(text: str) -> dict[str, Any]:
         state = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise _refused(f"is not JSON ({error}), and pickles are never read: {_HOW}") from None
-    if not isinstance(state, dict) or not all(isinstance(part, dict) for part in state.values()):
+    if not isinstance(state, dict):
         raise _refused(f"is no map of saved predictors: {_HOW}")
-    return state
+    metadata = state.pop("metadata", {})
+    # Of a lone predictor DSPy saves the parts alone, without its name.
+    predictors = {"self": state} if "signature" in state else state
+    if not all(isinstance(part, dict) for part in (metadata, *predictors.values())):
+        raise _refused(f"is no map of saved predictors: {_HOW}")
+    return {**predictors, "metadata": metadata}
 
 
 def other_versions(state: Mapping[str, Any]) -> str:
@@ -65,7 +70,7 @@ def load_state(module: dspy.Module, state: Mapping[str, Any]) -> None:
         WorkerError: ``invalid_argument``: it is another module's.
     """
     wanted = dict(module.named_parameters())
-    given = {name: part for name, part in state.items() if name != "metadata"}
+    given = {name: {**part, "lm": None} for name, part in state.items() if name != "metadata"}
     if given.keys() != wanted.keys():
         raise _refused(
             f"holds the predictors {sorted(given)}, and the program has {sorted(wanted)}: it was saved from another "
@@ -74,7 +79,7 @@ def load_state(module: dspy.Module, state: Mapping[str, Any]) -> None:
     if unknown := sorted({key for part in given.values() for key in part} - _PARTS):
         raise _refused(f"holds {unknown}, which DSPy does not save: {_HOW}")
     try:
-        module.load_state({name: part | {"lm": None} for name, part in given.items()})
+        module.load_state(given["self"] if wanted.keys() == {"self"} else given)
     except Exception as error:  # whatever DSPy makes of a part that is not as it wrote it
         raise _refused(f"does not load: {type(error).__name__}: {error}; {_HOW}") from error
     for name, predictor in module.named_predictors():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,10 @@ from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.session import no_session
 from python_worker.domain.value import storable
 from python_worker.store.statement import Statement
-from python_worker.store.tables import Moment, sessions
+from python_worker.store.tables import Moment, sessions, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from python_worker.store.database import Database
     from python_worker.store.statement import Connected
@@ -50,7 +50,7 @@ def find(database: Database, table: sa.Table, key: str, *, session: str, what: s
 def find_in(connection: Connected, table: sa.Table, key: str, *, session: str) -> Any | None:
     """The same in a transaction; None where there is none."""
     key = storable(key)
-    found = _one(table).rows(connection, {"key": key, "session": storable(session)})
+    found = _one(table).rows(connection, {"key": key, **_asked_by(session)})
     return max(found, key=lambda row: (row.id == key, row.session != ""), default=None)
 
 
@@ -76,7 +76,7 @@ def find_own(connection: sa.Connection, table: sa.Table, key: str, *, session: s
 def missing(connection: sa.Connection, table: sa.Table, key: str, *, session: str, what: str) -> WorkerError:
     """The error for what is not there."""
     newest_first = _names(table).order_by(table.c.created_at.desc()).limit(_MOST_NAMES)
-    names = [row.name for row in connection.execute(newest_first, {"session": storable(session)})]
+    names = [row.name for row in connection.execute(newest_first, _asked_by(session))]
     close = difflib.get_close_matches(key, names, n=1)
     where = f" in session {session!r} or shared" if session else ""
     hint = f"; did you mean {close[0]!r}?" if close else f": create it with Create{what.title()} first."
@@ -93,9 +93,9 @@ def page(
     most: int,
 ) -> tuple[Sequence[str], str]:
     """Ids of a page of what a session sees, by name and session, with the token to go on from, "" after the last."""
-    seen = connection.execute(_names(table), {"session": storable(session)})
+    seen = connection.execute(_names(table), _asked_by(session))
     # Python's order, not the database's: those of PostgreSQL differ by how it was set up.
-    named = sorted((f"{row.name}/{row.session}", row.id) for row in seen if row.name and matches(row.name))
+    named = sorted((f"{row.name} {row.session}", row.id) for row in seen if row.name and matches(row.name))
     rest = [entry for entry in named if entry[0] > after]
     return [key for _, key in rest[:most]], rest[most - 1][0] if len(rest) > most else ""
 
@@ -139,4 +139,12 @@ def _names(table: sa.Table) -> sa.Select[Any]:
 
 def _seen(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
     mine: sa.BindParameter[str] = sa.bindparam("session")
-    return sa.or_(table.c.session == _NOTHING, table.c.session == mine), table.c.deleted_at.is_(None)
+    # One whose time is up has nothing any more, even before it is swept away.
+    ends = sa.type_coerce(sessions.c.expires_at, sa.BigInteger)
+    lives = sa.exists().where(sessions.c.id == mine, sa.or_(ends.is_(None), ends > sa.bindparam("now")))
+    own = sa.and_(table.c.session == mine, lives)
+    return sa.or_(table.c.session == _NOTHING, own), table.c.deleted_at.is_(None)
+
+
+def _asked_by(session: str) -> dict[str, str | int]:
+    return {"session": storable(session), "now": to_number(datetime.now(UTC))}

@@ -676,7 +676,7 @@ class ProgramConfig(_message.Message):
     temperature: _builtins.float
     max_tokens: _builtins.int
     format: _builtins.str
-    """how prompts are written: "chat", "json", "xml" or "baml"; "chat" when unset"""
+    """how prompts are written: "chat", "json", "xml", "baml" or "two_step"; "chat" when unset"""
     @_builtins.property
     def demos(self) -> _containers.RepeatedCompositeFieldContainer[Global___Demo]: ...
     @_builtins.property

@@ -117,7 +117,7 @@ def config_to_wire(config: ProgramConfig) -> pb.ProgramConfig:
         model=config.model,
         temperature=config.temperature,
         max_tokens=config.max_tokens,
-        format=config.format.value if config.format else None,
+        format=config.format and str(config.format),
         demos=[pb.Demo(fields=fields_to_wire(demo)) for demo in config.demos],
         module_options=fields_to_wire(config.module_options),
         tools=config.tools,

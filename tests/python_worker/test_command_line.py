@@ -152,8 +152,8 @@ def run_example(serve):
     worker = serve("--lm-mode", "mock")
 
     def run_example(page):
-        (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
-        code = example.replace("127.0.0.1:50051", worker.target)
+        examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+        code = "\n".join(examples).replace("127.0.0.1:50051", worker.target)
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
         assert result.stderr == ""
         return result.stdout

@@ -129,6 +129,39 @@ def test_react_stops_after_so_many_tools_and_tells_its_trajectory(start_worker):
     assert (outputs["reasoning"], outputs["answer"]) == ("Rayleigh.", "blue")
 
 
+def react(*names):
+    return Program(
+        id="prog_1",
+        name="qa",
+        signature_id="sig_1",
+        module=Module.REACT,
+        config=ProgramConfig(tools=names),
+        created_at=datetime.now(UTC),
+    )
+
+
+def test_react_calls_the_tools_it_is_built_with_and_tells_what_they_said():
+    signature = parse(QA)
+    made = react("look_up", "mine.tools:later")
+    when = datetime(2026, 11, 20, tzinfo=UTC)
+    tools = [dspy.Tool(lambda word: {word: when}, name="look_up", args={"word": {"type": "string"}})]
+    tools.append(dspy.Tool(lambda: 1, name="later", desc="Waits."))
+    call = {"next_thought": "Look.", "next_tool_name": "look_up", "next_tool_args": '{"word": "sky"}'}
+    done = {"next_thought": "Done.", "next_tool_name": "finish", "next_tool_args": "{}"}
+    lms = ScriptedLMs({"next_tool_name": [call, done], "sky": {"reasoning": "It says so.", **SKY}})
+    with dspy.context(lm=lms.lm(made.config, None)):
+        prediction = Modules(Imports()).build(made, signature, tools)(question="sky?")
+    outputs = accept_outputs(made, signature, answers(prediction))
+    assert outputs["trajectory"]["observation_0"] == {"sky": "2026-11-20T00:00:00+00:00"}
+    assert "Waits." in str(lms.engine.requests[0])
+
+
+def test_react_does_not_run_without_a_tool_it_was_promised():
+    error = refused(Modules(Imports()).build, react("look_up"), parse(QA))
+    assert (error.reason, error.retryable) == (Reason.TOOL_FAILURE, True)
+    assert "'look_up'" in str(error)
+
+
 def test_parallel_answers_in_the_order_of_its_items(start_worker):
     answers = {f"<{n}>": {"answer": str(n), "confidence": 0.5} for n in range(20)}
     worker = program(start_worker(answers), "Parallel", num_threads=8)
