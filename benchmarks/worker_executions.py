@@ -28,7 +28,7 @@ import dspy
 
 import lmtest
 from lmtest.http.server import StandIn
-from python_worker.client import connect
+from python_worker.client import WorkerError, connect
 from python_worker.domain.value import fingerprint
 from python_worker.signatures import parse, to_dspy
 
@@ -100,6 +100,14 @@ def resident(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
+def record(base: str, asked: int) -> None:
+    options = ("--lm-mode", "record", "--api-base", base, "--data-dir", "recording")
+    with worker(*options) as (target, _), connect(target) as client:
+        prepared(client)
+        for number in range(asked):
+            ask(client, number)
+
+
 def compare(client: Client, local: Callable[[int], str], calls: int, asked: int) -> dict[str, float]:
     here, there = [], []
     for number in range(calls):
@@ -112,7 +120,7 @@ def concurrent(client: Client, asked: int) -> dict[str, float]:
     def one(number: int) -> bool:
         try:
             ask(client, number % asked)
-        except Exception as error:
+        except WorkerError as error:
             print(error, file=sys.stderr)
             return False
         return True
@@ -162,11 +170,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
         with StandIn(keep_requests=False) as provider:
             base = f"{provider.url}/v1beta"
-            with worker("--lm-mode", "record", "--api-base", base, "--data-dir", "recording") as (target, _):
-                with connect(target) as client:
-                    prepared(client)
-                    for number in range(given.asked):
-                        ask(client, number)
+            record(base, given.asked)
         database = ["--database-url", given.database_url] if given.database_url else []
         lm = dspy.LM(MODEL, api_base=base, api_key="any-key", cache=False)
         with worker("--lm-mode", "replay", "--api-base", base, *database) as (target, pid), connect(target) as client:

@@ -225,7 +225,7 @@ async def test_the_asyncio_client_does_what_its_twin_does(start_worker):
         results = [each async for each in client.batch([Order(program="qa", inputs=ASKED)] * 3)]
         assert sorted(place for place, _ in results) == [0, 1, 2]
         assert len([each async for each in client.list_executions(program="qa")]) == 5
-        assert [each.name for each in await client.adapters()][0] == "inline"
+        assert (await client.adapters())[0].name == "inline"
         with pytest.raises(WorkerError) as caught:
             await client.execute("qa", {"question": 3})
     assert caught.value.reason is Reason.VALIDATION_ERROR
