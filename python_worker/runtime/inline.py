@@ -131,12 +131,15 @@ class _Run:
     def _predict(self, words: LastWords) -> dict[str, Any]:
         import dspy
 
+        from python_worker.runtime.last_words import listen
+
         task = self._task
         module = modules.build(task.program.module, task.signature)
         lm = self._lms.lm(task.program.config, task.lm)
         inputs = for_dspy(task.signature, task.inputs)
+        listen(lm, words)
         # History would grow with every execution: the trail is the worker's history.
-        with dspy.context(lm=lm, callbacks=[words], disable_history=True):
+        with dspy.context(lm=lm, disable_history=True):
             if task.tell is None:
                 return dict(module(**inputs).items())
             from python_worker.runtime.streaming import run_streaming
