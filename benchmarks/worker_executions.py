@@ -109,11 +109,17 @@ def record(base: str, asked: int) -> None:
 
 
 def compare(client: Client, local: Callable[[int], str], calls: int, asked: int) -> dict[str, float]:
-    here, there = [], []
+    here, there, empty = [], [], []
     for number in range(calls):
         here.append(timed(lambda n=number: local(n % asked)))
         there.append(timed(lambda n=number: ask(client, n % asked)))
-    return {"in process, p50 ms": p50(here), "worker, p50 ms": p50(there), "ratio": p50(there) / p50(here)}
+        empty.append(timed(client.adapters))
+    return {
+        "in process, p50 ms": p50(here),
+        "worker, p50 ms": p50(there),
+        "a call that does nothing, p50 ms": p50(empty),
+        "ratio": p50(there) / p50(here),
+    }
 
 
 def concurrent(client: Client, asked: int) -> dict[str, float]:
