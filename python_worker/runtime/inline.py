@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import lmtest
 from python_worker.domain.adapter import AdapterInfo
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.program import Module
 from python_worker.runtime.adapter import Outcome, Task
 from python_worker.runtime.failures import explain
 from python_worker.runtime.formats import adapter_of
@@ -18,6 +19,7 @@ from python_worker.runtime.inputs import for_dspy
 from python_worker.runtime.modules import answers, interface
 
 if TYPE_CHECKING:
+    from python_worker.domain.program import Program
     from python_worker.domain.session import SessionLM
     from python_worker.runtime.last_words import LastWords
     from python_worker.runtime.lms import LMs, LMScope
@@ -37,10 +39,14 @@ class InlineAdapter:
     never begins; one that has is hung up on: its model call fails at once, and so does every later one, its answer is
     thrown away, and nothing of it is recorded. What it does beside model calls it does to its end.
 
+    A program that does nothing but ask, and is answered without a provider, runs in the thread that wants it: handing
+    it over would cost a tenth of such a run, and it cannot hang, so that nobody has to wait beside it.
+
     Args:
         lms: Where programs get their language model from.
         modules: Builds programs.
-        threads: How many programs run at once; more wait their turn.
+        threads: How many programs run at once; more wait their turn. Those that run where they are wanted have as many
+            turns of their own.
     """
 
     info = AdapterInfo(name="inline", streaming=True, tools=True, cancellation=True)
@@ -49,6 +55,8 @@ class InlineAdapter:
         self._lms = lms
         self._modules = modules
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="program")
+        self._turns = threading.BoundedSemaphore(threads)
+        self._closed = False
         self._running: set[Future[Outcome]] = set()
         self._lock = threading.Lock()
 
@@ -59,6 +67,8 @@ class InlineAdapter:
     def run(self, task: Task, *, deadline: float, cancelled: Future[None]) -> Outcome:
         """Run to the end, or until the deadline, or until it is cancelled."""
         run = _Run(task, self._lms, self._modules, deadline=deadline)
+        if task.tell is None and _only_asks(task.program) and not self._lms.spends(task.lm):
+            return self._run_here(run, deadline=deadline, cancelled=cancelled)
         future = self._submit(run)
         either: set[Future[Any]] = {future, cancelled}
         wait(either, timeout=max(0.0, deadline - time.monotonic()), return_when=FIRST_COMPLETED)
@@ -73,17 +83,30 @@ class InlineAdapter:
 
     def close(self, *, timeout: float) -> bool:
         """Take no more programs, and wait for those that run."""
+        self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             running = set(self._running)
         return not wait(running, timeout=timeout).not_done
 
+    def _run_here(self, run: _Run, *, deadline: float, cancelled: Future[None]) -> Outcome:
+        if self._closed:
+            raise _closing()
+        if not self._turns.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return Outcome(error=_stopped(cancelled=cancelled.done(), begun=False))
+        try:
+            outcome = run.answer()
+        finally:
+            self._turns.release()
+        if cancelled.done() or time.monotonic() > deadline:
+            return replace(outcome, outputs={}, error=_stopped(cancelled=cancelled.done(), begun=True))
+        return outcome
+
     def _submit(self, run: _Run) -> Future[Outcome]:
         try:
             future = self._pool.submit(run.answer)
         except RuntimeError as error:  # the pool's word for "closed"
-            message = "the worker is shutting down and takes no more programs."
-            raise WorkerError(message, reason=Reason.UNAVAILABLE, retryable=True) from error
+            raise _closing() from error
         with self._lock:
             self._running.add(future)
         future.add_done_callback(self._forget)
@@ -139,19 +162,31 @@ class _Run:
     def _predict(self, words: LastWords) -> dict[str, Any]:
         import dspy
 
+        from python_worker.runtime.last_words import listen
+
         task = self._task
         module = self._modules.build(task.program, task.signature)
         lm = self._lms.lm(task.program.config, task.lm)
         face = interface(task.program, task.signature)
         inputs = for_dspy(face, task.inputs) if face else dict(task.inputs)
         adapter = adapter_of(task.program.config.format, lm)
+        listen(lm, words)
         # History would grow with every execution: the trail is the worker's history.
-        with dspy.context(lm=lm, adapter=adapter, callbacks=[words], disable_history=True):
+        with dspy.context(lm=lm, adapter=adapter, disable_history=True):
             if task.tell is None:
                 return answers(module(**inputs))
             from python_worker.runtime.streaming import run_streaming
 
             return answers(run_streaming(module, inputs, tell=task.tell))
+
+
+def _only_asks(program: Program) -> bool:
+    return program.module in {Module.PREDICT, Module.CHAIN_OF_THOUGHT} and not program.import_path
+
+
+def _closing() -> WorkerError:
+    message = "the worker is shutting down and takes no more programs."
+    return WorkerError(message, reason=Reason.UNAVAILABLE, retryable=True)
 
 
 def _check_wanted(stop: lmtest.Stop) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import lmtest
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import LMCall
+from python_worker.domain.session import SessionLimits
 from python_worker.domain.value import fingerprint
 from python_worker.settings import read_mode
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from python_worker.domain.value import Fields
 
 MAX_MODELS = 64
+
+_NO_LIMITS = SessionLimits()
 
 
 class LmtestLMs:
@@ -137,8 +140,10 @@ class LmtestLMs:
 
 
 def _limits(session: SessionLM) -> lmtest.Limits | None:
+    if session.limits == _NO_LIMITS:
+        return None
     given = {name: value for name, value in asdict(session.limits).items() if value is not None}
-    return lmtest.Limits(**given) if given else None
+    return lmtest.Limits(**given)
 
 
 class _CassetteScope:

@@ -9,45 +9,53 @@ import orjson
 import sqlalchemy as sa
 
 from python_worker.domain.audit import AuditEntry, AuditEvent, AuditHead, Break, find_breaks, link
+from python_worker.store.statement import Statement
 from python_worker.store.tables import audit_events, audit_heads, executions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from python_worker.store.database import Database
+    from python_worker.store.statement import Connected
 
 STARTED = "execution_started"
 FINISHED = "execution_finished"
 
 # Built once: building a statement costs more than running it on SQLite.
-_INSERT = sa.insert(audit_events)
-_INSERT_HEAD = sa.text(
-    "INSERT INTO audit_heads (chain, sequence, digest) VALUES (:chain, :sequence, :digest) ON CONFLICT DO NOTHING"
+_INSERT = Statement(sa.insert(audit_events))
+_OF_EXECUTION = Statement(
+    sa.select(audit_events)
+    .where(audit_events.c.execution_id == sa.bindparam("the_execution"))
+    .order_by(audit_events.c.chain, audit_events.c.sequence)
 )
-_LOCK_HEAD = sa.select(audit_heads).where(audit_heads.c.chain == sa.bindparam("the_chain")).with_for_update()
-_UPDATE_HEAD = sa.update(audit_heads).where(audit_heads.c.chain == sa.bindparam("the_chain"))
+_INSERT_HEAD = Statement(
+    sa.text(
+        "INSERT INTO audit_heads (chain, sequence, digest) VALUES (:chain, :sequence, :digest) ON CONFLICT DO NOTHING"
+    )
+)
+_LOCK_HEAD = Statement(sa.select(audit_heads).where(audit_heads.c.chain == sa.bindparam("the_chain")).with_for_update())
+_UPDATE_HEAD = Statement(
+    sa.update(audit_heads)
+    .where(audit_heads.c.chain == sa.bindparam("the_chain"))
+    .values(sequence=sa.bindparam("sequence"), digest=sa.bindparam("digest"))
+)
 
 
-def append(connection: sa.Connection, chain: str, entries: Sequence[AuditEntry]) -> None:
+def append(connection: Connected, chain: str, entries: Sequence[AuditEntry]) -> None:
     """Chain the entries behind the last event, in the connection's transaction.
 
     The chain's head is locked until that ends: writers queue here, and the order of events is the order of commits.
     """
     head = _locked_head(connection, chain)
     events = link(head, entries)
-    connection.execute(_INSERT, [_to_row(event) for event in events])
+    _INSERT.run_many(connection, [_to_row(event) for event in events])
     last = {"sequence": events[-1].sequence, "digest": events[-1].digest}
-    connection.execute(_UPDATE_HEAD, {"the_chain": chain} | last)
+    _UPDATE_HEAD.run(connection, {"the_chain": chain} | last)
 
 
-def events_of(connection: sa.Connection, execution_id: str) -> list[AuditEvent]:
+def events_of(connection: Connected, execution_id: str) -> list[AuditEvent]:
     """The events of one execution, in order."""
-    query = (
-        sa.select(audit_events)
-        .where(audit_events.c.execution_id == execution_id)
-        .order_by(audit_events.c.chain, audit_events.c.sequence)
-    )
-    return [_from_row(row) for row in connection.execute(query)]
+    return [_from_row(row) for row in _OF_EXECUTION.rows(connection, {"the_execution": execution_id})]
 
 
 class AuditLog:
@@ -100,14 +108,16 @@ def _walk(connection: sa.Connection, chain: str) -> Iterator[AuditEvent]:
         yield _from_row(row)
 
 
-def _locked_head(connection: sa.Connection, chain: str) -> AuditHead:
-    new = AuditHead(chain=chain)
-    connection.execute(_INSERT_HEAD, {"chain": chain, "sequence": new.sequence, "digest": new.digest})
-    row = connection.execute(_LOCK_HEAD, {"the_chain": chain}).one()
-    return _to_head(row)
+def _locked_head(connection: Connected, chain: str) -> AuditHead:
+    found = _LOCK_HEAD.rows(connection, {"the_chain": chain})
+    if not found:
+        new = AuditHead(chain=chain)
+        _INSERT_HEAD.run(connection, {"chain": chain, "sequence": new.sequence, "digest": new.digest})
+        found = _LOCK_HEAD.rows(connection, {"the_chain": chain})
+    return _to_head(found[0])
 
 
-def _to_head(row: sa.Row[Any]) -> AuditHead:
+def _to_head(row: Any) -> AuditHead:
     return AuditHead(chain=row.chain, sequence=row.sequence, digest=row.digest)
 
 
@@ -124,7 +134,7 @@ def _to_row(event: AuditEvent) -> dict[str, Any]:
     }
 
 
-def _from_row(row: sa.Row[Any]) -> AuditEvent:
+def _from_row(row: Any) -> AuditEvent:
     return AuditEvent(
         chain=row.chain,
         sequence=row.sequence,

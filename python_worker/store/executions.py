@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
     from python_worker.domain.execution import Execution, ExecutionQuery, StageRecord
     from python_worker.store.database import Database
+    from python_worker.store.statement import Connected
 
 _COLUMNS = [column.name for column in executions.columns]
 _ENDING = [name for name in _COLUMNS if name not in {"id", "inputs", "owner", "started_at"}]
+_LOCK_KEY = Statement(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:the_key, 7115103))"))
 _IS_RUNNING = executions.c.status == sa.literal_column("'running'")  # as the partial index says it
 _INSERT = Statement(sa.insert(executions))
 _UPDATE = Statement(
@@ -62,7 +64,7 @@ class SqlExecutions:
 
     def begin(self, execution: Execution) -> Execution | None:
         """Keep a run that has begun, with the stages it has behind it."""
-        with self._database.write() as connection:
+        with self._database.write_prepared() as connection:
             if execution.idempotency_key:
                 # Two that begin at once: on SQLite they take turns already, here the second waits for the first.
                 _lock_key(connection, execution)
@@ -75,7 +77,7 @@ class SqlExecutions:
 
     def finish(self, execution: Execution, new_stages: Sequence[StageRecord]) -> None:
         """Keep how the run ended, and the stages since ``begin``."""
-        with self._database.write() as connection:
+        with self._database.write_prepared() as connection:
             # Another worker that saw this one as gone has told an ending already, and a trail has one.
             if _UPDATE.rows(connection, {"the_id": execution.id} | to_row(execution, owner=self.owner)):
                 audit.append(connection, WORKER_CHAIN, _ending(execution, new_stages))
@@ -84,8 +86,9 @@ class SqlExecutions:
         """Keep a run that has ended and was not begun here: all at once."""
         behind = len(_behind(execution))
         entries = [*_beginning(execution), *_ending(execution, execution.stages[behind:])]
-        with self._database.write() as connection:
-            _INSERT.run(connection, to_row(execution, owner=self.owner))
+        row = to_row(execution, owner=self.owner)
+        with self._database.write_prepared() as connection:
+            _INSERT.run(connection, row)
             audit.append(connection, WORKER_CHAIN, entries)
 
     def get(self, execution_id: str) -> Execution:
@@ -169,13 +172,12 @@ def _place(after: str) -> tuple[int, str]:
         ) from error
 
 
-def _lock_key(connection: sa.Connection, execution: Execution) -> None:
+def _lock_key(connection: Connected, execution: Execution) -> None:
     if connection.dialect.name == "postgresql":
-        text = f"{execution.session}\n{execution.idempotency_key}"
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(text, 7_115_103))))
+        _LOCK_KEY.rows(connection, {"the_key": f"{execution.session}\n{execution.idempotency_key}"})
 
 
-def _trail(connection: sa.Connection, execution_id: str) -> tuple[StageRecord, ...]:
+def _trail(connection: Connected, execution_id: str) -> tuple[StageRecord, ...]:
     return stages.from_entries(event.entry for event in audit.events_of(connection, execution_id))
 
 

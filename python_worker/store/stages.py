@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ def to_entry(execution_id: str, record: StageRecord) -> AuditEntry:
         "started_at": record.started_at.isoformat(),
         "duration": record.duration,
         "detail": record.detail,
-        "calls": [asdict(call) | {"cost": None if call.cost is None else str(call.cost)} for call in record.calls],
+        "calls": [vars(call) | {"cost": None if call.cost is None else str(call.cost)} for call in record.calls],
     }
     return AuditEntry(
         execution_id=execution_id,

@@ -49,7 +49,7 @@ class Statement:
         clause: With named parameters.
     """
 
-    def __init__(self, clause: sa.UpdateBase | sa.Select[Any]) -> None:
+    def __init__(self, clause: sa.UpdateBase | sa.Select[Any] | sa.TextClause) -> None:
         self._clause = clause
         self._texts: dict[str, tuple[str, tuple[str, ...] | None]] = {}
         names = [str(column.key) for column in clause.exported_columns]

@@ -1,0 +1,285 @@
+"""How executions end badly: each way told apart, whatever the provider, the database or the machine does."""
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+import lmtest
+from lmtest.testing.provider import ScriptedProvider, fields, rate_limited, server_error, timeout
+from python_worker.client import Options, Order, Reason, SessionLimits, SessionLM, connect
+from python_worker.domain.access import Grant, Tokens
+from python_worker.domain.execution import ExecutionStatus, Stage
+from python_worker.runtime import LmtestLMs
+from python_worker.store import AuditLog, Database
+from python_worker.v1 import worker_pb2 as pb
+
+from .conftest import RunningWorker
+from .test_command_line import Served
+from .test_security import digest
+from .test_worker import SKY, refused, status, wait_until, with_program
+
+ASKED = {"question": "sky"}
+GOOD = fields(answer="blue", confidence=0.9)
+
+
+@pytest.fixture
+def live(tmp_path, monkeypatch):
+    """Start workers whose models are a scripted provider on loopback."""
+    monkeypatch.setenv("GEMINI_API_KEY", "any-key")
+    monkeypatch.setenv("LMTEST_LEDGER", str(tmp_path / "ledger.sqlite3"))
+    running, providers, databases = [], [], []
+
+    def start(*script, repeat_last=True, mode=lmtest.Mode.LIVE, **settings):
+        providers.append(ScriptedProvider(script, repeat_last=repeat_last))
+        databases.append(Database.in_directory(tmp_path / f"live-{len(databases)}"))
+        databases[-1].migrate()
+        lms = LmtestLMs(
+            mode=mode,
+            cassette_dir=tmp_path / "cassettes",
+            model="gemini/gemini-2.5-flash",
+            api_base=f"{providers[-1].url}/v1beta",
+        )
+        running.append(RunningWorker(databases[-1], lms, **settings))
+        running[-1].provider = providers[-1]
+        return with_program(running[-1])
+
+    yield start
+    for each in (*running, *providers, *databases):
+        (each.stop if isinstance(each, RunningWorker) else each.close)()
+
+
+def execute(worker, **request):
+    message = pb.ExecuteRequest(program="qa", inputs={"question": pb.Value(string="sky")}, **request)
+    code, detail = status(worker, "Execute", message)
+    return code.name, detail
+
+
+# ---- each told apart
+
+ENDINGS = {
+    "a failure of the provider": (
+        [server_error(503)],
+        ("UNAVAILABLE", "provider_failure", True, pb.STAGE_ADAPTER_EXECUTION),
+    ),
+    "a rate limit": ([rate_limited()], ("UNAVAILABLE", "provider_failure", True, pb.STAGE_ADAPTER_EXECUTION)),
+    "a refused key": (
+        [server_error(401)],
+        ("FAILED_PRECONDITION", "provider_refusal", False, pb.STAGE_ADAPTER_EXECUTION),
+    ),
+    "an answer that does not parse": (
+        ["I would rather not say."],
+        ("INTERNAL", "unparsable_answer", False, pb.STAGE_OUTPUT_VALIDATION),
+    ),
+    "an answer out of bounds": (
+        [fields(answer="blue", confidence=1.5)],
+        ("INTERNAL", "constraint_violation", False, pb.STAGE_OUTPUT_VALIDATION),
+    ),
+    "silence": ([timeout()], ("DEADLINE_EXCEEDED", "timeout", True, pb.STAGE_ADAPTER_EXECUTION)),
+}
+
+
+@pytest.mark.parametrize("script", ENDINGS)
+def test_each_ending_has_its_status_reason_and_stage(live, script):
+    said, expected = ENDINGS[script]
+    worker = live(*said)
+    options = {"timeout": {"nanos": 500_000_000}} if script == "silence" else {}
+    code, detail = execute(worker, **options)
+    assert (code, detail.reason, detail.retryable, detail.stage) == expected
+    kept = worker.client.get_execution(detail.execution_id)
+    assert (kept.error.reason.value, kept.error.stage.name) == (detail.reason, pb.Stage.Name(detail.stage)[6:])
+    assert kept.stages[-1].stage is kept.error.stage
+
+
+def test_an_invalid_input_never_reaches_the_provider(live):
+    worker = live(GOOD)
+    error = refused(worker.client.execute, "qa", {"question": 3})
+    assert (error.reason, error.stage, error.retryable) == (Reason.VALIDATION_ERROR, Stage.INPUT_VALIDATION, False)
+    assert worker.provider.requests == []
+
+
+def test_an_answer_that_breaks_its_constraint_is_kept(live):
+    worker = live(fields(answer="blue", confidence=1.5))
+    error = refused(worker.client.execute, "qa", ASKED)
+    assert "1.5" in worker.client.get_execution(error.execution_id).raw_answer
+
+
+def test_a_miss_is_told_from_a_cassette_that_is_not_there(live, tmp_path):
+    recorder = live(GOOD, mode=lmtest.Mode.RECORD)
+    recorder.client.execute("qa", ASKED)
+    player = live(mode=lmtest.Mode.REPLAY)
+    assert player.client.execute("qa", ASKED).stages[2].calls[0].hit == "cassette"
+    error = refused(player.client.execute, "qa", {"question": "sea"})
+    assert (error.reason, error.stage, error.retryable) == (
+        Reason.CASSETTE_NOT_FOUND,
+        Stage.ADAPTER_EXECUTION,
+        False,
+    )
+    player.client.create_program("hot", signature="qa", temperature=1.5)
+    (tmp_path / "cassettes" / "hot").symlink_to(tmp_path / "cassettes" / "qa")
+    error = refused(player.client.execute, "hot", ASKED)
+    assert (error.reason, error.stage, error.retryable) == (Reason.CASSETTE_MISS, Stage.ADAPTER_EXECUTION, False)
+
+
+def test_a_budget_that_is_spent_is_told_before_anything_is_sent(live):
+    worker = live(GOOD)
+    worker.client.session("ada", lm=SessionLM(limits=SessionLimits(usd_per_run="0.00000001")))
+    error = refused(worker.client.execute, "qa", ASKED, session="ada")
+    assert (error.reason, error.stage, error.retryable) == (Reason.BUDGET_EXCEEDED, Stage.ADAPTER_EXECUTION, False)
+    assert worker.provider.requests == []
+
+
+# ---- deadlines
+
+
+def test_a_provider_that_never_answers_gives_its_thread_back_at_the_deadline(live):
+    worker = live(timeout(), timeout(), GOOD, threads=1)
+    for number in (1, 2):
+        error = refused(worker.client.execute, "qa", ASKED, timeout=0.4)
+        assert (error.reason, error.stage) == (Reason.TIMEOUT, Stage.ADAPTER_EXECUTION)
+        wait_until(lambda number=number: len(worker.provider.requests) == number)
+    # The only thread is free: a hanging call would leave this one in the queue.
+    assert worker.client.execute("qa", ASKED).outputs["answer"] == "blue"
+    assert worker.stop()
+
+
+def test_a_run_that_is_cancelled_gives_its_thread_back(live):
+    worker = live(timeout(), GOOD, threads=1)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(refused, worker.client.execute, "qa", ASKED)
+        wait_until(lambda: worker.provider.requests)
+        (listed,) = worker.client.list_executions()
+        assert worker.client.cancel(listed.id).status is ExecutionStatus.CANCELLED
+        assert running.result().reason is Reason.CANCELLED
+    assert worker.client.execute("qa", ASKED).outputs["answer"] == "blue"
+
+
+def test_a_run_that_timed_out_lists_the_calls_it_made(live):
+    worker = live(timeout())
+    error = refused(worker.client.execute, "qa", ASKED, timeout=0.4)
+    (call,) = worker.client.get_execution(error.execution_id).stages[2].calls
+    assert (call.hit, call.model, call.cost) == ("live", "gemini/gemini-2.5-flash", None)
+
+
+def test_a_failing_provider_is_asked_again_by_the_executor_alone(live):
+    worker = live(server_error(503), rate_limited(retry_after=0), GOOD)
+    assert worker.client.execute("qa", ASKED, retries=2).attempts == 3
+    assert len(worker.provider.requests) == 3
+
+
+def test_made_up_answers_cost_nothing_on_a_live_worker(live):
+    worker = live(GOOD)
+    execution = worker.client.execute("qa", ASKED, adapters=["mock"])
+    assert (execution.adapter_used, execution.stages[2].calls[0].hit) == ("mock", "mock")
+    assert worker.provider.requests == []
+
+
+# ---- workers that are killed
+
+
+def test_what_a_killed_worker_left_running_is_told_as_interrupted(database_url, tmp_path):
+    with ScriptedProvider([timeout()], repeat_last=True) as provider, contextlib.ExitStack() as ended:
+
+        def start():
+            options = ["--lm-mode", "live", "--api-base", f"{provider.url}/v1beta", "--database-url", database_url]
+            started = Served(tmp_path, *options, GEMINI_API_KEY="any-key", LMTEST_LEDGER="off")
+            ended.callback(started.kill)
+            return started
+
+        first = with_program(start())
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(refused, first.client.execute, "qa", ASKED, idempotency_key="k")
+            wait_until(lambda: provider.requests)
+            second = start()  # beside a living worker: it leaves that one's runs alone
+            (listed,) = second.client.list_executions()
+            assert listed.status is ExecutionStatus.RUNNING
+            first.process.kill()
+            assert running.result().reason is Reason.UNAVAILABLE
+        first.process.wait()
+        if database_url.startswith("sqlite"):  # there, only who starts alone knows that nobody else is
+            second.kill()
+        again = start().client
+        (kept,) = again.list_executions()
+        assert (kept.status, kept.error.reason) == (ExecutionStatus.FAILED, Reason.INTERRUPTED)
+        assert kept.error.retryable
+        assert [record.stage for record in again.get_execution(kept.id).stages] == list(Stage)[:2]
+        assert refused(again.execute, "qa", ASKED, idempotency_key="k").execution_id == kept.id
+    database = Database(database_url)
+    assert AuditLog(database).verify() == (4, [])
+    database.close()
+
+
+# ---- the database
+
+
+def test_a_database_that_is_lost_while_serving_is_unavailable_with_a_reason(start_worker):
+    worker = with_program(start_worker(SKY))
+    with worker.database.write() as connection:
+        connection.execute(sa.text("ALTER TABLE executions RENAME TO gone"))
+    error = refused(worker.client.execute, "qa", ASKED)
+    assert (error.reason, error.retryable) == (Reason.UNAVAILABLE, True)
+    assert "does not answer: no such table: executions" in str(error)
+
+
+def test_a_worker_goes_on_when_postgresql_has_ended_its_connections(postgres_database, start_worker):
+    worker = with_program(start_worker(SKY, database=postgres_database))
+    worker.client.execute("qa", ASKED)
+    with postgres_database.read() as connection:
+        pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+    with postgres_database.listening_connection() as other:
+        assert other.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,)).fetchone() == (True,)
+    assert worker.client.execute("qa", ASKED).status is ExecutionStatus.SUCCEEDED
+
+
+# ---- who asked
+
+
+@pytest.fixture
+def guarded(start_worker):
+    tokens = {"root-token": Grant(name="root"), "ada-token": Grant(name="ada", sessions=("ada*",))}
+    worker = start_worker(SKY, tokens=Tokens({digest(token): grant for token, grant in tokens.items()}))
+    clients = {token: connect(worker.target, token=token) for token in tokens}
+    root, ada = clients["root-token"], clients["ada-token"]
+    root.create_signature("signature qa: :string question -> :string answer, :confidence_score confidence")
+    root.create_program("qa", signature="qa")
+    for name in ("ada", "bob"):
+        root.session(name)
+    yield root, ada, worker
+    for each in clients.values():
+        each.close()
+
+
+def test_an_execution_tells_who_asked_for_it(guarded):
+    root, ada, worker = guarded
+    assert root.execute("qa", ASKED, session="bob").asked_by == "root"
+    execution = ada.execute("qa", ASKED, session="ada")
+    assert execution.asked_by == ada.get_execution(execution.id).asked_by == "ada"
+    assert [event.execution_id for event in ada.stream("qa", ASKED, _in("ada")) if hasattr(event, "execution_id")]
+    with worker.database.read() as connection:
+        told = connection.scalars(
+            sa.text("SELECT payload FROM audit_events WHERE kind = 'execution_started' ORDER BY sequence")
+        ).all()
+    assert ['"asked_by":"root"' in told[0], '"asked_by":"ada"' in told[1]] == [True, True]
+
+
+def _in(session):
+    return Options(session=session)
+
+
+def test_a_token_for_one_session_does_not_open_the_executions_of_another(guarded):
+    root, ada, _ = guarded
+    bobs, mine = root.execute("qa", ASKED, session="bob"), ada.execute("qa", ASKED, session="ada")
+    refusals = [
+        lambda: ada.get_execution(bobs.id),
+        lambda: ada.cancel(bobs.id),
+        lambda: list(ada.list_executions(session="bob")),
+        lambda: list(ada.list_executions()),
+        lambda: ada.execute("qa", ASKED),
+        lambda: list(ada.stream("qa", ASKED, _in("bob"))),
+        lambda: list(ada.batch([Order(program="qa", inputs=ASKED, options=_in(name)) for name in ("ada", "bob")])),
+    ]
+    assert {refused(call).reason for call in refusals} == {Reason.PERMISSION_DENIED}
+    assert [each.id for each in ada.list_executions(session="ada")] == [mine.id]
+    assert ada.cancel(mine.id) == mine
+    assert ada.adapters()[0].name == "inline"
