@@ -23,6 +23,7 @@ from lmtest.network import block_network
 
 if TYPE_CHECKING:
     from lmtest.cassette.cassette import Call, Cassette
+    from lmtest.cassette.redact import redact
     from lmtest.lm.explicit import LM
     from lmtest.lm.rules import Rule
     from lmtest.lm.use import use_cassette
@@ -51,6 +52,7 @@ __all__ = [
     "RateLimited",
     "Rule",
     "block_network",
+    "redact",
     "use_cassette",
 ]
 
@@ -61,6 +63,7 @@ _LATE = {
     "LM": "lmtest.lm.explicit",
     "Limits": "lmtest.money.limits",
     "Rule": "lmtest.lm.rules",
+    "redact": "lmtest.cassette.redact",
     "use_cassette": "lmtest.lm.use",
 }
 

@@ -32,6 +32,7 @@ def test_the_public_names_are_these():
         "RateLimited",
         "Rule",
         "block_network",
+        "redact",
         "use_cassette",
     ]
 
