@@ -51,6 +51,7 @@ class Settings:
         max_watchers: How many streams may watch; each holds a thread.
         certificates: For TLS; None serves in the clear.
         tokens: Who may do what; None asks nobody.
+        audit_values: Whether the audit trail tells inputs and outputs by value too, not by hash alone.
     """
 
     mode: lmtest.Mode
@@ -74,6 +75,7 @@ class Settings:
     max_watchers: int = 1_000
     certificates: Certificates | None = None
     tokens: Tokens | None = None
+    audit_values: bool = False
 
     def check(self, environ: Mapping[str, str]) -> None:
         """See that the mode can work here.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import lmtest
 from python_worker.rpc import RpcServer, StateServicer, WorkerServicer
 from python_worker.runtime import Catalogue, Executor, InlineAdapter
 from python_worker.state import Hub, SessionPolicy, SessionService, VariableService
-from python_worker.store import SqlExecutions, SqlPrograms, SqlSignatures, StateStore
+from python_worker.store import ExecutionTrail, SqlExecutions, SqlPrograms, SqlSignatures, StateStore
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.codec import ProtobufCodec
 from python_worker.wire.values import fields_to_wire
@@ -35,7 +36,9 @@ class Worker:
     """
 
     def __init__(self, settings: Settings, *, database: Database, lms: LMs) -> None:
-        signatures, programs, executions = SqlSignatures(database), SqlPrograms(database), SqlExecutions(database)
+        signatures, programs = SqlSignatures(database), SqlPrograms(database)
+        trail = ExecutionTrail(values=settings.audit_values, redact=lmtest.redact)
+        executions = SqlExecutions(database, trail=trail)
         self._grace = settings.grace
         self._adapter = InlineAdapter(lms, threads=settings.threads)
         codec = ProtobufCodec(most_bytes=settings.max_value_bytes)

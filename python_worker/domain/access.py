@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from python_worker.domain.variable import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+asking: ContextVar[str] = ContextVar("asking", default="")
+"""The name of the token that the call at hand came with; "" where tokens are not asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from python_worker.domain.access import Grant, Tokens, denied
+from python_worker.domain.access import Grant, Tokens, asking, denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,9 @@ class AuthInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only 
         method = path.rpartition("/")[2] if path.startswith(_OURS) else ""
 
         def check(request: Any) -> None:
-            _check(self._tokens.grant(str(said) if said else None), method, request)
+            grant = self._tokens.grant(str(said) if said else None)
+            _check(grant, method, request)
+            asking.set(grant.name)  # the thread's next call sets its own
 
         coding = {
             "request_deserializer": handler.request_deserializer,

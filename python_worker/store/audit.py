@@ -2,42 +2,60 @@
 
 from __future__ import annotations
 
-import hashlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import sqlalchemy as sa
 
-from python_worker.domain.audit import AuditEntry, AuditEvent, AuditHead, Break, find_breaks, link
-from python_worker.store.tables import audit_events, audit_heads, executions
+from python_worker.domain.access import asking
+from python_worker.domain.audit import AuditEntry, AuditEvent, AuditHead, link
+from python_worker.domain.value import canonical_json
+from python_worker.store.statement import Statement
+from python_worker.store.tables import audit_events, audit_heads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from python_worker.store.database import Database
-
-STARTED = "execution_started"
-FINISHED = "execution_finished"
+    from collections.abc import Iterator, Mapping, Sequence
 
 # Built once: building a statement costs more than running it on SQLite.
-_INSERT = sa.insert(audit_events)
+_INSERT = Statement(sa.insert(audit_events))
+# Two may begin a chain at once.
 _INSERT_HEAD = sa.text(
     "INSERT INTO audit_heads (chain, sequence, digest) VALUES (:chain, :sequence, :digest) ON CONFLICT DO NOTHING"
 )
-_LOCK_HEAD = sa.select(audit_heads).where(audit_heads.c.chain == sa.bindparam("the_chain")).with_for_update()
-_UPDATE_HEAD = sa.update(audit_heads).where(audit_heads.c.chain == sa.bindparam("the_chain"))
+_LOCK_HEAD = Statement(sa.select(audit_heads).where(audit_heads.c.chain == sa.bindparam("the_chain")).with_for_update())
+_UPDATE_HEAD = Statement(
+    sa.update(audit_heads)
+    .where(audit_heads.c.chain == sa.bindparam("the_chain"))
+    .values(sequence=sa.bindparam("sequence"), digest=sa.bindparam("digest"))
+)
 
 
 def append(connection: sa.Connection, chain: str, entries: Sequence[AuditEntry]) -> None:
     """Chain the entries behind the last event, in the connection's transaction.
 
-    The chain's head is locked until that ends: writers queue here, and the order of events is the order of commits.
+    The chain's head is locked until that ends: writers of one chain queue here, and the order of its events is the
+    order of commits.
     """
-    head = _locked_head(connection, chain)
-    events = link(head, entries)
-    connection.execute(_INSERT, [_to_row(event) for event in events])
+    events = link(lock_head(connection, chain), entries)
+    _INSERT.run_many(connection, [_to_row(event) for event in events])
     last = {"sequence": events[-1].sequence, "digest": events[-1].digest}
-    connection.execute(_UPDATE_HEAD, {"the_chain": chain} | last)
+    _UPDATE_HEAD.run(connection, {"the_chain": chain} | last)
+
+
+def note(connection: sa.Connection, chain: str, kind: str, said: Mapping[str, object]) -> None:
+    """Put on record, in the connection's transaction, what happened beside executions, and who asked for it."""
+    payload = canonical_json({**said, "asked_by": asking.get()}).decode()
+    entry = AuditEntry(execution_id="", kind=kind, at=datetime.now(UTC).isoformat(), payload=payload)
+    append(connection, chain, [entry])
+
+
+def lock_head(connection: sa.Connection, chain: str) -> AuditHead:
+    """The chain's head, locked until the transaction ends; made where there is none."""
+    if not (rows := _LOCK_HEAD.rows(connection, {"the_chain": chain})):
+        new = AuditHead(chain=chain)
+        connection.execute(_INSERT_HEAD, {"chain": chain, "sequence": new.sequence, "digest": new.digest})
+        rows = _LOCK_HEAD.rows(connection, {"the_chain": chain})
+    return AuditHead(chain=rows[0].chain, sequence=rows[0].sequence, digest=rows[0].digest)
 
 
 def events_of(connection: sa.Connection, execution_id: str) -> list[AuditEvent]:
@@ -50,65 +68,13 @@ def events_of(connection: sa.Connection, execution_id: str) -> list[AuditEvent]:
     return [_from_row(row) for row in connection.execute(query)]
 
 
-class AuditLog:
-    """All chains of a database, to be proved."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def verify(self) -> tuple[int, list[Break]]:
-        """Walk every chain from its first event.
-
-        Returns:
-            How many events there are, and where a chain does not hold, or an execution's values are not those it tells.
-        """
-        breaks: list[Break] = []
-        with self._database.read() as connection:
-            count = connection.scalar(sa.select(sa.func.count()).select_from(audit_events)) or 0
-            heads = {row.chain: _to_head(row) for row in connection.execute(sa.select(audit_heads))}
-            chains = {*heads, *connection.scalars(sa.select(audit_events.c.chain).distinct())}
-            for chain in sorted(chains):
-                head = heads.get(chain, AuditHead(chain=chain))
-                breaks += find_breaks(head, _walk(connection, chain))
-            breaks += _changed_values(connection)
-        return count, breaks
-
-
-def _changed_values(connection: sa.Connection) -> Iterator[Break]:
-    kept = sa.select(audit_events, executions.c.inputs, executions.c.outputs).outerjoin(
-        executions, executions.c.id == audit_events.c.execution_id
-    )
-    for row in connection.execute(kept.where(audit_events.c.kind.in_([STARTED, FINISHED]))):
-        field = "inputs" if row.kind == STARTED else "outputs"
-        text = getattr(row, field)
-        found = "gone" if text is None else hashlib.sha256(text.encode()).hexdigest()
-        if _recorded(row.payload, f"{field}_sha256") != found:
-            what = f"the execution's {field} are not those that were put on record"
-            yield Break(chain=row.chain, sequence=row.sequence, execution_id=row.execution_id, what=what)
-
-
-def _recorded(payload: str, name: str) -> object:
-    try:
-        return orjson.loads(payload)[name]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return None  # a payload that was changed beyond reading records nothing
-
-
-def _walk(connection: sa.Connection, chain: str) -> Iterator[AuditEvent]:
+def walk(connection: sa.Connection, chain: str, *, last: int | None = None) -> Iterator[AuditEvent]:
+    """The events of a chain in order, up to one where ``last`` names it."""
     query = sa.select(audit_events).where(audit_events.c.chain == chain).order_by(audit_events.c.sequence)
-    for row in connection.execution_options(yield_per=1000).execute(query):
+    if last is not None:
+        query = query.where(audit_events.c.sequence <= last)
+    for row in connection.execute(query.execution_options(yield_per=1000)):
         yield _from_row(row)
-
-
-def _locked_head(connection: sa.Connection, chain: str) -> AuditHead:
-    new = AuditHead(chain=chain)
-    connection.execute(_INSERT_HEAD, {"chain": chain, "sequence": new.sequence, "digest": new.digest})
-    row = connection.execute(_LOCK_HEAD, {"the_chain": chain}).one()
-    return _to_head(row)
-
-
-def _to_head(row: sa.Row[Any]) -> AuditHead:
-    return AuditHead(chain=row.chain, sequence=row.sequence, digest=row.digest)
 
 
 def _to_row(event: AuditEvent) -> dict[str, Any]:

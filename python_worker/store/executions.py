@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
 
-from python_worker.domain.audit import WORKER_CHAIN, AuditEntry
+from python_worker.domain.audit import chain_of
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import Execution, ExecutionStatus
-from python_worker.domain.value import canonical_json, fingerprint, storable
+from python_worker.domain.value import canonical_json, storable
 from python_worker.store import audit, stages
 from python_worker.store.failures import dump_error, load_error
 from python_worker.store.tables import executions
+from python_worker.store.trail import ExecutionTrail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from python_worker.domain.execution import StageRecord
     from python_worker.store.database import Database
@@ -31,34 +31,28 @@ _SELECT = sa.select(executions).where(executions.c.id == sa.bindparam("the_id"))
 class SqlExecutions:
     """``domain.repositories.Executions`` on a database.
 
-    The trail holds inputs and outputs by their SHA-256, so that a changed row of this table can be told.
+    Args:
+        database: Migrated.
+        trail: What of them is put on record.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, trail: ExecutionTrail | None = None) -> None:
         self._database = database
+        self._trail = trail or ExecutionTrail()
 
     def begin(self, execution: Execution) -> None:
         """Keep a run that has begun, with the stages it has behind it."""
-        said = {"program_id": execution.program_id, "inputs_sha256": fingerprint(execution.inputs)}
-        entries = [_entry(execution, audit.STARTED, said)]
-        entries += [stages.to_entry(execution.id, record) for record in execution.stages]
+        entries = self._trail.begun(execution)
         with self._database.write() as connection:
             connection.execute(_INSERT, _to_row(execution))
-            audit.append(connection, WORKER_CHAIN, entries)
+            audit.append(connection, chain_of(execution.session), entries)
 
     def finish(self, execution: Execution, new_stages: Sequence[StageRecord]) -> None:
         """Keep how the run ended, and the stages since ``begin``."""
-        said = {
-            "status": execution.status,
-            "reason": execution.error.reason if execution.error else None,
-            "outputs_sha256": fingerprint(execution.outputs),
-            "adapter_used": execution.adapter_used,
-        }
-        entries = [stages.to_entry(execution.id, record) for record in new_stages]
-        entries.append(_entry(execution, audit.FINISHED, said))
+        entries = self._trail.ended(execution, new_stages)
         with self._database.write() as connection:
             connection.execute(_UPDATE, {"the_id": execution.id} | _to_row(execution))
-            audit.append(connection, WORKER_CHAIN, entries)
+            audit.append(connection, chain_of(execution.session), entries)
 
     def get(self, execution_id: str) -> Execution:
         """The run with its trail."""
@@ -73,15 +67,6 @@ class SqlExecutions:
                 field="execution_id",
             )
         return _from_row(row, stages.from_entries(event.entry for event in events))
-
-
-def _entry(execution: Execution, kind: str, said: Mapping[str, str | None]) -> AuditEntry:
-    return AuditEntry(
-        execution_id=execution.id,
-        kind=kind,
-        at=datetime.now(UTC).isoformat(),
-        payload=canonical_json(said).decode(),
-    )
 
 
 def _to_row(execution: Execution) -> dict[str, Any]:

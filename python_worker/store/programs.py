@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import sqlalchemy as sa
 
+from python_worker.domain.audit import chain_of
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.program import Module, Program, ProgramConfig
 from python_worker.domain.value import canonical_json
+from python_worker.store import audit
 from python_worker.store.lookup import by_id_or_name
 from python_worker.store.tables import programs
 
@@ -37,6 +39,8 @@ class SqlPrograms:
         try:
             with self._database.write() as connection:
                 connection.execute(sa.insert(programs).values(row))
+                said = {"program_id": program.id, "name": program.name, "version": program.version}
+                audit.note(connection, chain_of(program.session), "program_created", said)
         except sa.exc.IntegrityError as error:
             raise WorkerError(
                 f"there is a program {program.name!r} already: choose another name, or get that one.",

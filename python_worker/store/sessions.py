@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.session import Session, SessionLimits, SessionLM, no_session
 from python_worker.domain.value import canonical_json, storable
+from python_worker.store import audit
 from python_worker.store.tables import sessions
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class SqlSessions:
             with self._feed.writing() as writing:
                 self._make_room(writing, most)
                 writing.connection.execute(_INSERT, _to_row(session))
+                audit.note(writing.connection, session.id, "session_created", {})
         except sa.exc.IntegrityError as error:
             raise WorkerError(
                 f"there is a session {session.id!r} already: get it, or create it with or_get.",
@@ -81,6 +83,7 @@ class SqlSessions:
             gone = writing.connection.execute(_DELETE, {"the_id": session_id, "now": datetime.now(UTC)})
             if not gone.rowcount:
                 raise no_session(session_id)
+            audit.note(writing.connection, session_id, "session_ended", {})
             writing.ended.append(session_id)
 
     def list(self, *, after: str, most: int) -> Sequence[Session]:
@@ -93,7 +96,10 @@ class SqlSessions:
     def _make_room(writing: Writing, most: int) -> None:
         if writing.connection.dialect.name == "postgresql":
             writing.connection.execute(_ADD_LOCK)
-        writing.ended += writing.connection.scalars(_SWEEP, {"now": datetime.now(UTC)}).all()
+        expired = writing.connection.scalars(_SWEEP, {"now": datetime.now(UTC)}).all()
+        for session_id in sorted(expired):
+            audit.note(writing.connection, session_id, "session_expired", {})
+        writing.ended += expired
         count = writing.connection.scalar(_COUNT) or 0
         if count >= most:
             raise WorkerError(

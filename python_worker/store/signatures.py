@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from python_worker.domain.audit import WORKER_CHAIN
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.signature import SignatureRecord
+from python_worker.domain.value import fingerprint
+from python_worker.store import audit
 from python_worker.store.lookup import by_id_or_name
 from python_worker.store.tables import signatures
 
@@ -33,6 +36,8 @@ class SqlSignatures:
         try:
             with self._database.write() as connection:
                 connection.execute(sa.insert(signatures).values(row))
+                said = {"signature_id": record.id, "name": record.name, "text_sha256": fingerprint(record.text)}
+                audit.note(connection, WORKER_CHAIN, "signature_created", said)
         except sa.exc.IntegrityError as error:
             raise WorkerError(
                 f"there is a signature {record.name!r} already: choose another name, or get that one.",
