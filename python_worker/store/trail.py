@@ -42,6 +42,10 @@ class ExecutionTrail:
     values: bool = False
     redact: Callable[[Any], Any] = _as_it_is
 
+    def whole(self, execution: Execution) -> list[AuditEntry]:
+        """All of one that has ended."""
+        return [*self.begun(execution), *self.ended(execution, ())]
+
     def begun(self, execution: Execution) -> list[AuditEntry]:
         """That it has begun, and the stages behind it."""
         said = {

@@ -228,18 +228,18 @@ def test_audit_show_of_an_unknown_execution_is_a_sentence(recorded):
 
 def test_audit_verify_says_that_all_events_hold(recorded):
     result = run(recorded[0], "audit", "verify")
-    assert (result.returncode, result.stdout) == (0, "7 events, all hold\n")
+    assert (result.returncode, result.stdout) == (0, "9 events, all hold\n")
 
 
 def test_audit_verify_names_a_tampered_event_and_exits_1(recorded, folder):
     with sqlite3.connect(folder / ".lmtest" / "worker" / "worker.sqlite3") as database:
         database.execute("DROP TRIGGER audit_events_no_update")
-        database.execute("UPDATE audit_events SET payload = replace(payload, 'live', 'mock') WHERE sequence = 4")
+        database.execute("UPDATE audit_events SET payload = replace(payload, 'live', 'mock') WHERE sequence = 6")
     result = run(folder, "audit", "verify")
     assert result.returncode == 1
     first, last = result.stdout.splitlines()
-    assert first.startswith(f"chain 'worker', event 4 (execution {recorded[1].id}): its content differs")
-    assert last == "7 events, 1 breaks"
+    assert first.startswith(f"chain '(worker)', event 6 (execution {recorded[1].id}): its content differs")
+    assert last == "9 events, 1 breaks"
 
 
 @pytest.mark.parametrize("command", [["audit", "verify"], ["audit", "show", "exec_1"]])
