@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,6 +15,7 @@ from python_worker.store import stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from python_worker.domain.execution import Execution, StageRecord
     from python_worker.domain.value import Fields
@@ -55,7 +56,7 @@ class ExecutionTrail:
             "inputs_sha256": fingerprint(execution.inputs),
             **self._told("inputs", execution.inputs),
         }
-        return [_entry(execution, STARTED, said), *self._stages(execution, execution.stages)]
+        return [_entry(execution, STARTED, execution.started_at, said), *self._stages(execution, execution.stages)]
 
     def ended(self, execution: Execution, new_stages: Sequence[StageRecord]) -> list[AuditEntry]:
         """The stages since, and how it ended."""
@@ -72,7 +73,8 @@ class ExecutionTrail:
             "actions": self._actions(execution),
             **self._told("outputs", execution.outputs),
         }
-        return [*self._stages(execution, new_stages), _entry(execution, FINISHED, said)]
+        at = execution.started_at + timedelta(seconds=execution.duration or 0.0)
+        return [*self._stages(execution, new_stages), _entry(execution, FINISHED, at, said)]
 
     def _stages(self, execution: Execution, records: Sequence[StageRecord]) -> list[AuditEntry]:
         return [stages.to_entry(execution.id, record, redact=self.redact) for record in records]
@@ -93,11 +95,11 @@ class ExecutionTrail:
         ]
 
 
-def _entry(execution: Execution, kind: str, said: Mapping[str, Any]) -> AuditEntry:
+def _entry(execution: Execution, kind: str, at: datetime, said: Mapping[str, Any]) -> AuditEntry:
     return AuditEntry(
         execution_id=execution.id,
         kind=kind,
-        at=datetime.now(UTC).isoformat(),
+        at=at.astimezone(UTC).isoformat(),
         payload=canonical_json(said).decode(),
     )
 

@@ -3,7 +3,6 @@
 import pytest
 import sqlalchemy as sa
 
-
 from .records import EVENTS, run, verify
 
 

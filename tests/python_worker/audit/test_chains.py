@@ -8,11 +8,11 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
+from python_worker.client import connect
 from python_worker.domain.access import Grant, Tokens
 from python_worker.domain.audit import GENESIS, WORKER_CHAIN, chain_of
 from python_worker.domain.errors import WorkerError
 from python_worker.domain.session import Session, check_session_id
-from python_worker.client import connect
 from python_worker.store import AuditLog, StateStore, audit
 from python_worker.wire.codec import ProtobufCodec
 
