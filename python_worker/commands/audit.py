@@ -80,10 +80,14 @@ def list_(
 @database_url
 def show(*, execution_id: str, data_dir: Path, database_url: str | None) -> None:
     """Print what happened at each stage of an execution."""
-    from python_worker.store import SqlExecutions
+    from python_worker.store import AuditLog, SqlExecutions
 
     with existing_database(data_dir, database_url) as database:
         execution = SqlExecutions(database).get(execution_id)
+        found = next(AuditLog(database).executions(execution_id=execution_id), None)
+    asked = f"  asked by {found.asked_by}" if found and found.asked_by else ""
+    chain = f"  chain {found.chain}" if found else ""
+    click.echo(f"{execution.id}  {execution.status.value}  {execution.adapter_used}{chain}{asked}")
     for line in _told(execution):
         click.echo(line)
 
@@ -206,9 +210,6 @@ def _report(count: int, breaks: Iterable[Break]) -> None:
 
 
 def _told(execution: Execution) -> Iterator[str]:
-    asked = f"  asked by {execution.asked_by}" if execution.asked_by else ""
-    session = f"  session {execution.session}" if execution.session else ""
-    yield f"{execution.id}  {execution.status.value}  {execution.adapter_used}{session}{asked}"
     for record in execution.stages:
         yield (
             f"  {record.started_at:%H:%M:%S.%f}  {record.duration * 1000:9.3f} ms  "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 # Built once: building a statement costs more than running it on SQLite.
-_INSERT = Statement(sa.insert(audit_events))
 # Two may begin a chain at once.
 _INSERT_HEAD = sa.text(
     "INSERT INTO audit_heads (chain, sequence, digest) VALUES (:chain, :sequence, :digest) ON CONFLICT DO NOTHING"
@@ -29,6 +29,9 @@ _UPDATE_HEAD = Statement(
     .values(sequence=sa.bindparam("sequence"), digest=sa.bindparam("digest"))
 )
 
+_MOST_ROWS = 32
+"""An execution has seven events or so; a statement has not room for any number of rows."""
+
 
 def append(connection: sa.Connection, chain: str, entries: Sequence[AuditEntry]) -> None:
     """Chain the entries behind the last event, in the connection's transaction.
@@ -37,7 +40,8 @@ def append(connection: sa.Connection, chain: str, entries: Sequence[AuditEntry])
     order of commits.
     """
     events = link(lock_head(connection, chain), entries)
-    _INSERT.run_many(connection, [_to_row(event) for event in events])
+    for start in range(0, len(events), _MOST_ROWS):
+        _insert(connection, events[start : start + _MOST_ROWS])
     last = {"sequence": events[-1].sequence, "digest": events[-1].digest}
     _UPDATE_HEAD.run(connection, {"the_chain": chain} | last)
 
@@ -75,6 +79,21 @@ def walk(connection: sa.Connection, chain: str, *, last: int | None = None) -> I
         query = query.where(audit_events.c.sequence <= last)
     for row in connection.execute(query.execution_options(yield_per=1000)):
         yield _from_row(row)
+
+
+def _insert(connection: sa.Connection, events: Sequence[AuditEvent]) -> None:
+    rows = enumerate(map(_to_row, events))
+    _inserting(len(events)).run(
+        connection, {f"{name}_{place}": value for place, row in rows for name, value in row.items()}
+    )
+
+
+@functools.lru_cache(maxsize=_MOST_ROWS)
+def _inserting(count: int) -> Statement:
+    """Several rows in one go: on PostgreSQL each statement costs its way there and back."""
+    names = audit_events.columns.keys()
+    rows = [{name: sa.bindparam(f"{name}_{place}") for name in names} for place in range(count)]
+    return Statement(sa.insert(audit_events).values(rows))
 
 
 def _to_row(event: AuditEvent) -> dict[str, Any]:

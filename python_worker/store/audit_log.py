@@ -47,10 +47,13 @@ class AuditLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def executions(self, *, chain: str | None = None, since: str = "", until: str = "~") -> Iterator[OnRecord]:
+    def executions(
+        self, *, execution_id: str | None = None, chain: str | None = None, since: str = "", until: str = "~"
+    ) -> Iterator[OnRecord]:
         """The executions on record, the newest first.
 
         Args:
+            execution_id: This one only.
             chain: Of this one only.
             since: From this moment on, ISO 8601, UTC.
             until: Before this one, likewise.
@@ -63,6 +66,8 @@ class AuditLog:
             .where(audit_events.c.kind == STARTED, audit_events.c.at >= since, audit_events.c.at < until)
             .order_by(audit_events.c.at.desc(), audit_events.c.chain, audit_events.c.sequence.desc())
         )
+        if execution_id is not None:
+            query = query.where(audit_events.c.execution_id == execution_id)
         if chain is not None:
             query = query.where(audit_events.c.chain == chain)
         with self._database.read() as connection:
