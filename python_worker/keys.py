@@ -67,7 +67,7 @@ class PrivateKey:
         private = self._key.private_bytes(how.Encoding.PEM, how.PrivateFormat.PKCS8, how.NoEncryption())
         public = self._key.public_key().public_bytes(how.Encoding.PEM, how.PublicFormat.SubjectPublicKeyInfo)
         beside = path.with_name(path.name + ".pub")
-        for file, data, rights in ((path, private, 0o600), (beside, public, 0o644)):
+        for file, data, rights in ((beside, public, 0o644), (path, private, 0o600)):
             try:
                 with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, rights), "wb") as out:
                     out.write(data)

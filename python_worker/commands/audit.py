@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -201,7 +201,7 @@ def _check_export(file: Path, trust: PublicKeys) -> ExportFindings:
         raise lmtest.ConfigurationError(f"{str(file)!r} cannot be read: {error.strerror}.") from error
 
 
-def _report(count: int, breaks: Iterable[Break]) -> None:
+def _report(count: int, breaks: Iterable[Break]) -> NoReturn:
     lines = [str(each) for each in breaks]
     for line in lines:
         click.echo(line)

@@ -33,5 +33,7 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
         os.link(part, path)  # unlike a rename, it never takes the place of another
     except FileExistsError as error:
         raise lmtest.ConfigurationError(f"{str(path)!r} is there already: choose another name.") from error
+    except OSError as error:
+        raise lmtest.ConfigurationError(f"{str(path)!r} cannot be written: {error.strerror}.") from error
     finally:
         part.unlink()

@@ -82,17 +82,15 @@ def walk(connection: sa.Connection, chain: str, *, last: int | None = None) -> I
 
 
 def _insert(connection: sa.Connection, events: Sequence[AuditEvent]) -> None:
-    rows = enumerate(map(_to_row, events))
-    _inserting(len(events)).run(
-        connection, {f"{name}_{place}": value for place, row in rows for name, value in row.items()}
-    )
+    flat = {f"{name}_{place}": value for place, event in enumerate(events) for name, value in _to_row(event).items()}
+    _inserting(len(events)).run(connection, flat)
 
 
 @functools.lru_cache(maxsize=_MOST_ROWS)
 def _inserting(count: int) -> Statement:
     """Several rows in one go: on PostgreSQL each statement costs its way there and back."""
     names = audit_events.columns.keys()
-    rows = [{name: sa.bindparam(f"{name}_{place}") for name in names} for place in range(count)]
+    rows: list[dict[str, Any]] = [{name: sa.bindparam(f"{name}_{place}") for name in names} for place in range(count)]
     return Statement(sa.insert(audit_events).values(rows))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from python_worker.domain.audit import AuditHead, Break, find_breaks
 from python_worker.domain.audit_export import ChainPart
+from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.truncation import Truncation
 from python_worker.store.audit import walk
 from python_worker.store.tables import audit_events, audit_heads, audit_truncations, executions
@@ -98,9 +100,18 @@ class AuditLog:
 
     @contextmanager
     def parts(self, chains: Sequence[str] = ()) -> Iterator[Iterator[ChainPart]]:
-        """The chains, or those that are named, at one moment, to be exported."""
+        """The chains, or those that are named, at one moment, to be exported.
+
+        Raises:
+            WorkerError: ``not_found``: there is no chain of one of the names.
+        """
         with self._database.read() as connection:
-            yield (part_of(connection, chain) for chain in sorted(chains or chain_names(connection)))
+            names = chain_names(connection)
+            if unknown := sorted({*chains}.difference(names)):
+                close = difflib.get_close_matches(unknown[0], names, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else "."
+                raise WorkerError(f"no chain {unknown[0]!r} in the audit trail{hint}", reason=Reason.NOT_FOUND)
+            yield (part_of(connection, chain) for chain in sorted(chains or names))
 
 
 def verify_chains(connection: sa.Connection, trust: Trust) -> tuple[int, list[Break]]:
@@ -178,10 +189,14 @@ def _changed(row: sa.Row[Any]) -> Iterable[str]:
 
 
 def _unrecorded(connection: sa.Connection) -> Iterator[Break]:
-    recorded = sa.exists().where(audit_events.c.execution_id == executions.c.id, audit_events.c.kind == STARTED)
-    for execution_id in connection.scalars(sa.select(executions.c.id).where(~recorded).order_by(executions.c.id)):
-        what = "it is among the executions, and no event tells that it began"
-        yield Break(chain="", sequence=0, execution_id=execution_id, what=what)
+    for kind, happened, what in (
+        (STARTED, sa.true(), "it is among the executions, and no event tells that it began"),
+        (FINISHED, executions.c.status != "running", "it is among the executions as ended, and no event tells so"),
+    ):
+        recorded = sa.exists().where(audit_events.c.execution_id == executions.c.id, audit_events.c.kind == kind)
+        query = sa.select(executions.c.id).where(happened, ~recorded).order_by(executions.c.id)
+        for execution_id in connection.scalars(query):
+            yield Break(chain="", sequence=0, execution_id=execution_id, what=what)
 
 
 def _digest(text: str | None) -> str | None:

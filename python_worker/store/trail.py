@@ -68,7 +68,7 @@ class ExecutionTrail:
             "outputs_sha256": fingerprint(execution.outputs),
             "raw_answer_sha256": None if answer is None else hashlib.sha256(answer.encode()).hexdigest(),
             "adapter_used": execution.adapter_used,
-            "fallbacks": [vars(each) for each in execution.fallbacks],
+            "fallbacks": [{"adapter": each.adapter, "why": self.redact(each.why)} for each in execution.fallbacks],
             "attempts": execution.attempts,
             "actions": self._actions(execution),
             **self._told("outputs", execution.outputs),

@@ -93,6 +93,9 @@ def test_keygen_makes_a_key_that_only_its_owner_reads_and_never_writes_over_one(
     load_pem_private_key(made, password=None)
     assert "never written over" in refusal("audit", "keygen", "audit.key")
     assert (worked / "audit.key").read_bytes() == made
+    (worked / "other.key.pub").write_text("mine")
+    assert "never written over" in refusal("audit", "keygen", "other.key")
+    assert not (worked / "other.key").exists()
 
 
 def test_an_export_is_proved_without_the_database(worked, key):
@@ -170,6 +173,10 @@ def test_truncate_wants_to_be_told_what_becomes_of_what_goes(worked, key, more):
         (["export", "x.jsonl", "--key", "audit.key.pub"], "does not read as a private key"),
         (["verify", "--public-key", "audit.key"], "does not read as a public key"),
         (["verify", "--file", "nowhere"], "'nowhere' cannot be read"),
+        (
+            ["export", "x.jsonl", "--key", "audit.key", "--session", "adda"],
+            "no chain 'adda' in the audit trail; did you",
+        ),
     ],
 )
 def test_a_key_or_a_file_that_is_none_is_a_sentence(worked, key, arguments, says):

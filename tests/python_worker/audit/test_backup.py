@@ -14,7 +14,7 @@ from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.session import Session
 from python_worker.keys import PublicKeys
 from python_worker.state import VariableService
-from python_worker.store import Database, SqlExecutions, StateStore, back_up, restore, truncate
+from python_worker.store import Database, SqlExecutions, StateStore, back_up, migration, restore, truncate
 from python_worker.wire.codec import ProtobufCodec
 
 from .records import EVENTS, FOREIGN_KEY, KEY, NOON, TRUST, keep_program, run, tamper, verify
@@ -183,6 +183,23 @@ def test_a_backup_of_a_newer_revision_is_refused(filled, empty):
     data = signed_anew([line.replace(b'"revision":"0', b'"revision":"9') for line in back_up(filled)])
     assert "knows" in refusal(data, empty).message
     assert names(empty) == []
+
+
+def test_a_backup_of_an_older_revision_is_brought_up_to_date(filled, empty, tmp_path):
+    *_, older, newest = migration.revisions()
+    then = Database(f"sqlite:///{tmp_path / 'older.sqlite3'}")
+    with then.write() as connection:
+        migration.upgrade(connection, older)
+    known = names(then)
+    then.close()
+    lines, there = [], True
+    for line in back_up(filled):
+        if line.startswith(b"{"):
+            there = orjson.loads(line).get("table", known[0]) in known
+        lines += [line.replace(f'"revision":"{newest}"'.encode(), f'"revision":"{older}"'.encode())] if there else []
+    restore(empty, io.BytesIO(signed_anew(lines)), trust=ANYONE)
+    assert set(names(empty)) == set(names(filled))
+    assert verify(empty) == (2 * EVENTS + 3, [])
 
 
 def test_a_backup_whose_audit_trail_does_not_hold_is_refused_whole(filled, empty):

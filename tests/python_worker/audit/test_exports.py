@@ -179,7 +179,7 @@ def test_a_chain_that_was_written_anew_from_end_to_end_does_not_go_on_from_an_ea
         "DELETE FROM audit_heads WHERE chain = 'ada'",
         "DELETE FROM executions",
     )
-    run(executions, session="ada")
+    run(executions, session="ada", inputs={"q": "what was never asked"})
     assert verify(database)[1] == []
     (only,) = verify(database, against=heads)[1]
     assert only.startswith("chain 'ada', event 7: it is not the one that the export was signed over")

@@ -5,7 +5,7 @@ import pytest
 from python_worker.domain.audit import WORKER_CHAIN
 from python_worker.store import AuditLog
 
-from .records import EVENTS, TRUST, run, tamper, verify
+from .records import EVENTS, TRUST, begun, run, tamper, verify
 
 
 @pytest.fixture(autouse=True)
@@ -63,9 +63,10 @@ def test_an_event_taken_out_of_the_middle_is_missed(database):
 
 def test_a_tail_that_was_cut_off_is_missed(database):
     tamper(database, "DELETE FROM audit_events WHERE chain = 'ada' AND sequence > 12")
-    (only,) = breaks(database)
-    assert (only.chain, only.sequence) == ("ada", 13)
-    assert "head remembers event 14" in only.what
+    cut, unended = breaks(database)
+    assert (cut.chain, cut.sequence) == ("ada", 13)
+    assert "head remembers event 14" in cut.what
+    assert unended.execution_id == "exec_2"
 
 
 def test_events_that_were_numbered_anew_are_found(database):
@@ -141,7 +142,17 @@ def test_an_execution_whose_events_are_gone_is_found(database):
         "UPDATE audit_heads SET sequence = 7, digest = (SELECT digest FROM audit_events WHERE chain = 'ada' "
         "AND sequence = 7) WHERE chain = 'ada'",
     )
-    told = "the whole (execution exec_2): it is among the executions, and no event tells that it began"
+    assert verify(database)[1] == [
+        "the whole (execution exec_2): it is among the executions, and no event tells that it began",
+        "the whole (execution exec_2): it is among the executions as ended, and no event tells so",
+    ]
+
+
+def test_an_execution_that_was_made_to_look_ended_is_found(database, executions):
+    executions.begin(begun("exec_3", session="ada"))
+    assert breaks(database) == []
+    tamper(database, "UPDATE executions SET status = 'succeeded' WHERE id = 'exec_3'")
+    told = "the whole (execution exec_3): it is among the executions as ended, and no event tells so"
     assert verify(database)[1] == [told]
 
 

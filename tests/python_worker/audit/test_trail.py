@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 import lmtest
 from python_worker.domain.action import ActionMoment, ActionResult
+from python_worker.domain.audit_export import to_lines
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import ExecutionStatus, Fallback, Stage, StageStatus
 from python_worker.domain.media import Media
 from python_worker.domain.value import fingerprint
-from python_worker.store import ExecutionTrail, SqlExecutions
+from python_worker.store import AuditLog, ExecutionTrail, SqlExecutions
 from python_worker.store.audit import events_of
 
-from .records import CALL, USE, begun, run, stage
+from .records import CALL, KEY, USE, begun, run, stage
 
 SECRET = "tok_5ecret-of-a-customer"
 HASHES = ExecutionTrail(redact=lmtest.redact)
@@ -146,6 +147,19 @@ def test_no_seeded_secret_ever_reaches_the_trail(inputs, outputs, words):
     )
     told = payloads(VALUES.whole(ended))
     assert not [text for text in texts(told) if SECRET in text]
+
+
+def test_no_secret_reaches_the_export_of_a_worker_that_tells_values(start_worker):
+    worker = start_worker({"open with": {"answer": f"it is {SECRET}"}}, audit_values=True)
+    worker.client.create_signature("signature qa: :string question -> :string answer")
+    worker.client.create_program("qa", signature="qa")
+    worker.client.execute("qa", {"question": f"open with {SECRET}"})
+    with pytest.raises(WorkerError):
+        worker.client.execute("qa", {"question": [SECRET]})
+    with AuditLog(worker.database).parts() as parts:
+        told = b"".join(to_lines(parts, at="", signer=KEY)).decode()
+    assert SECRET not in told
+    assert told.count("<redacted:CUSTOMER_TOKEN>") >= 4
 
 
 def clean(value):
