@@ -27,3 +27,15 @@ class Trust(Protocol):
             public: The key that is said to have signed, hexadecimal.
             signature: Hexadecimal.
         """
+
+
+class NoTrust:
+    """Trusts nobody: where no key is given, nothing that is signed counts.
+
+    >>> NoTrust().objection(b"data", public="ab12", signature="cd34")
+    'no public key was given that could prove it'
+    """
+
+    def objection(self, data: bytes, *, public: str, signature: str) -> str:  # noqa: ARG002 - its contract
+        """Always one."""
+        return "no public key was given that could prove it"

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from python_worker.domain.audit import AuditHead, Break, find_breaks
 from python_worker.domain.audit_export import ChainPart
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.signing import NoTrust
 from python_worker.domain.truncation import Truncation
 from python_worker.store.audit import walk
 from python_worker.store.tables import audit_events, audit_heads, audit_truncations, executions
@@ -83,18 +84,18 @@ class AuditLog:
                     status=str(_recorded(row.ended, "status")) if row.ended else "running",
                 )
 
-    def verify(self, trust: Trust, *, against: Sequence[AuditHead] = ()) -> tuple[int, list[Break]]:
+    def verify(self, trust: Trust | None = None, *, against: Sequence[AuditHead] = ()) -> tuple[int, list[Break]]:
         """Walk every chain from where it begins.
 
         Args:
-            trust: Whose signature lets a chain begin behind events that were removed.
+            trust: Whose signature lets a chain begin behind events that were removed; nobody's when not given.
             against: Where chains ended at some earlier time, as an export proves it: they must have gone on from there.
 
         Returns:
             How many events there are, and where a chain does not hold, or an execution's values are not those it tells.
         """
         with self._database.read() as connection:
-            count, breaks = verify_chains(connection, trust)
+            count, breaks = verify_chains(connection, trust or NoTrust())
             breaks += [found for head in against for found in _departures(connection, head)]
         return count, breaks
 

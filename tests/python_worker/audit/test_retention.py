@@ -117,6 +117,7 @@ def test_a_cut_that_another_key_signed_is_found(database, two_of_long_ago):
 def test_a_cut_is_not_believed_without_a_public_key(database, two_of_long_ago):
     cut(database)
     assert "needs --public-key to be proved" in verify(database, PublicKeys([]))[1][0]
+    assert "no public key was given that could prove it" in verify(database, None)[1][0]
     assert verify(database, PublicKeys(None))[1] == []
 
 
