@@ -17,10 +17,19 @@ from python_worker.store.tables import audit_events, audit_heads
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from python_worker.store.statement import Connected
+
 # Built once: building a statement costs more than running it on SQLite.
 # Two may begin a chain at once.
-_INSERT_HEAD = sa.text(
-    "INSERT INTO audit_heads (chain, sequence, digest) VALUES (:chain, :sequence, :digest) ON CONFLICT DO NOTHING"
+_INSERT_HEAD = Statement(
+    sa.text(
+        "INSERT INTO audit_heads (chain, sequence, digest) VALUES (:chain, :sequence, :digest) ON CONFLICT DO NOTHING"
+    )
+)
+_OF_EXECUTION = Statement(
+    sa.select(audit_events)
+    .where(audit_events.c.execution_id == sa.bindparam("the_execution"))
+    .order_by(audit_events.c.chain, audit_events.c.sequence)
 )
 _LOCK_HEAD = Statement(sa.select(audit_heads).where(audit_heads.c.chain == sa.bindparam("the_chain")).with_for_update())
 _UPDATE_HEAD = Statement(
@@ -33,7 +42,7 @@ _MOST_ROWS = 32
 """An execution has seven events or so; a statement has not room for any number of rows."""
 
 
-def append(connection: sa.Connection, chain: str, entries: Sequence[AuditEntry]) -> None:
+def append(connection: Connected, chain: str, entries: Sequence[AuditEntry]) -> None:
     """Chain the entries behind the last event, in the connection's transaction.
 
     The chain's head is locked until that ends: writers of one chain queue here, and the order of its events is the
@@ -46,30 +55,25 @@ def append(connection: sa.Connection, chain: str, entries: Sequence[AuditEntry])
     _UPDATE_HEAD.run(connection, {"the_chain": chain} | last)
 
 
-def note(connection: sa.Connection, chain: str, kind: str, said: Mapping[str, object]) -> None:
+def note(connection: Connected, chain: str, kind: str, said: Mapping[str, object]) -> None:
     """Put on record, in the connection's transaction, what happened beside executions, and who asked for it."""
     payload = canonical_json({**said, "asked_by": asking.get()}).decode()
     entry = AuditEntry(execution_id="", kind=kind, at=datetime.now(UTC).isoformat(), payload=payload)
     append(connection, chain, [entry])
 
 
-def lock_head(connection: sa.Connection, chain: str) -> AuditHead:
+def lock_head(connection: Connected, chain: str) -> AuditHead:
     """The chain's head, locked until the transaction ends; made where there is none."""
     if not (rows := _LOCK_HEAD.rows(connection, {"the_chain": chain})):
         new = AuditHead(chain=chain)
-        connection.execute(_INSERT_HEAD, {"chain": chain, "sequence": new.sequence, "digest": new.digest})
+        _INSERT_HEAD.run(connection, {"chain": chain, "sequence": new.sequence, "digest": new.digest})
         rows = _LOCK_HEAD.rows(connection, {"the_chain": chain})
     return AuditHead(chain=rows[0].chain, sequence=rows[0].sequence, digest=rows[0].digest)
 
 
-def events_of(connection: sa.Connection, execution_id: str) -> list[AuditEvent]:
+def events_of(connection: Connected, execution_id: str) -> list[AuditEvent]:
     """The events of one execution, in order."""
-    query = (
-        sa.select(audit_events)
-        .where(audit_events.c.execution_id == execution_id)
-        .order_by(audit_events.c.chain, audit_events.c.sequence)
-    )
-    return [_from_row(row) for row in connection.execute(query)]
+    return [_from_row(row) for row in _OF_EXECUTION.rows(connection, {"the_execution": execution_id})]
 
 
 def walk(connection: sa.Connection, chain: str, *, last: int | None = None) -> Iterator[AuditEvent]:
@@ -81,7 +85,7 @@ def walk(connection: sa.Connection, chain: str, *, last: int | None = None) -> I
         yield _from_row(row)
 
 
-def _insert(connection: sa.Connection, events: Sequence[AuditEvent]) -> None:
+def _insert(connection: Connected, events: Sequence[AuditEvent]) -> None:
     flat = {f"{name}_{place}": value for place, event in enumerate(events) for name, value in _to_row(event).items()}
     _inserting(len(events)).run(connection, flat)
 
@@ -107,7 +111,7 @@ def _to_row(event: AuditEvent) -> dict[str, Any]:
     }
 
 
-def _from_row(row: sa.Row[Any]) -> AuditEvent:
+def _from_row(row: Any) -> AuditEvent:
     return AuditEvent(
         chain=row.chain,
         sequence=row.sequence,

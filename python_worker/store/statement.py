@@ -34,7 +34,7 @@ class Statement:
         clause: With named parameters.
     """
 
-    def __init__(self, clause: sa.UpdateBase | sa.Select[Any]) -> None:
+    def __init__(self, clause: sa.UpdateBase | sa.Select[Any] | sa.TextClause) -> None:
         self._clause = clause
         self._texts: dict[str, tuple[str, tuple[str, ...] | None]] = {}
         names = [column.key for column in getattr(clause, "selected_columns", ())]
