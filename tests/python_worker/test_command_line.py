@@ -1,5 +1,6 @@
 """``python -m python_worker`` as a user runs it: other processes, lines, signals, exit codes."""
 
+import json
 import os
 import re
 import shutil
@@ -242,7 +243,21 @@ def test_audit_verify_names_a_tampered_event_and_exits_1(recorded, folder):
     assert last == "9 events, 1 breaks"
 
 
-@pytest.mark.parametrize("command", [["audit", "verify"], ["audit", "show", "exec_1"]])
+@pytest.mark.parametrize(
+    ("option", "told"), [([], None), (["--audit", "values"], "Is <redacted:CUSTOMER_TOKEN> one of yours?")]
+)
+def test_inputs_go_on_record_by_value_only_where_asked_for_and_redacted(serve, tmp_path, option, told):
+    worker = serve("--lm-mode", "mock", *option, CUSTOMER_TOKEN="tok_5ecret-of-a-customer")
+    worker.client.create_signature(TEXT)
+    worker.client.create_program("qa", signature="qa")
+    worker.client.execute("qa", ASKED | {"question": "Is tok_5ecret-of-a-customer one of yours?"})
+    assert worker.stop() == (0, "")
+    with sqlite3.connect(tmp_path / ".lmtest" / "worker" / "worker.sqlite3") as database:
+        ((payload,),) = database.execute("SELECT payload FROM audit_events WHERE kind = 'execution_started'").fetchall()
+    assert json.loads(payload).get("inputs", {}).get("question") == told
+
+
+@pytest.mark.parametrize("command", [["audit", "verify"], ["audit", "show", "exec_1"], ["backup", "b"]])
 def test_an_audit_of_a_directory_without_a_database_makes_none(tmp_path, command):
     result = run(tmp_path, *command)
     assert (result.returncode, result.stdout) == (2, "")
