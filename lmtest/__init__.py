@@ -24,6 +24,7 @@ from lmtest.network import block_network
 
 if TYPE_CHECKING:
     from lmtest.cassette.cassette import Call, Cassette
+    from lmtest.cassette.redact import redact
     from lmtest.lm.explicit import LM
     from lmtest.lm.rules import Rule
     from lmtest.lm.stop import Stop
@@ -55,6 +56,7 @@ __all__ = [
     "Stop",
     "Stopped",
     "block_network",
+    "redact",
     "use_cassette",
 ]
 
@@ -66,6 +68,7 @@ _LATE = {
     "Limits": "lmtest.money.limits",
     "Rule": "lmtest.lm.rules",
     "Stop": "lmtest.lm.stop",
+    "redact": "lmtest.cassette.redact",
     "use_cassette": "lmtest.lm.use",
 }
 

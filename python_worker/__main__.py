@@ -1,4 +1,4 @@
-"""The command line: ``python -m python_worker serve | audit show | audit verify``."""
+"""The command line: ``python -m python_worker serve | audit | backup | restore``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ import click
 from click.core import ParameterSource
 
 import lmtest
+from python_worker.commands.audit import audit
+from python_worker.commands.backup import backup, restore
+from python_worker.commands.where import data_dir, database_url
 from python_worker.domain.errors import WorkerError
 from python_worker.security import read_certificates, read_tokens
 from python_worker.settings import DEFAULT_MODEL, Settings, read_mode
@@ -23,21 +26,14 @@ from python_worker.settings import DEFAULT_MODEL, Settings, read_mode
 if TYPE_CHECKING:
     from python_worker.store import Database
 
-_DATA_DIR = Path(".lmtest") / "worker"
-
-_data_dir = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    default=_DATA_DIR,
-    show_default=True,
-    help="Where SQLite keeps its file.",
-)
-_database_url = click.option("--database-url", help="A database instead, such as postgresql+psycopg://user@host/name.")
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """A gRPC server that hosts DSPy programs for clients in any language."""
+
+
+for each in (audit, backup, restore):
+    cli.add_command(each)
 
 
 @cli.command()
@@ -59,8 +55,8 @@ def cli() -> None:
     help="What all sessions' live calls may use up together, such as usd_per_run=1.00 or requests_per_minute=10; once "
     "for each limit. A session's own holds where it is tighter.",
 )
-@_data_dir
-@_database_url
+@data_dir
+@database_url
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=50051, show_default=True, help="0 takes a free one.")
 @click.option("--threads", type=click.IntRange(1), default=8, show_default=True, help="How many programs run at once.")
@@ -102,6 +98,15 @@ def cli() -> None:
     multiple=True,
     help="What clients may name by import path, such as 'mypkg.programs:*'; nothing by default. Repeat it for more.",
 )
+@click.option(
+    "--audit",
+    "audit_values",
+    type=click.Choice(["hashes", "values"]),
+    default="hashes",
+    show_default=True,
+    callback=lambda _context, _option, told: told == "values",
+    help="How inputs and outputs go on record; values are redacted.",
+)
 @click.option("--reflection", is_flag=True, help="Let clients ask for the contract itself.")
 def serve(
     *,
@@ -137,50 +142,6 @@ def serve(
         logging.getLogger("python_worker").warning("a program's model call still hangs; the process ends without it")
         sys.stderr.flush()
         os._exit(0)  # the interpreter would wait for that thread for as long as it hangs
-
-
-@cli.group()
-def audit() -> None:
-    """Read and prove the audit trail."""
-
-
-@audit.command()
-@click.argument("execution_id")
-@_data_dir
-@_database_url
-def show(*, execution_id: str, data_dir: Path, database_url: str | None) -> None:
-    """Print what happened at each stage of an execution."""
-    from python_worker.store import SqlExecutions
-
-    database = _open_existing(data_dir, database_url)
-    execution = SqlExecutions(database).get(execution_id)
-    database.close()
-    click.echo(f"{execution.id}  {execution.status.value}  {execution.adapter_used}")
-    for record in execution.stages:
-        click.echo(
-            f"  {record.started_at:%H:%M:%S.%f}  {record.duration * 1000:9.3f} ms  "
-            f"{record.stage.value:<21}  {record.status.value:<6}  {record.detail.splitlines()[0]}"
-        )
-        for call in record.calls:
-            cost = "cost unknown" if call.cost is None else f"${call.cost}"
-            tokens = f"{_count(call.input_tokens)}+{_count(call.output_tokens)} tokens"
-            click.echo(f"{'':29}{call.hit:<9} {call.model}  {tokens}  {cost}  {call.key[:12]}  {call.cassette or ''}")
-
-
-@audit.command()
-@_data_dir
-@_database_url
-def verify(*, data_dir: Path, database_url: str | None) -> None:
-    """Walk every chain; exit 1 and name the events where one does not hold."""
-    from python_worker.store import AuditLog
-
-    database = _open_existing(data_dir, database_url)
-    count, breaks = AuditLog(database).verify()
-    database.close()
-    for each in breaks:
-        click.echo(str(each))
-    click.echo(f"{count} events, {len(breaks)} breaks" if breaks else f"{count} events, all hold")
-    sys.exit(1 if breaks else 0)
 
 
 def main() -> None:
@@ -232,22 +193,6 @@ def _open(settings: Settings) -> Database:
 
     url = settings.database_url
     return Database(url) if url else Database.in_directory(settings.data_dir)
-
-
-def _open_existing(data_dir: Path, url: str | None) -> Database:
-    from python_worker.store import FILE_NAME, Database
-
-    if url is None and not (data_dir / FILE_NAME).exists():
-        raise lmtest.ConfigurationError(
-            f"--data-dir {str(data_dir)!r} holds no {FILE_NAME}: name the directory the worker was started with."
-        )
-    database = Database(url) if url else Database.in_directory(data_dir)
-    database.expect_tables()
-    return database
-
-
-def _count(tokens: int | None) -> str:
-    return "?" if tokens is None else str(tokens)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ class Settings:
         certificates: For TLS; None serves in the clear.
         tokens: Who may do what; None asks nobody.
         allow_imports: What clients may name by import path: ``package.module:name``, with ``*`` and ``?``.
+        audit_values: Whether the audit trail tells inputs and outputs by value too, not by hash alone.
     """
 
     mode: lmtest.Mode
@@ -82,6 +83,7 @@ class Settings:
     certificates: Certificates | None = None
     tokens: Tokens | None = None
     allow_imports: tuple[str, ...] = ()
+    audit_values: bool = False
 
     def check(self, environ: Mapping[str, str]) -> None:
         """See that the mode can work here.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import lmtest
 from python_worker.rpc import RpcServer, StateServicer, WorkerServicer
 from python_worker.runtime import (
     Adapters,
@@ -20,7 +21,15 @@ from python_worker.runtime import (
     SignatureCatalogue,
 )
 from python_worker.state import Hub, SessionPolicy, SessionService, VariableService
-from python_worker.store import SqlExecutions, SqlPrograms, SqlSignatures, StateStore, new_owner, presence_on
+from python_worker.store import (
+    ExecutionTrail,
+    SqlExecutions,
+    SqlPrograms,
+    SqlSignatures,
+    StateStore,
+    new_owner,
+    presence_on,
+)
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.codec import ProtobufCodec
 from python_worker.wire.values import fields_to_wire
@@ -50,7 +59,8 @@ class Worker:
     """
 
     def __init__(self, settings: Settings, *, database: Database, lms: LMs) -> None:
-        executions = SqlExecutions(database, owner=new_owner())
+        trail = ExecutionTrail(values=settings.audit_values, redact=lmtest.redact)
+        executions = SqlExecutions(database, owner=new_owner(), trail=trail)
         imports = Imports(settings.allow_imports)
         modules = Modules(imports)
         self._grace = settings.grace

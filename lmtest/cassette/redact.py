@@ -14,6 +14,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from lmtest import settings
 from lmtest.cassette.blobs import is_reference
 from lmtest.errors import ConfigurationError
 
@@ -102,7 +103,7 @@ class Redactor:
             return value if is_reference(value) else self.text(value)
         if isinstance(value, dict):
             return {
-                key: REDACTED if isinstance(item, str) and _FIELD_NAME.match(key) else self.value(item)
+                self.text(key): REDACTED if isinstance(item, str) and _FIELD_NAME.match(key) else self.value(item)
                 for key, item in value.items()
             }
         if isinstance(value, (list, tuple)):
@@ -134,6 +135,26 @@ class Redactor:
         for pattern in self._patterns:
             text = pattern.sub(REDACTED, text)
         return text
+
+
+def redact(value: Any) -> Any:
+    """Take what looks like a secret out of every text of a JSON value: what a cassette would not hold either.
+
+    Known are what docs/cassettes.md lists, and the project's own ``redact`` in ``[tool.lmtest]``.
+
+    Args:
+        value: Text, number, list, dict with texts as keys, or None; it is left as it is.
+
+    Returns:
+        A new value, with ``<redacted>`` where something was.
+
+    Raises:
+        ConfigurationError: A setting of the project that cannot be used.
+
+    >>> redact({"password": "hunter2", "text": ["Authorization: Bearer abcdefghi", 7]})
+    {'password': '<redacted>', 'text': ['Authorization: Bearer <redacted>', 7]}
+    """
+    return of_process(settings.load()[0].redact).value(value)
 
 
 def of_process(patterns: tuple[str, ...] = ()) -> Redactor:

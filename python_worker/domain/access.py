@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,10 @@ class Grant:
         # A grant of no session opens none, where a matcher of no pattern would match all.
         if self.sessions is not None and not (self.sessions and matcher(self.sessions)(session_id)):
             raise denied(f"the token of {self.name!r} does not open session {session_id[:120]!r}")
+
+
+CALLER: ContextVar[Grant] = ContextVar("caller", default=Grant(name=""))
+"""The grant of the call that this thread handles; one for everything and of no name where tokens are not asked for."""
 
 
 class Tokens:

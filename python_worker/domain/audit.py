@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 GENESIS = "0" * 64
 """What the first event of a chain carries as the digest before it."""
 
-WORKER_CHAIN = "worker"
-"""The chain of what happens outside any session."""
+WORKER_CHAIN = "(worker)"
+"""The chain of what happens outside any session; no session can have that id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,8 @@ class Break:
     """A place where a chain does not hold.
 
     Attributes:
-        sequence: The first event that is wrong.
+        chain: "" where it is about no single chain.
+        sequence: The first event that is wrong; 0 where it is about no single event.
         execution_id: The execution it speaks of, or "" where the event itself is gone.
         what: What is wrong with it.
     """
@@ -76,8 +77,18 @@ class Break:
     what: str
 
     def __str__(self) -> str:
+        where = f"chain {self.chain!r}, event {self.sequence}" if self.sequence else f"chain {self.chain!r}"
         of = f" (execution {self.execution_id})" if self.execution_id else ""
-        return f"chain {self.chain!r}, event {self.sequence}{of}: {self.what}"
+        return f"{where if self.chain else 'the whole'}{of}: {self.what}"
+
+
+def chain_of(session: str) -> str:
+    """The chain of a session: its id. What belongs to none is in the worker's own.
+
+    >>> chain_of("ada"), chain_of("")
+    ('ada', '(worker)')
+    """
+    return session or WORKER_CHAIN
 
 
 def link(head: AuditHead, entries: Iterable[AuditEntry]) -> list[AuditEvent]:
@@ -97,23 +108,59 @@ def digest_of(*, chain: str, sequence: int, entry: AuditEntry, previous: str) ->
     return hashlib.sha256(canonical_json(said)).hexdigest()
 
 
-def find_breaks(head: AuditHead, events: Iterable[AuditEvent]) -> Iterator[Break]:
+class ChainWalk:
+    """A walk along one chain, event by event.
+
+    It goes on from each event's own digest, so one changed row is one break.
+
+    Args:
+        start: What stands before the first event.
+    """
+
+    def __init__(self, start: AuditHead) -> None:
+        self.head = start
+
+    def step(self, event: AuditEvent) -> Iterator[Break]:
+        """What is wrong with the next event, if anything is."""
+        if what := _wrong_with(event, self.head):
+            of = event.entry.execution_id
+            yield Break(chain=self.head.chain, sequence=event.sequence, execution_id=of, what=what)
+        self.head = AuditHead(chain=self.head.chain, sequence=event.sequence, digest=event.digest)
+
+    def end(self, head: AuditHead) -> Iterator[Break]:
+        """What is wrong with the chain's end, where ``head`` is what it should be."""
+        if self.head == head:
+            return
+        sequence = self.head.sequence + 1
+        what = f"the chain's head remembers event {head.sequence} with digest {head.digest[:12]}…, and it is not there"
+        if self.head.sequence > head.sequence:
+            sequence = head.sequence + 1
+            what = f"the chain's head remembers event {head.sequence} as the last: what follows it was put there"
+        yield Break(chain=head.chain, sequence=sequence, execution_id="", what=what)
+
+
+def find_breaks(head: AuditHead, events: Iterable[AuditEvent], *, start: AuditHead | None = None) -> Iterator[Break]:
     """Where the events of one chain, in order, differ from what was linked.
 
-    An event whose content was changed is named, and so is a gap and a missing tail. The walk goes on from each event's
-    own digest, so one changed row is one break.
+    Args:
+        head: What the chain should end with.
+        events: All there are.
+        start: What stood before the first of them; the chain's beginning when not given.
+
+    Yields:
+        Every event whose content was changed, every gap, and a missing tail.
     """
-    expected = AuditHead(chain=head.chain)
+    walk = ChainWalk(start or AuditHead(chain=head.chain))
     for event in events:
-        if what := _wrong_with(event, expected):
-            yield Break(chain=head.chain, sequence=event.sequence, execution_id=event.entry.execution_id, what=what)
-        expected = AuditHead(chain=head.chain, sequence=event.sequence, digest=event.digest)
-    if expected != head:
-        what = f"the chain's head remembers event {head.sequence} with digest {head.digest[:12]}…, and it is not there"
-        yield Break(chain=head.chain, sequence=expected.sequence + 1, execution_id="", what=what)
+        yield from walk.step(event)
+    yield from walk.end(head)
 
 
 def _wrong_with(event: AuditEvent, before: AuditHead) -> str:
+    if event.chain != before.chain:
+        return f"it belongs to chain {event.chain!r}"
+    if event.sequence <= before.sequence:
+        return f"it stands behind event {before.sequence}: it was moved, or is there twice"
     if event.sequence != before.sequence + 1:
         return f"events {before.sequence + 1} to {event.sequence - 1} before it are gone"
     if event.previous != before.digest:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from python_worker.domain.access import Grant, Tokens, denied
+from python_worker.domain.access import CALLER, Grant, Tokens, denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +21,6 @@ _SESSION_FIELD = {"CreateSession": "id"}
 
 _BY_EXECUTION = {"GetExecution", "CancelExecution"}
 """About the session of an execution, which is known when it is found: the method itself asks the caller's grant."""
-
-_EVERYBODY = Grant(name="")
-_CALLER: ContextVar[Grant] = ContextVar("caller", default=_EVERYBODY)
-
-
-def caller() -> Grant:
-    """Who makes the call that this thread handles: the grant of its token, or one for everything and of no name."""
-    return _CALLER.get()
 
 
 class AuthInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only the stubs are generic
@@ -59,7 +50,7 @@ class AuthInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only 
         def check(request: Any) -> None:
             grant = self._tokens.grant(str(said) if said else None)
             _check(grant, method, request)
-            _CALLER.set(grant)  # every call of this server's sets it anew
+            CALLER.set(grant)  # every call of this server's sets it anew
 
         coding = {
             "request_deserializer": handler.request_deserializer,

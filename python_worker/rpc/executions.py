@@ -6,9 +6,9 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from python_worker.domain.access import CALLER
 from python_worker.domain.errors import WorkerError
 from python_worker.domain.execution import ExecutionQuery
-from python_worker.rpc.auth import caller
 from python_worker.rpc.pages import page_size
 from python_worker.runtime.batch import run_batch
 from python_worker.runtime.running import cancel
@@ -106,7 +106,9 @@ class ExecutionMethods:
         return pb.ListAdaptersResponse(adapters=map(wire.adapter_to_wire, self._adapters.infos))
 
     def _ask(self, request: pb.ExecuteRequest, context: grpc.ServicerContext, where: str = "") -> Ask:
-        ask = wire.ask_from_wire(request, default_timeout=self._default_timeout, asked_by=caller().name, where=where)
+        ask = wire.ask_from_wire(
+            request, default_timeout=self._default_timeout, asked_by=CALLER.get().name, where=where
+        )
         ask.check()
         left = context.time_remaining()
         return ask if left is None else replace(ask, timeout=min(ask.timeout, max(left, 0.001)))
@@ -126,8 +128,8 @@ class ExecutionMethods:
 
     def _check_open(self, execution_id: str) -> Execution:
         execution = self._executions.get(execution_id)
-        if not caller().opens_all:
-            caller().check_session(execution.session)
+        if not CALLER.get().opens_all:
+            CALLER.get().check_session(execution.session)
         return execution
 
 

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import sqlalchemy as sa
 
-from python_worker.domain.audit import AuditEntry, AuditEvent, AuditHead, Break, find_breaks, link
+from python_worker.domain.access import CALLER
+from python_worker.domain.audit import AuditEntry, AuditEvent, AuditHead, link
+from python_worker.domain.value import canonical_json
 from python_worker.store.statement import Statement
-from python_worker.store.tables import audit_events, audit_heads, executions
+from python_worker.store.tables import audit_events, audit_heads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from python_worker.store.database import Database
     from python_worker.store.statement import Connected
 
-STARTED = "execution_started"
-FINISHED = "execution_finished"
-
 # Built once: building a statement costs more than running it on SQLite.
-_INSERT = Statement(sa.insert(audit_events))
-_OF_EXECUTION = Statement(
-    sa.select(audit_events)
-    .where(audit_events.c.execution_id == sa.bindparam("the_execution"))
-    .order_by(audit_events.c.chain, audit_events.c.sequence)
-)
+# Two may begin a chain at once.
 _INSERT_HEAD = Statement(
     sa.text(
         "INSERT INTO audit_heads (chain, sequence, digest) VALUES (:chain, :sequence, :digest) ON CONFLICT DO NOTHING"
     )
+)
+_OF_EXECUTION = Statement(
+    sa.select(audit_events)
+    .where(audit_events.c.execution_id == sa.bindparam("the_execution"))
+    .order_by(audit_events.c.chain, audit_events.c.sequence)
 )
 _LOCK_HEAD = Statement(sa.select(audit_heads).where(audit_heads.c.chain == sa.bindparam("the_chain")).with_for_update())
 _UPDATE_HEAD = Statement(
@@ -40,17 +38,37 @@ _UPDATE_HEAD = Statement(
     .values(sequence=sa.bindparam("sequence"), digest=sa.bindparam("digest"))
 )
 
+_MOST_ROWS = 32
+"""An execution has seven events or so; a statement has not room for any number of rows."""
+
 
 def append(connection: Connected, chain: str, entries: Sequence[AuditEntry]) -> None:
     """Chain the entries behind the last event, in the connection's transaction.
 
-    The chain's head is locked until that ends: writers queue here, and the order of events is the order of commits.
+    The chain's head is locked until that ends: writers of one chain queue here, and the order of its events is the
+    order of commits.
     """
-    head = _locked_head(connection, chain)
-    events = link(head, entries)
-    _INSERT.run_many(connection, [_to_row(event) for event in events])
+    events = link(lock_head(connection, chain), entries)
+    for start in range(0, len(events), _MOST_ROWS):
+        _insert(connection, events[start : start + _MOST_ROWS])
     last = {"sequence": events[-1].sequence, "digest": events[-1].digest}
     _UPDATE_HEAD.run(connection, {"the_chain": chain} | last)
+
+
+def note(connection: Connected, chain: str, kind: str, said: Mapping[str, object]) -> None:
+    """Put on record, in the connection's transaction, what happened beside executions, and who asked for it."""
+    payload = canonical_json({**said, "asked_by": CALLER.get().name}).decode()
+    entry = AuditEntry(execution_id="", kind=kind, at=datetime.now(UTC).isoformat(), payload=payload)
+    append(connection, chain, [entry])
+
+
+def lock_head(connection: Connected, chain: str) -> AuditHead:
+    """The chain's head, locked until the transaction ends; made where there is none."""
+    if not (rows := _LOCK_HEAD.rows(connection, {"the_chain": chain})):
+        new = AuditHead(chain=chain)
+        _INSERT_HEAD.run(connection, {"chain": chain, "sequence": new.sequence, "digest": new.digest})
+        rows = _LOCK_HEAD.rows(connection, {"the_chain": chain})
+    return AuditHead(chain=rows[0].chain, sequence=rows[0].sequence, digest=rows[0].digest)
 
 
 def events_of(connection: Connected, execution_id: str) -> list[AuditEvent]:
@@ -58,67 +76,26 @@ def events_of(connection: Connected, execution_id: str) -> list[AuditEvent]:
     return [_from_row(row) for row in _OF_EXECUTION.rows(connection, {"the_execution": execution_id})]
 
 
-class AuditLog:
-    """All chains of a database, to be proved."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def verify(self) -> tuple[int, list[Break]]:
-        """Walk every chain from its first event.
-
-        Returns:
-            How many events there are, and where a chain does not hold, or an execution's values are not those it tells.
-        """
-        breaks: list[Break] = []
-        with self._database.read() as connection:
-            count = connection.scalar(sa.select(sa.func.count()).select_from(audit_events)) or 0
-            heads = {row.chain: _to_head(row) for row in connection.execute(sa.select(audit_heads))}
-            chains = {*heads, *connection.scalars(sa.select(audit_events.c.chain).distinct())}
-            for chain in sorted(chains):
-                head = heads.get(chain, AuditHead(chain=chain))
-                breaks += find_breaks(head, _walk(connection, chain))
-            breaks += _changed_values(connection)
-        return count, breaks
-
-
-def _changed_values(connection: sa.Connection) -> Iterator[Break]:
-    kept = sa.select(audit_events, executions.c.inputs, executions.c.outputs).outerjoin(
-        executions, executions.c.id == audit_events.c.execution_id
-    )
-    for row in connection.execute(kept.where(audit_events.c.kind.in_([STARTED, FINISHED]))):
-        field = "inputs" if row.kind == STARTED else "outputs"
-        text = getattr(row, field)
-        found = "gone" if text is None else hashlib.sha256(text.encode()).hexdigest()
-        if _recorded(row.payload, f"{field}_sha256") != found:
-            what = f"the execution's {field} are not those that were put on record"
-            yield Break(chain=row.chain, sequence=row.sequence, execution_id=row.execution_id, what=what)
-
-
-def _recorded(payload: str, name: str) -> object:
-    try:
-        return orjson.loads(payload)[name]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return None  # a payload that was changed beyond reading records nothing
-
-
-def _walk(connection: sa.Connection, chain: str) -> Iterator[AuditEvent]:
+def walk(connection: sa.Connection, chain: str, *, last: int | None = None) -> Iterator[AuditEvent]:
+    """The events of a chain in order, up to one where ``last`` names it."""
     query = sa.select(audit_events).where(audit_events.c.chain == chain).order_by(audit_events.c.sequence)
-    for row in connection.execution_options(yield_per=1000).execute(query):
+    if last is not None:
+        query = query.where(audit_events.c.sequence <= last)
+    for row in connection.execute(query.execution_options(yield_per=1000)):
         yield _from_row(row)
 
 
-def _locked_head(connection: Connected, chain: str) -> AuditHead:
-    found = _LOCK_HEAD.rows(connection, {"the_chain": chain})
-    if not found:
-        new = AuditHead(chain=chain)
-        _INSERT_HEAD.run(connection, {"chain": chain, "sequence": new.sequence, "digest": new.digest})
-        found = _LOCK_HEAD.rows(connection, {"the_chain": chain})
-    return _to_head(found[0])
+def _insert(connection: Connected, events: Sequence[AuditEvent]) -> None:
+    flat = {f"{name}_{place}": value for place, event in enumerate(events) for name, value in _to_row(event).items()}
+    _inserting(len(events)).run(connection, flat)
 
 
-def _to_head(row: Any) -> AuditHead:
-    return AuditHead(chain=row.chain, sequence=row.sequence, digest=row.digest)
+@functools.lru_cache(maxsize=_MOST_ROWS)
+def _inserting(count: int) -> Statement:
+    """Several rows in one go: on PostgreSQL each statement costs its way there and back."""
+    names = audit_events.columns.keys()
+    rows: list[dict[str, Any]] = [{name: sa.bindparam(f"{name}_{place}") for name in names} for place in range(count)]
+    return Statement(sa.insert(audit_events).values(rows))
 
 
 def _to_row(event: AuditEvent) -> dict[str, Any]:

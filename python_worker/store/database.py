@@ -114,19 +114,6 @@ class Database:
             yield connection
 
     @contextmanager
-    def write_prepared(self) -> Iterator[Driver]:
-        """A transaction of prepared statements alone (``store.statement``), begun as ``write`` begins one."""
-        with self._told():
-            connection = self._engine.raw_connection()
-            try:
-                if not self._postgresql:  # there the driver begins by itself
-                    connection.cursor().execute("BEGIN IMMEDIATE")
-                yield Driver(self._engine.dialect, connection)
-                connection.commit()
-            finally:
-                connection.close()  # back to the pool, which rolls back what was not committed
-
-    @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads, and sees one moment of the database from its first query to its last."""
         with self._told(), self._engine.begin() as connection:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from python_worker.domain.audit import WORKER_CHAIN, AuditEntry
+from python_worker.domain.audit import chain_of
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import ExecutionStatus, Stage
-from python_worker.domain.value import canonical_json, fingerprint, storable
+from python_worker.domain.value import storable
 from python_worker.store import audit, stages
 from python_worker.store.execution_rows import from_row, to_row
 from python_worker.store.statement import Statement
 from python_worker.store.tables import executions, to_number
+from python_worker.store.trail import ExecutionTrail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from python_worker.domain.execution import Execution, ExecutionQuery, StageRecord
     from python_worker.store.database import Database
@@ -51,20 +51,20 @@ _RUNNING_OF = Statement(sa.select(executions).where(_IS_RUNNING, executions.c.ow
 class SqlExecutions:
     """``domain.repositories.Executions`` on a database.
 
-    The trail holds inputs and outputs by their SHA-256, so that a changed row of this table can be told.
-
     Args:
         database: Migrated.
         owner: The worker whose runs these are, so that they can be told from those of one that is gone.
+        trail: What of them is put on record.
     """
 
-    def __init__(self, database: Database, *, owner: str = "") -> None:
+    def __init__(self, database: Database, *, owner: str = "", trail: ExecutionTrail | None = None) -> None:
         self._database = database
         self.owner = owner
+        self._trail = trail or ExecutionTrail()
 
     def begin(self, execution: Execution) -> Execution | None:
         """Keep a run that has begun, with the stages it has behind it."""
-        with self._database.write_prepared() as connection:
+        with self._database.write_directly() as connection:
             if execution.idempotency_key:
                 # Two that begin at once: on SQLite they take turns already, here the second waits for the first.
                 _lock_key(connection, execution)
@@ -72,24 +72,23 @@ class SqlExecutions:
                 if found := _BY_KEY.rows(connection, asked):
                     return from_row(found[0], _trail(connection, found[0].id))
             _INSERT.run(connection, to_row(execution, owner=self.owner))
-            audit.append(connection, WORKER_CHAIN, _beginning(execution))
+            audit.append(connection, chain_of(execution.session), self._trail.begun(execution))
         return None
 
     def finish(self, execution: Execution, new_stages: Sequence[StageRecord]) -> None:
         """Keep how the run ended, and the stages since ``begin``."""
-        with self._database.write_prepared() as connection:
+        with self._database.write_directly() as connection:
             # Another worker that saw this one as gone has told an ending already, and a trail has one.
             if _UPDATE.rows(connection, {"the_id": execution.id} | to_row(execution, owner=self.owner)):
-                audit.append(connection, WORKER_CHAIN, _ending(execution, new_stages))
+                audit.append(connection, chain_of(execution.session), self._trail.ended(execution, new_stages))
 
     def keep(self, execution: Execution) -> None:
         """Keep a run that has ended and was not begun here: all at once."""
-        behind = len(_behind(execution))
-        entries = [*_beginning(execution), *_ending(execution, execution.stages[behind:])]
+        entries = self._trail.whole(execution)
         row = to_row(execution, owner=self.owner)
-        with self._database.write_prepared() as connection:
+        with self._database.write_directly() as connection:
             _INSERT.run(connection, row)
-            audit.append(connection, WORKER_CHAIN, entries)
+            audit.append(connection, chain_of(execution.session), entries)
 
     def get(self, execution_id: str) -> Execution:
         """The run with its trail."""
@@ -130,7 +129,7 @@ class SqlExecutions:
             for row in _RUNNING_OF.rows(connection, {"the_owner": owner}):
                 execution = _interrupted(from_row(row, ()))
                 if _UPDATE.rows(connection, {"the_id": execution.id} | to_row(execution, owner=owner)):
-                    audit.append(connection, WORKER_CHAIN, _ending(execution, ()))
+                    audit.append(connection, chain_of(execution.session), self._trail.ended(execution, ()))
 
 
 def _interrupted(execution: Execution) -> Execution:
@@ -179,39 +178,3 @@ def _lock_key(connection: Connected, execution: Execution) -> None:
 
 def _trail(connection: Connected, execution_id: str) -> tuple[StageRecord, ...]:
     return stages.from_entries(event.entry for event in audit.events_of(connection, execution_id))
-
-
-def _behind(execution: Execution) -> tuple[StageRecord, ...]:
-    return execution.stages[:2]
-
-
-def _beginning(execution: Execution) -> list[AuditEntry]:
-    said = {
-        "program_id": execution.program_id,
-        "inputs_sha256": fingerprint(execution.inputs),
-        "asked_by": execution.asked_by,
-    }
-    started = _entry(execution, audit.STARTED, said)
-    return [started, *(stages.to_entry(execution.id, record) for record in _behind(execution))]
-
-
-def _ending(execution: Execution, new_stages: Sequence[StageRecord]) -> list[AuditEntry]:
-    said = {
-        "status": execution.status,
-        "reason": execution.error.reason if execution.error else None,
-        "outputs_sha256": fingerprint(execution.outputs),
-        "adapter_used": execution.adapter_used,
-    }
-    return [
-        *(stages.to_entry(execution.id, record) for record in new_stages),
-        _entry(execution, audit.FINISHED, said),
-    ]
-
-
-def _entry(execution: Execution, kind: str, said: Mapping[str, Any]) -> AuditEntry:
-    return AuditEntry(
-        execution_id=execution.id,
-        kind=kind,
-        at=datetime.now(UTC).isoformat(),
-        payload=canonical_json(said).decode(),
-    )

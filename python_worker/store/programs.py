@@ -10,10 +10,11 @@ import orjson
 import sqlalchemy as sa
 
 from python_worker.domain.action import Action
+from python_worker.domain.audit import chain_of
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.program import Capabilities, Format, Module, Program, ProgramConfig
-from python_worker.domain.value import canonical_json, storable
-from python_worker.store import lookup
+from python_worker.domain.value import canonical_json, fingerprint, storable
+from python_worker.store import audit, lookup
 from python_worker.store.signatures import hold, insert
 from python_worker.store.tables import program_versions, programs, to_moment
 
@@ -71,6 +72,7 @@ class SqlPrograms:
                 lookup.expect_session(connection, program.session, program.created_at)
                 connection.execute(_INSERT, row)
                 _insert_version(connection, program, signature)
+                _note(connection, program, "program_created")
         except sa.exc.IntegrityError as error:
             raise WorkerError(
                 f"there is a program {program.name!r} already: choose another name, or update that one.",
@@ -84,6 +86,7 @@ class SqlPrograms:
             moved = connection.execute(_ADVANCE, {"the_id": program.id, "the_version": program.version})
             if moved.rowcount:
                 _insert_version(connection, program, signature)
+                _note(connection, program, "program_updated")
             return bool(moved.rowcount)
 
     def newest(self, id_or_name: str, *, session: str = "") -> tuple[str, int]:
@@ -119,6 +122,22 @@ class SqlPrograms:
         with self._database.write() as connection:
             row = lookup.find_own(connection, programs, id_or_name, session=session, what="program")
             connection.execute(_DELETE, {"the_id": row.id, "now": datetime.now(UTC)})
+            said = {"program_id": row.id, "name": row.name, "version": row.version}
+            audit.note(connection, chain_of(session), "program_deleted", said)
+
+
+def _note(connection: sa.Connection, program: Program, what: str) -> None:
+    said = {
+        "program_id": program.id,
+        "name": program.name,
+        "version": program.version,
+        "signature_id": program.signature_id,
+        "import_path": program.import_path,
+        "module": program.module,
+        "config_sha256": fingerprint(asdict(program.config)),
+        "state_sha256": fingerprint(program.state) if program.state else "",
+    }
+    audit.note(connection, chain_of(program.session), what, said)
 
 
 def _insert_version(connection: sa.Connection, program: Program, signature: SignatureRecord | None) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.session import Session, SessionLimits, SessionLM, no_session
 from python_worker.domain.value import canonical_json, storable
-from python_worker.store import lookup
+from python_worker.store import audit, lookup
 from python_worker.store.statement import Statement
 from python_worker.store.tables import programs, sessions, signatures, to_number
 
@@ -57,6 +57,7 @@ class SqlSessions:
             with self._feed.writing(self._database.write()) as writing:
                 self._make_room(writing, most)
                 writing.connection.execute(_INSERT, _to_row(session))
+                audit.note(writing.connection, session.id, "session_created", {})
         except sa.exc.IntegrityError as error:
             raise WorkerError(
                 f"there is a session {session.id!r} already: get it, or create it with or_get.",
@@ -83,7 +84,7 @@ class SqlSessions:
             gone = writing.connection.execute(_DELETE, {"the_id": session_id, "now": datetime.now(UTC)})
             if not gone.rowcount:
                 raise no_session(session_id)
-            _end(writing, [session_id])
+            _end(writing, [session_id], "session_ended")
 
     def list(self, *, after: str, most: int) -> Sequence[Session]:
         """Those with an id beyond ``after``, by id."""
@@ -95,7 +96,8 @@ class SqlSessions:
     def _make_room(writing: Writing[sa.Connection], most: int) -> None:
         if writing.connection.dialect.name == "postgresql":
             writing.connection.execute(_ADD_LOCK)
-        _end(writing, writing.connection.scalars(_SWEEP, {"now": datetime.now(UTC)}).all())
+        expired = writing.connection.scalars(_SWEEP, {"now": datetime.now(UTC)}).all()
+        _end(writing, sorted(expired), "session_expired")
         count = writing.connection.scalar(_COUNT) or 0
         if count >= most:
             raise WorkerError(
@@ -106,7 +108,9 @@ class SqlSessions:
             )
 
 
-def _end(writing: Writing[sa.Connection], session_ids: Sequence[str]) -> None:
+def _end(writing: Writing[sa.Connection], session_ids: Sequence[str], what: str) -> None:
+    for session_id in session_ids:
+        audit.note(writing.connection, session_id, what, {})
     for table in (programs, signatures):
         lookup.retire(writing.connection, table, session_ids, datetime.now(UTC))
     writing.ended += session_ids

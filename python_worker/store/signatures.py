@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from python_worker.domain.audit import chain_of
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.signature import SignatureRecord
-from python_worker.domain.value import storable
-from python_worker.store import lookup
+from python_worker.domain.value import fingerprint, storable
+from python_worker.store import audit, lookup
 from python_worker.store.tables import program_versions, programs, signatures, to_moment
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class SqlSignatures:
             users = connection.scalars(_USERS, {"the_id": row.id}).all()
             if users:
                 raise _in_use(row.name, users)
+            said = {"signature_id": row.id, "name": row.name}
+            audit.note(connection, chain_of(session), "signature_deleted", said)
 
 
 def insert(connection: sa.Connection, record: SignatureRecord) -> None:
@@ -106,6 +109,8 @@ def insert(connection: sa.Connection, record: SignatureRecord) -> None:
             "created_at": record.created_at,
         },
     )
+    said = {"signature_id": record.id, "name": record.name, "text_sha256": fingerprint(record.text)}
+    audit.note(connection, chain_of(record.session), "signature_created", said)
 
 
 def hold(connection: sa.Connection, signature_id: str) -> None:

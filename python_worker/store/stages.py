@@ -10,24 +10,26 @@ import orjson
 
 from python_worker.domain.audit import AuditEntry
 from python_worker.domain.execution import LMCall, Stage, StageRecord, StageStatus
+from python_worker.domain.tool import ToolUse
 from python_worker.domain.value import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 STAGE = "stage"
 """The kind of such an entry."""
 
 
-def to_entry(execution_id: str, record: StageRecord) -> AuditEntry:
-    """The record as an entry."""
+def to_entry(execution_id: str, record: StageRecord, *, redact: Callable[[Any], Any]) -> AuditEntry:
+    """The record as an entry. What went wrong is told in words that may quote a value: they are redacted."""
     payload = {
         "stage": record.stage,
         "status": record.status,
         "started_at": record.started_at.isoformat(),
         "duration": record.duration,
-        "detail": record.detail,
-        "calls": [vars(call) | {"cost": None if call.cost is None else str(call.cost)} for call in record.calls],
+        "detail": record.detail if record.status is StageStatus.OK else redact(record.detail),
+        "calls": [{**vars(call), "cost": None if call.cost is None else str(call.cost)} for call in record.calls],
+        "tools": [{**vars(use), "error": redact(use.error) if use.error else ""} for use in record.tools],
     }
     return AuditEntry(
         execution_id=execution_id,
@@ -50,6 +52,7 @@ def _to_record(data: dict[str, Any]) -> StageRecord:
         duration=data["duration"],
         detail=data["detail"],
         calls=tuple(_to_call(call) for call in data["calls"]),
+        tools=tuple(ToolUse(**use) for use in data["tools"]),
     )
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any, Protocol
 
+import sqlalchemy as sa
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import sqlalchemy as sa
 
 
 class Connected(Protocol):
@@ -52,7 +52,8 @@ class Statement:
     def __init__(self, clause: sa.UpdateBase | sa.Select[Any] | sa.TextClause) -> None:
         self._clause = clause
         self._texts: dict[str, tuple[str, tuple[str, ...] | None]] = {}
-        names = [str(column.key) for column in clause.exported_columns]
+        columns = () if isinstance(clause, sa.TextClause) else clause.exported_columns
+        names = [str(column.key) for column in columns]
         self._row: Any = namedtuple("Row", names)  # type: ignore[misc] # noqa: PYI024 - the names are the statement's
 
     def ask(self, connection: Connected, parameters: Mapping[str, Any]) -> Answer:

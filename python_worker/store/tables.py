@@ -163,6 +163,20 @@ audit_heads = sa.Table(
     sa.Column("digest", sa.Text, nullable=False),
 )
 
+audit_truncations = sa.Table(
+    "audit_truncations",
+    metadata,
+    sa.Column("chain", sa.Text, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("before", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("public", sa.Text, nullable=False),
+    sa.Column("signature", sa.Text, nullable=False),
+)
+
 sessions = sa.Table(
     "sessions",
     metadata,

@@ -34,6 +34,7 @@ def test_the_public_names_are_these():
         "Stop",
         "Stopped",
         "block_network",
+        "redact",
         "use_cassette",
     ]
 

@@ -67,13 +67,19 @@ def database(database_url):
 
 
 @pytest.fixture
-def postgres_database():
-    """A migrated database that several workers can share."""
+def postgres_url():
+    """The URL of an empty PostgreSQL schema of the test's own."""
     with postgres_schema() as url:
-        database = Database(url)
-        database.migrate()
-        yield database
-        database.close()
+        yield url
+
+
+@pytest.fixture
+def postgres_database(postgres_url):
+    """A migrated database that several workers can share."""
+    database = Database(postgres_url)
+    database.migrate()
+    yield database
+    database.close()
 
 
 class RunningWorker:

@@ -1,5 +1,6 @@
 """``python -m python_worker`` as a user runs it: other processes, lines, signals, exit codes."""
 
+import json
 import os
 import re
 import shutil
@@ -250,21 +251,35 @@ def test_audit_show_of_an_unknown_execution_is_a_sentence(recorded):
 
 def test_audit_verify_says_that_all_events_hold(recorded):
     result = run(recorded[0], "audit", "verify")
-    assert (result.returncode, result.stdout) == (0, "7 events, all hold\n")
+    assert (result.returncode, result.stdout) == (0, "9 events, all hold\n")
 
 
 def test_audit_verify_names_a_tampered_event_and_exits_1(recorded, folder):
     with sqlite3.connect(folder / ".lmtest" / "worker" / "worker.sqlite3") as database:
         database.execute("DROP TRIGGER audit_events_no_update")
-        database.execute("UPDATE audit_events SET payload = replace(payload, 'live', 'mock') WHERE sequence = 4")
+        database.execute("UPDATE audit_events SET payload = replace(payload, 'live', 'mock') WHERE sequence = 6")
     result = run(folder, "audit", "verify")
     assert result.returncode == 1
     first, last = result.stdout.splitlines()
-    assert first.startswith(f"chain 'worker', event 4 (execution {recorded[1].id}): its content differs")
-    assert last == "7 events, 1 breaks"
+    assert first.startswith(f"chain '(worker)', event 6 (execution {recorded[1].id}): its content differs")
+    assert last == "9 events, 1 breaks"
 
 
-@pytest.mark.parametrize("command", [["audit", "verify"], ["audit", "show", "exec_1"]])
+@pytest.mark.parametrize(
+    ("option", "told"), [([], None), (["--audit", "values"], "Is <redacted:CUSTOMER_TOKEN> one of yours?")]
+)
+def test_inputs_go_on_record_by_value_only_where_asked_for_and_redacted(serve, tmp_path, option, told):
+    worker = serve("--lm-mode", "mock", *option, CUSTOMER_TOKEN="tok_5ecret-of-a-customer")
+    worker.client.create_signature(TEXT)
+    worker.client.create_program("qa", signature="qa")
+    worker.client.execute("qa", ASKED | {"question": "Is tok_5ecret-of-a-customer one of yours?"})
+    assert worker.stop() == (0, "")
+    with sqlite3.connect(tmp_path / ".lmtest" / "worker" / "worker.sqlite3") as database:
+        ((payload,),) = database.execute("SELECT payload FROM audit_events WHERE kind = 'execution_started'").fetchall()
+    assert json.loads(payload).get("inputs", {}).get("question") == told
+
+
+@pytest.mark.parametrize("command", [["audit", "verify"], ["audit", "show", "exec_1"], ["backup", "b"]])
 def test_an_audit_of_a_directory_without_a_database_makes_none(tmp_path, command):
     result = run(tmp_path, *command)
     assert (result.returncode, result.stdout) == (2, "")

@@ -1,6 +1,5 @@
 """Storage, on SQLite and on PostgreSQL."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,12 +7,11 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from python_worker.domain.audit import WORKER_CHAIN
 from python_worker.domain.errors import Problem, Reason, WorkerError
 from python_worker.domain.execution import Execution, ExecutionStatus, LMCall, Stage, StageRecord, StageStatus
 from python_worker.domain.program import Module, Program, ProgramConfig
 from python_worker.domain.signature import SignatureRecord
-from python_worker.store import AuditLog, Database, SqlExecutions, SqlPrograms, SqlSignatures, migration, tables
+from python_worker.store import Database, SqlExecutions, SqlPrograms, SqlSignatures
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SIGNATURE = SignatureRecord(
@@ -145,23 +143,6 @@ def test_what_was_written_is_there_after_the_database_is_opened_anew(database_ur
     again.close()
 
 
-def test_the_migrations_make_the_tables_the_code_speaks_of(database):
-    with database.read() as connection:
-        made = sa.MetaData()
-        made.reflect(connection)
-    columns = {table.name: {column.name for column in table.columns} for table in tables.metadata.sorted_tables}
-    assert {name: {column.name for column in made.tables[name].columns} for name in columns} == columns
-
-
-def test_the_migrations_can_be_taken_back_and_made_again(database):
-    with database.write() as connection:
-        migration.downgrade(connection)
-        assert not migration.is_current(connection)
-        assert "audit_events" not in sa.inspect(connection).get_table_names()
-        migration.upgrade(connection)
-        assert migration.is_current(connection)
-
-
 def test_a_database_without_tables_is_told_and_left_without(database_url):
     database = Database(database_url)
     with pytest.raises(WorkerError, match="start the worker on it once") as caught:
@@ -197,102 +178,3 @@ def test_connections_that_postgresql_has_ended_are_not_used_again(postgres_datab
     with postgres_database.read() as first, postgres_database.write_directly() as second:
         assert first.scalar(sa.text("SELECT 1")) == 1
         assert second.connection.driver_connection.info.backend_pid not in idle
-
-
-def test_an_untouched_chain_verifies(database, executions):
-    run(executions)
-    assert AuditLog(database).verify() == (7, [])
-
-
-def test_the_chain_holds_when_many_write_at_once(database, executions):
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: run(executions, f"exec_{number}"), range(12)))
-    count, breaks = AuditLog(database).verify()
-    assert (count, breaks) == (12 * 7, [])
-
-
-@pytest.mark.parametrize(
-    "statement", ["UPDATE audit_events SET payload = '{}'", "DELETE FROM audit_events WHERE sequence = 3"]
-)
-def test_the_database_refuses_to_change_an_event(database, executions, statement):
-    run(executions)
-    with pytest.raises(sa.exc.DBAPIError, match="append-only"), database.write() as connection:
-        connection.execute(sa.text(statement))
-    assert AuditLog(database).verify() == (7, [])
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_postgresql_refuses_to_truncate_the_events(database, executions):
-    run(executions)
-    with pytest.raises(sa.exc.DBAPIError, match="append-only"), database.write() as connection:
-        connection.execute(sa.text("TRUNCATE audit_events"))
-    assert AuditLog(database).verify() == (7, [])
-
-
-def tamper(database, statement):
-    """Do what a person with the database's own rights can do: drop the triggers, then change a row."""
-    with database.write() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(sa.text("ALTER TABLE audit_events DISABLE TRIGGER ALL"))
-        else:
-            connection.execute(sa.text("DROP TRIGGER audit_events_no_update"))
-            connection.execute(sa.text("DROP TRIGGER audit_events_no_delete"))
-        connection.execute(sa.text(statement))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "payload = '{}'",
-        "payload = 'no JSON'",
-        "kind = 'nothing'",
-        "at = 'yesterday'",
-        "execution_id = 'exec_9'",
-        "digest = 'f'",
-    ],
-)
-def test_a_tampered_event_is_found_and_named(database, executions, change):
-    run(executions)
-    tamper(database, f"UPDATE audit_events SET {change} WHERE sequence = 4")
-    _, (first, *_) = AuditLog(database).verify()
-    assert (first.chain, first.sequence) == (WORKER_CHAIN, 4)
-
-
-def test_a_changed_payload_is_told_with_the_execution_it_speaks_of(database, executions):
-    run(executions)
-    tamper(database, "UPDATE audit_events SET payload = '{}' WHERE sequence = 4")
-    (only,) = AuditLog(database).verify()[1]
-    assert str(only) == (
-        "chain 'worker', event 4 (execution exec_1): "
-        "its content differs from its digest: it was changed after it was written"
-    )
-
-
-def test_an_event_taken_out_of_the_middle_is_missed(database, executions):
-    run(executions)
-    tamper(database, "DELETE FROM audit_events WHERE sequence = 3")
-    (only,) = AuditLog(database).verify()[1]
-    assert "events 3 to 3 before it are gone" in str(only)
-
-
-def test_a_tail_that_was_cut_off_is_missed(database, executions):
-    run(executions)
-    tamper(database, "DELETE FROM audit_events WHERE sequence > 5")
-    (only,) = AuditLog(database).verify()[1]
-    assert "head remembers event 7" in str(only)
-
-
-@pytest.mark.parametrize(("column", "event"), [("inputs", 1), ("outputs", 7)])
-def test_values_changed_beside_the_trail_are_found(database, executions, column, event):
-    run(executions)
-    with database.write() as connection:
-        connection.execute(sa.text(f"UPDATE executions SET {column} = '{{}}'"))
-    (only,) = AuditLog(database).verify()[1]
-    assert only.sequence == event
-    assert f"the execution's {column} are not those that were put on record" in str(only)
-
-
-def test_a_payload_that_reads_as_nothing_is_found_too(database, executions):
-    run(executions)
-    tamper(database, "UPDATE audit_events SET payload = '[' WHERE sequence = 1")
-    assert {each.sequence for each in AuditLog(database).verify()[1]} == {1}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import lmtest
 from lmtest.cassette.redact import Redactor
 from lmtest.errors import ConfigurationError
 
@@ -134,3 +135,15 @@ def test_half_a_character_becomes_one_that_a_file_can_hold(text):
 
 def test_two_halves_of_a_character_become_the_character():
     assert REDACTOR.text("\ud83d\ude00 \ud83d") == "😀 \ufffd"
+
+
+def test_a_secret_that_names_a_field_is_taken_out_too():
+    assert REDACTOR.value({"hush-hush-hush": [1]}) == {"<redacted:GEMINI_API_KEY>": [1]}
+
+
+def test_anyone_can_redact_by_the_rules_of_the_project_and_the_process(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text("[tool.lmtest]\nredact = ['cust-\\d+']\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MY_TOKEN", "hush-hush-hush")
+    said = {"a": ["for cust-12345", "hush-hush-hush", 1, None], "password": "x"}
+    assert lmtest.redact(said) == {"a": ["for <redacted>", "<redacted:MY_TOKEN>", 1, None], "password": "<redacted>"}

@@ -1,0 +1,235 @@
+"""``python -m python_worker audit``: what is on record, and the proof of it."""
+
+from __future__ import annotations
+
+import getpass
+import itertools
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+import lmtest
+from python_worker.commands.newfile import new_file
+from python_worker.commands.where import data_dir, database_url, existing_database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from python_worker.domain.audit import Break
+    from python_worker.domain.audit_export import ChainPart, ExportFindings
+    from python_worker.domain.execution import Execution, StageRecord
+    from python_worker.keys import PrivateKey, PublicKeys
+
+_file = click.Path(path_type=Path)
+_moment = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+_key = click.option("--key", type=_file, required=True, help="A private key of `audit keygen`.")
+_public_key = click.option(
+    "--public-key", type=_file, multiple=True, help="Whose signature counts, such as KEY.pub; may be given again."
+)
+
+
+@click.group()
+def audit() -> None:
+    """Read and prove the audit trail."""
+
+
+@audit.command("list")
+@click.option("--session", help="Of this session only; '' for executions of none.")
+@click.option("--program", help="A program's id.")
+@click.option("--status", help="Such as failed.")
+@click.option("--asked-by", help="The name of a token.")
+@click.option("--since", type=_moment, help="From this moment on, UTC.")
+@click.option("--until", type=_moment, help="Before this one.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@data_dir
+@database_url
+def list_(
+    *,
+    session: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    data_dir: Path,
+    database_url: str | None,
+    **wanted: str | None,
+) -> None:
+    """List the executions on record, the newest first."""
+    from python_worker.domain.audit import chain_of
+    from python_worker.store import AuditLog
+
+    asked = {"program_id" if name == "program" else name: value for name, value in wanted.items() if value is not None}
+    with existing_database(data_dir, database_url) as database:
+        found = AuditLog(database).executions(
+            chain=None if session is None else chain_of(session),
+            since=_utc(since).isoformat() if since else "",
+            until=_utc(until).isoformat() if until else "~",
+        )
+        fitting = (each for each in found if all(getattr(each, name) == value for name, value in asked.items()))
+        for each in itertools.islice(fitting, limit):
+            of = f"{each.execution_id}  {each.program_id}  {each.chain}  {each.asked_by}"
+            click.echo(f"{each.at[:23]}  {each.status:<10}  {of}".rstrip())
+
+
+@audit.command()
+@click.argument("execution_id")
+@data_dir
+@database_url
+def show(*, execution_id: str, data_dir: Path, database_url: str | None) -> None:
+    """Print what happened at each stage of an execution."""
+    from python_worker.store import AuditLog, SqlExecutions
+
+    with existing_database(data_dir, database_url) as database:
+        execution = SqlExecutions(database).get(execution_id)
+        found = next(AuditLog(database).executions(execution_id=execution_id), None)
+    asked = f"  asked by {found.asked_by}" if found and found.asked_by else ""
+    chain = f"  chain {found.chain}" if found else ""
+    click.echo(f"{execution.id}  {execution.status.value}  {execution.adapter_used}{chain}{asked}")
+    for line in _told(execution):
+        click.echo(line)
+
+
+@audit.command()
+@click.option("--file", type=_file, help="Prove this export instead; needs no database.")
+@click.option("--against", type=_file, help="See that the database still goes on from this export.")
+@_public_key
+@data_dir
+@database_url
+def verify(
+    *, file: Path | None, against: Path | None, public_key: tuple[Path, ...], data_dir: Path, database_url: str | None
+) -> None:
+    """Walk every chain; exit 1 and name the events where one does not hold."""
+    from python_worker.keys import PublicKeys
+    from python_worker.store import AuditLog
+
+    trust = PublicKeys.read(public_key)
+    if file:
+        findings = _check_export(file, trust)
+        _report(findings.events, findings.breaks)
+    earlier = _check_export(against, trust) if against else None
+    if earlier and earlier.breaks:
+        _report(earlier.events, earlier.breaks)
+    with existing_database(data_dir, database_url) as database:
+        count, breaks = AuditLog(database).verify(trust, against=earlier.heads if earlier else ())
+    _report(count, breaks)
+
+
+@audit.command()
+@click.argument("file", type=_file)
+@_key
+@click.option("--session", multiple=True, help="Of this session only; may be given again; '' for what is of none.")
+@data_dir
+@database_url
+def export(*, file: Path, key: Path, session: tuple[str, ...], data_dir: Path, database_url: str | None) -> None:
+    """Write the events into a new FILE, JSON Lines, whose last line is signed over all of it."""
+    from python_worker.domain.audit import chain_of
+    from python_worker.keys import PrivateKey
+    from python_worker.store import AuditLog
+
+    signer = PrivateKey.read(key)
+    with (
+        existing_database(data_dir, database_url) as database,
+        AuditLog(database).parts([chain_of(each) for each in session]) as parts,
+    ):
+        _write_export(file, signer, parts)
+    click.echo(f"{file}: signed by key {signer.public[:12]}…")
+
+
+@audit.command()
+@click.argument("file", type=_file)
+def keygen(*, file: Path) -> None:
+    """Make a key pair: FILE, which signs and stays secret, and FILE.pub, which proves."""
+    from python_worker.keys import PrivateKey
+
+    key = PrivateKey.generate()
+    beside = key.write(file)
+    click.echo(f"{file} signs, {beside} proves: key {key.public[:12]}…")
+
+
+@audit.command()
+@click.option("--before", type=_moment, required=True, help="What happened before this moment goes, UTC.")
+@_key
+@click.option("--export", "export_file", type=_file, help="Write what goes into this new file first.")
+@click.option("--without-export", is_flag=True, help="Or say that it need not be kept.")
+@click.option("--by", default=getpass.getuser, help="Who removes it; the user by default.")
+@data_dir
+@database_url
+def truncate(
+    *,
+    before: datetime,
+    key: Path,
+    export_file: Path | None,
+    without_export: bool,
+    by: str,
+    data_dir: Path,
+    database_url: str | None,
+) -> None:
+    """Remove old events, with their executions, against a signed record of that. Every other removal is a break."""
+    from python_worker.keys import PrivateKey
+    from python_worker.store import truncate as remove
+
+    if (export_file is None) != without_export:
+        raise lmtest.ConfigurationError(
+            "what goes is gone: name a new file for it with --export FILE, or say --without-export."
+        )
+    signer = PrivateKey.read(key)
+    keep = partial(_write_export, export_file, signer) if export_file else None
+    with existing_database(data_dir, database_url) as database:
+        records = remove(database, before=_utc(before), by=by, signer=signer, export=keep)
+    for each in records:
+        click.echo(f"chain {each.chain!r}: {each.count} events removed, up to event {each.sequence}")
+    click.echo(f"{sum(each.count for each in records)} events removed")
+
+
+def _write_export(file: Path, signer: PrivateKey, parts: Iterable[ChainPart]) -> None:
+    from python_worker.domain.audit_export import to_lines
+
+    with new_file(file) as out:
+        out.writelines(to_lines(parts, at=datetime.now(UTC).isoformat(), signer=signer))
+
+
+def _check_export(file: Path, trust: PublicKeys) -> ExportFindings:
+    from python_worker.domain.audit_export import check_lines
+
+    try:
+        with file.open("rb") as lines:
+            return check_lines(lines, trust)
+    except OSError as error:
+        raise lmtest.ConfigurationError(f"{str(file)!r} cannot be read: {error.strerror}.") from error
+
+
+def _report(count: int, breaks: Iterable[Break]) -> NoReturn:
+    lines = [str(each) for each in breaks]
+    for line in lines:
+        click.echo(line)
+    click.echo(f"{count} events, {len(lines)} breaks" if lines else f"{count} events, all hold")
+    sys.exit(1 if lines else 0)
+
+
+def _told(execution: Execution) -> Iterator[str]:
+    for record in execution.stages:
+        yield (
+            f"  {record.started_at:%H:%M:%S.%f}  {record.duration * 1000:9.3f} ms  "
+            f"{record.stage.value:<21}  {record.status.value:<6}  {(record.detail.splitlines() or [''])[0]}"
+        )
+        yield from (f"{'':29}{line}" for line in _calls(record))
+
+
+def _calls(record: StageRecord) -> Iterator[str]:
+    for call in record.calls:
+        cost = "cost unknown" if call.cost is None else f"${call.cost}"
+        tokens = f"{_count(call.input_tokens)}+{_count(call.output_tokens)} tokens"
+        yield f"{call.hit:<9} {call.model}  {tokens}  {cost}  {call.key[:12]}  {call.cassette or ''}"
+    for use in record.tools:
+        yield f"{use.hit:<9} tool {use.tool}  {use.key[:12]}  {use.error}"
+
+
+def _count(tokens: int | None) -> str:
+    return "?" if tokens is None else str(tokens)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC)

@@ -1,0 +1,115 @@
+"""What an execution puts on record."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from python_worker.domain.audit import AuditEntry
+from python_worker.domain.value import canonical_json, fingerprint
+from python_worker.store import stages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from python_worker.domain.execution import Execution, StageRecord
+    from python_worker.domain.value import Fields
+
+STARTED = "execution_started"
+FINISHED = "execution_finished"
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionTrail:
+    """Makes the entries of executions.
+
+    Inputs, outputs and the model's last words are told by their SHA-256, so that a changed row of the executions can be
+    told; by value too where that is asked for.
+
+    Attributes:
+        values: Whether inputs and outputs are told by value; tensors and media never are.
+        redact: Takes secrets out of a JSON value: out of values, and of the words of whatever went wrong.
+    """
+
+    values: bool = False
+    redact: Callable[[Any], Any] = _as_it_is
+
+    def whole(self, execution: Execution) -> list[AuditEntry]:
+        """All of one that has ended."""
+        return [*self.begun(execution), *self.ended(execution, ())]
+
+    def begun(self, execution: Execution) -> list[AuditEntry]:
+        """That it has begun, and the stages behind it."""
+        said = {
+            "program_id": execution.program_id,
+            "program_version": execution.program_version,
+            "asked_by": execution.asked_by,
+            "inputs_sha256": fingerprint(execution.inputs),
+            **self._told("inputs", execution.inputs),
+        }
+        return [_entry(execution, STARTED, execution.started_at, said), *self._stages(execution, execution.stages)]
+
+    def ended(self, execution: Execution, new_stages: Sequence[StageRecord]) -> list[AuditEntry]:
+        """The stages since, and how it ended."""
+        error, answer = execution.error, execution.raw_answer
+        said = {
+            "status": execution.status,
+            "reason": error.reason if error else None,
+            "message": self.redact(error.message) if error else None,
+            "outputs_sha256": fingerprint(execution.outputs),
+            "raw_answer_sha256": None if answer is None else hashlib.sha256(answer.encode()).hexdigest(),
+            "adapter_used": execution.adapter_used,
+            "fallbacks": [{"adapter": each.adapter, "why": self.redact(each.why)} for each in execution.fallbacks],
+            "attempts": execution.attempts,
+            "actions": self._actions(execution),
+            **self._told("outputs", execution.outputs),
+        }
+        at = execution.started_at + timedelta(seconds=execution.duration or 0.0)
+        return [*self._stages(execution, new_stages), _entry(execution, FINISHED, at, said)]
+
+    def _stages(self, execution: Execution, records: Sequence[StageRecord]) -> list[AuditEntry]:
+        return [stages.to_entry(execution.id, record, redact=self.redact) for record in records]
+
+    def _told(self, name: str, fields: Fields) -> dict[str, Any]:
+        return {name: self.redact(_plain(fields))} if self.values else {}
+
+    def _actions(self, execution: Execution) -> list[dict[str, Any]]:
+        return [
+            {
+                "action": each.action,
+                "moment": each.moment,
+                "refused": each.refused,
+                "reason": self.redact(each.reason) if each.reason else "",
+                "values_sha256": fingerprint(each.values),
+            }
+            for each in execution.action_results
+        ]
+
+
+def _entry(execution: Execution, kind: str, at: datetime, said: Mapping[str, Any]) -> AuditEntry:
+    return AuditEntry(
+        execution_id=execution.id,
+        kind=kind,
+        at=at.astimezone(UTC).isoformat(),
+        payload=canonical_json(said).decode(),
+    )
+
+
+def _plain(fields: Fields) -> Any:
+    """As JSON. Tensors and media by hash: they are big, and what they hold cannot be redacted."""
+    return orjson.loads(
+        orjson.dumps(
+            fields,
+            option=orjson.OPT_PASSTHROUGH_DATACLASS,
+            default=lambda value: {"sha256": fingerprint(value)},
+        )
+    )
