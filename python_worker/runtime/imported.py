@@ -31,7 +31,8 @@ def import_module(path: str, imports: Imports) -> dspy.Module:
             raise _refused(path, f"failed when called: {type(error).__name__}: {error}") from error
     if not isinstance(found, dspy.Module):
         raise _refused(path, f"is {type(found).__name__}, not a dspy.Module, nor what makes one")
-    return found
+    # Its state and demos are the program's own: an instance, or what a factory remembers, is others' too.
+    return found.deepcopy()
 
 
 def signature_of(module: dspy.Module) -> Signature | None:

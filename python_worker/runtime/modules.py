@@ -88,8 +88,7 @@ class Modules:
         if program.module:
             assert signature is not None
             options = accept_options(program.module, program.config.module_options)
-            with _without_deprecations():
-                module = self._compose(program.module, signature, options, tools)
+            module = self._compose(program.module, signature, options, tools)
         else:
             module = import_module(program.import_path, self._imports)
         if program.state:
@@ -104,7 +103,8 @@ class Modules:
         if module is Module.MULTI_CHAIN_COMPARISON:
             from python_worker.runtime.composed import MultiChainComparison
 
-            return MultiChainComparison(to_dspy(signature), m=options["m"], temperature=options["temperature"])
+            with _without_deprecations():
+                return MultiChainComparison(to_dspy(signature), m=options["m"], temperature=options["temperature"])
         made = self._simple(inner, to_dspy(signature), options, tools)
         if module is Module.PARALLEL:
             from python_worker.runtime.composed import Parallel
@@ -122,7 +122,8 @@ class Modules:
                 return dspy.ReAct(signature, tools=list(tools), max_iters=options["max_iters"])
             case Module.PROGRAM_OF_THOUGHT:
                 given = {"interpreter_factory": self._interpreter} if self._interpreter else {}
-                return dspy.ProgramOfThought(signature, max_iters=options["max_iters"], **given)
+                with _without_deprecations():
+                    return dspy.ProgramOfThought(signature, max_iters=options["max_iters"], **given)
             case _:
                 return dspy.Predict(signature)
 
@@ -158,8 +159,8 @@ _WARNINGS = threading.Lock()
 
 @contextmanager
 def _without_deprecations() -> Iterator[None]:
-    # DSPy's modules use what DSPy deprecates, and ProgramOfThought is itself: no news to who runs a worker. The filters
-    # are the process's, so one thread at a time.
+    # These modules use what DSPy deprecates, or are it: no news to who runs a worker. The filters are the process's, so
+    # one thread at a time.
     with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield

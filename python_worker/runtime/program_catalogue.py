@@ -153,6 +153,12 @@ class ProgramCatalogue:
     def _composed(self, program: Program, draft: ProgramDraft) -> tuple[Program, SignatureRecord | None]:
         module = parse_module(draft.module) if draft.module or program.module is None else program.module
         signature, new = self._shelf.signature(program), None
+        if not draft.signature and signature is None:
+            raise WorkerError(
+                f"program {program.name!r} has no signature: give its id, its name or a text, or an import_path.",
+                reason=Reason.INVALID_ARGUMENT,
+                field="signature",
+            )
         if draft.signature or signature is None:
             record, is_new = self._signatures.resolve(draft.signature, session=program.session)
             signature, new = compiled(record), record if is_new else None

@@ -79,7 +79,7 @@ class SignatureCatalogue:
         Raises:
             WorkerError: ``not_found``, ``syntax_error`` or ``invalid_argument``.
         """
-        if _ID_OR_NAME.fullmatch(text) or not text:
+        if _ID_OR_NAME.fullmatch(text):
             return self._signatures.get(text, session=session), False
         return self._compile(text, description="", session=session, named=False), True
 

@@ -163,6 +163,16 @@ def test_a_reward_of_ones_own_chooses_the_best(start_worker, mine):
     assert (error.reason, "must return a finite number, not 'good'" in str(error)) == (Reason.CONFIGURATION, True)
 
 
+def test_programs_of_one_instance_do_not_show_each_others_demos(worker, mine):
+    for name in ("green", "white"):
+        demos = [{"question": "And this?", "answer": name}]
+        worker.client.create_program(name, import_path=f"{mine}:made", demos=demos)
+    for name in ("green", "white"):
+        worker.client.execute(name, {"question": "sky"})
+    shown = [("green" in str(each), "white" in str(each)) for each in worker.lms.engine.requests]
+    assert shown == [(True, False), (False, True)]
+
+
 @pytest.mark.parametrize(
     ("name", "reason", "says"),
     [

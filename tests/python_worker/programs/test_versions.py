@@ -117,6 +117,29 @@ def test_a_signature_that_programs_have_is_not_deleted_and_they_are_named(worker
     assert worker.client.create_signature(QA).name == "qa"
 
 
+def test_a_signature_is_never_taken_from_under_a_program_that_is_being_made(worker):
+    def attempt(call, *args, **options):
+        try:
+            return call(*args, **options)
+        except WorkerError as error:
+            return error.reason
+
+    for number in range(8):
+        worker.client.create_signature(f"signature s{number}: :string q -> :string a")
+        with ThreadPoolExecutor(2) as pool:
+            made = pool.submit(attempt, worker.client.create_program, f"p{number}", signature=f"s{number}")
+            gone = pool.submit(attempt, worker.client.delete_signature, f"s{number}")
+        outcomes = (getattr(made.result(), "name", None) == f"p{number}", gone.result() is None)
+        assert outcomes in {(True, False), (False, True)}
+        assert gone.result() in {None, Reason.IN_USE}
+
+
+def test_a_program_needs_a_signature_or_an_import_path(worker):
+    with pytest.raises(WorkerError, match="has no signature") as caught:
+        worker.client.create_program("p")
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "signature")
+
+
 def test_a_program_of_a_text_takes_no_name_of_a_signature(worker):
     made = worker.client.create_program("inline", signature="question -> answer: int")
     worker.client.create_program("inline2", signature="question -> answer: int")
