@@ -44,7 +44,9 @@ class Grant:
             raise denied(f"the token of {self.name!r} does not open session {session_id[:120]!r}")
 
 
-CALLER: ContextVar[Grant] = ContextVar("caller", default=Grant(name=""))
+_NOBODY = Grant(name="")
+
+CALLER: ContextVar[Grant] = ContextVar("caller", default=_NOBODY)
 """The grant of the call that this thread handles; one for everything and of no name where tokens are not asked for."""
 
 

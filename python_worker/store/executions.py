@@ -173,7 +173,7 @@ def _place(after: str) -> tuple[int, str]:
 
 def _lock_key(connection: Connected, execution: Execution) -> None:
     if connection.dialect.name == "postgresql":
-        _LOCK_KEY.rows(connection, {"the_key": f"{execution.session}\n{execution.idempotency_key}"})
+        _LOCK_KEY.run(connection, {"the_key": f"{execution.session}\n{execution.idempotency_key}"})
 
 
 def _trail(connection: Connected, execution_id: str) -> tuple[StageRecord, ...]:

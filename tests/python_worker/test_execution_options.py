@@ -196,7 +196,7 @@ def test_of_many_at_once_with_one_key_one_is_run_and_all_get_it(database, start_
 
     def hold():
         begun.set()
-        release.wait()
+        release.wait(60)
 
     workers = [start_worker(SKY, database=database, on_call=hold) for _ in range(count)]
     with_program(workers[0])
@@ -204,7 +204,7 @@ def test_of_many_at_once_with_one_key_one_is_run_and_all_get_it(database, start_
         asking = [
             pool.submit(workers[number % count].client.execute, "qa", ASKED, idempotency_key="k") for number in range(6)
         ]
-        begun.wait()
+        assert begun.wait(60)
         release.set()
         found = [each.result(timeout=60) for each in asking]
     assert len({execution.id for execution in found}) == 1
@@ -218,12 +218,12 @@ def test_who_waits_for_the_first_run_waits_no_longer_than_its_own_deadline(start
 
     def hold():
         begun.set()
-        release.wait()
+        release.wait(60)
 
     worker = with_program(start_worker(SKY, on_call=hold))
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(worker.client.execute, "qa", ASKED, idempotency_key="k")
-        begun.wait()
+        assert begun.wait(60)
         error = refused(worker.client.execute, "qa", ASKED, idempotency_key="k", timeout=0.2)
         release.set()
         assert error.execution_id == first.result().id
@@ -280,7 +280,7 @@ def held(start_worker, **settings):
 
     def hold():
         begun.set()
-        release.wait()
+        release.wait(60)
 
     return with_program(start_worker(SKY, on_call=hold, **settings)), begun, release
 
@@ -289,7 +289,7 @@ def test_an_execution_is_cancelled_from_another_connection(start_worker):
     worker, begun, release = held(start_worker)
     with ThreadPoolExecutor(1) as pool, connect(worker.target) as other:
         running = pool.submit(refused, worker.client.execute, "qa", ASKED)
-        begun.wait()
+        assert begun.wait(60)
         (listed,) = other.list_executions(statuses=[ExecutionStatus.RUNNING])
         ended = other.cancel(listed.id)
         release.set()
@@ -304,7 +304,7 @@ def test_an_execution_that_can_spend_nothing_is_found_and_cancelled_too(start_wo
     worker.lms.live = False
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(list, _hearing(worker))
-        begun.wait()
+        assert begun.wait(60)
         wait_until(lambda: _STARTED)
         assert worker.client.get_execution(_STARTED[0]).status is ExecutionStatus.RUNNING
         assert worker.client.cancel(_STARTED[0]).status is ExecutionStatus.CANCELLED
@@ -333,7 +333,7 @@ def test_an_execution_is_cancelled_through_another_worker_on_postgresql(postgres
     other = start_worker(database=postgres_database)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(refused, worker.client.execute, "qa", ASKED)
-        begun.wait()
+        assert begun.wait(60)
         (listed,) = other.client.list_executions()
         assert other.client.cancel(listed.id).status is ExecutionStatus.CANCELLED
         release.set()
@@ -345,7 +345,7 @@ def test_another_worker_on_one_sqlite_says_that_it_cannot(start_worker):
     other = start_worker(database=worker.database)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(worker.client.execute, "qa", ASKED)
-        begun.wait()
+        assert begun.wait(60)
         (listed,) = other.client.list_executions()
         error = refused(other.client.cancel, listed.id)
         release.set()

@@ -112,12 +112,12 @@ def test_whoever_leaves_a_stream_cancels_its_execution(start_worker):
 
     def hold():
         begun.set()
-        release.wait()
+        release.wait(60)
 
     worker = with_program(start_worker(SKY, on_call=hold))
     stream = worker.client.stream("qa", ASKED)
     started = next(stream)
-    begun.wait()
+    assert begun.wait(60)
     stream.close()
     wait_until(lambda: worker.client.get_execution(started.execution_id).status is ExecutionStatus.CANCELLED)
     release.set()
@@ -162,7 +162,7 @@ def test_results_come_as_they_end(start_worker):
     release = Event()
     worker = with_program(start_worker(SKY | {"sea": {"answer": "green", "confidence": 1}}))
     engine = worker.lms.engine
-    engine._on_call = lambda: release.wait() if "sky" in engine.prompts[-1] else None
+    engine._on_call = lambda: release.wait(60) if "sky" in engine.prompts[-1] else None
     orders = [Order(program="qa", inputs={"question": "sky"}), Order(program="qa", inputs={"question": "sea"})]
     results = worker.client.batch(orders, parallel=2)
     place, first = next(results)
@@ -176,13 +176,13 @@ def test_whoever_leaves_a_batch_cancels_what_runs_and_what_has_not_begun(start_w
 
     def hold():
         begun.set()
-        release.wait()
+        release.wait(60)
 
     worker = with_program(start_worker(SKY, on_call=hold))
     results = worker.client.batch([Order(program="qa", inputs=ASKED)] * 10, parallel=1)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(next, results)
-        begun.wait()
+        assert begun.wait(60)
         (running,) = worker.client.list_executions()
         assert worker.client.cancel(running.id).status is ExecutionStatus.CANCELLED
         assert first.result()[1].reason is Reason.CANCELLED
