@@ -8,6 +8,7 @@ Read from the text that ChatAdapter, JSONAdapter and XMLAdapter of DSPy 3.4 writ
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -25,7 +26,7 @@ Form = Literal["chat", "json", "xml"]
 """What an adapter parses."""
 
 _OUTPUTS = re.compile(r"^Your output fields are:\n(.*?)^All interactions will be structured", re.DOTALL | re.MULTILINE)
-_FIELD = re.compile(r"^\d+\. `(?P<name>\w+)` \((?P<type>.*?)\):", re.MULTILINE)
+_FIELD = re.compile(r"^\d+\. `(?P<name>\w+)` \((?P<type>[\s\S]*?)\):", re.MULTILINE)
 _JSON_OBJECT = "Outputs will be a JSON object with the following fields.\n\n"
 _NOTE = "# note: the value you produce "
 
@@ -121,7 +122,8 @@ def _schema(note: str, annotation: str) -> Schema:
     rule = rule.partition("\n")[0]
     if annotation.startswith("Literal["):
         # Read from the type: in the note, members are joined by "; ", which a member may hold itself.
-        return {"enum": list(ast.literal_eval(annotation.removeprefix("Literal")))}
+        with contextlib.suppress(SyntaxError, ValueError):  # DSPy does not escape a backslash in one
+            return {"enum": list(ast.literal_eval(annotation.removeprefix("Literal")))}
     if rule == "must be True or False":
         return {"type": "boolean"}
     if single := re.match(r"must be a single (\w+) value", rule):

@@ -1,6 +1,7 @@
 """The mock engines keep DSPy's engine contract."""
 
 import asyncio
+from typing import Literal
 
 import dspy
 import pytest
@@ -96,6 +97,15 @@ def test_a_program_gets_typed_fields():
     prediction = dspy.ChainOfThought("question -> count: int, names: list[str]")(question="Who?")
     assert isinstance(prediction.count, int)
     assert all(isinstance(name, str) for name in prediction.names)
+
+
+@pytest.mark.usefixtures("lm")
+@pytest.mark.parametrize("value", ["\\", "a\\b", "it's", 'say "x"', "x; y", "two\nlines"])
+@pytest.mark.parametrize("adapter", [dspy.ChatAdapter(), dspy.JSONAdapter(), dspy.XMLAdapter()])
+def test_a_choice_that_the_prompt_does_not_quote_right_is_made(value, adapter):
+    signature = dspy.Signature({"question": (str, dspy.InputField()), "answer": (Literal[value], dspy.OutputField())})
+    with dspy.context(adapter=adapter):
+        assert dspy.Predict(signature)(question="Who?").answer == value
 
 
 @pytest.mark.usefixtures("lm")
