@@ -1,9 +1,11 @@
 """Storage, on SQLite and on PostgreSQL."""
 
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -11,7 +13,8 @@ from python_worker.domain.errors import Problem, Reason, WorkerError
 from python_worker.domain.execution import Execution, ExecutionStatus, LMCall, Stage, StageRecord, StageStatus
 from python_worker.domain.program import Module, Program, ProgramConfig
 from python_worker.domain.signature import SignatureRecord
-from python_worker.store import Database, SqlExecutions, SqlPrograms, SqlSignatures
+from python_worker.store import Database, SqlExecutions, SqlPrograms, SqlSignatures, migration, tables
+from python_worker.store.statement import Statement
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SIGNATURE = SignatureRecord(
@@ -166,6 +169,26 @@ def test_a_url_of_no_database_the_worker_knows_is_refused(url):
     with pytest.raises(WorkerError, match="use sqlite:///path or postgresql") as caught:
         Database(url)
     assert caught.value.reason is Reason.CONFIGURATION
+
+
+def test_what_the_database_refuses_at_the_commit_is_raised_and_nothing_is_kept(database):
+    insert = Statement(sa.insert(tables.sessions))
+    row = {
+        "created_at": 0,
+        "ttl": None,
+        "expires_at": None,
+        "metadata": "{}",
+        "lm": "{}",
+        "position": 0,
+        "variables": 0,
+    }
+    with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError)), database.write_directly() as driver:
+        insert.run(driver, {"id": "ada", **row})
+        insert.run(driver, {"id": "ada", **row})
+    with database.write_directly() as driver:
+        insert.run(driver, {"id": "eve", **row})
+    with database.read() as connection:
+        assert connection.scalars(sa.select(tables.sessions.c.id)).all() == ["eve"]
 
 
 def test_connections_that_postgresql_has_ended_are_not_used_again(postgres_database):
