@@ -17,6 +17,7 @@ from lmtest.errors import (
     LMTestError,
     NetworkBlocked,
     RateLimited,
+    ToolError,
 )
 from lmtest.modes import Mode
 from lmtest.network import block_network
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lmtest.cassette.cassette import Call, Cassette
     from lmtest.lm.explicit import LM
     from lmtest.lm.rules import Rule
+    from lmtest.lm.tools import tool
     from lmtest.lm.use import use_cassette
     from lmtest.money.limits import Limits
 
@@ -50,7 +52,9 @@ __all__ = [
     "NetworkBlocked",
     "RateLimited",
     "Rule",
+    "ToolError",
     "block_network",
+    "tool",
     "use_cassette",
 ]
 
@@ -61,6 +65,7 @@ _LATE = {
     "LM": "lmtest.lm.explicit",
     "Limits": "lmtest.money.limits",
     "Rule": "lmtest.lm.rules",
+    "tool": "lmtest.lm.tools",
     "use_cassette": "lmtest.lm.use",
 }
 

@@ -12,7 +12,8 @@
     ├── LimitError                  a live call was stopped before it was sent
     │   ├── RateLimited
     │   └── BudgetExceeded
-    └── NetworkBlocked              a connection was refused because the mode is offline
+    ├── NetworkBlocked              a connection was refused because the mode is offline
+    └── ToolError                   a recorded tool raised an error of a class that is not loaded here
 
 A message is written for the person who reads a red CI log: what happened, where, the nearest thing that would have
 worked, and the command to run.
@@ -152,3 +153,10 @@ class BudgetExceeded(LimitError):
 
 class NetworkBlocked(LMTestError):
     """A connection was refused because the mode is offline."""
+
+
+class ToolError(LMTestError):
+    """What a recorded tool raised, in its own words, where the error's class is not loaded in this process.
+
+    Its class is a subclass of this one with the name and the module of the original.
+    """

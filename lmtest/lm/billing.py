@@ -111,7 +111,9 @@ def gate_for(cassette: Cassette, limits: Limits, settings: Settings, root: Path,
 
 
 def write_played(cassette: Cassette, settings: Settings, root: Path, *, test: str | None, hold: bool = False) -> None:
-    """Write a row for every call that was not live, in one transaction: replaying must not wait for a disk at each.
+    """Write a row for every call of a model that was not live.
+
+    In one transaction: replaying must not wait for a disk at each.
 
     Args:
         cassette: Whose calls.
@@ -120,7 +122,7 @@ def write_played(cassette: Cassette, settings: Settings, root: Path, *, test: st
         test: The test that called.
         hold: Keep the rows back until :func:`write_held`, because a suite of tests would commit for each one.
     """
-    calls = [call for call in cassette.calls if call.hit != LIVE]
+    calls = [call for call in cassette.calls if call.hit != LIVE and not call.tool]
     ledger = ledger_of(settings, root) if calls else None
     if ledger is None:
         return

@@ -31,7 +31,9 @@ def test_the_public_names_are_these():
         "NetworkBlocked",
         "RateLimited",
         "Rule",
+        "ToolError",
         "block_network",
+        "tool",
         "use_cassette",
     ]
 
