@@ -13,7 +13,7 @@ from python_worker.client.session import RemoteSession
 from python_worker.domain.program import ProgramConfig
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
-from python_worker.wire import records
+from python_worker.wire import programs, records
 from python_worker.wire.durations import duration
 from python_worker.wire.values import fields_to_wire
 
@@ -85,12 +85,12 @@ class Client:
             description: What the model is told to do.
         """
         request = pb.CreateSignatureRequest(text=text, description=description)
-        return records.signature_from_wire(self._call(self._stub.CreateSignature, request))
+        return programs.signature_from_wire(self._call(self._stub.CreateSignature, request))
 
     def get_signature(self, signature: str) -> SignatureRecord:
         """The signature of that id or name."""
         request = pb.GetSignatureRequest(signature=signature)
-        return records.signature_from_wire(self._call(self._stub.GetSignature, request))
+        return programs.signature_from_wire(self._call(self._stub.GetSignature, request))
 
     def create_program(
         self,
@@ -105,14 +105,14 @@ class Client:
         """Join a signature, by id or name, to a DSPy module; what is None is the worker's setting."""
         config = ProgramConfig(model=model, temperature=temperature, max_tokens=max_tokens)
         request = pb.CreateProgramRequest(
-            name=name, signature=signature, module=module, config=records.config_to_wire(config)
+            name=name, signature=signature, module=module, config=programs.config_to_wire(config)
         )
-        return records.program_from_wire(self._call(self._stub.CreateProgram, request))
+        return programs.program_from_wire(self._call(self._stub.CreateProgram, request))
 
     def get_program(self, program: str) -> Program:
         """The program of that id or name."""
         request = pb.GetProgramRequest(program=program)
-        return records.program_from_wire(self._call(self._stub.GetProgram, request))
+        return programs.program_from_wire(self._call(self._stub.GetProgram, request))
 
     def execute(self, program: str, inputs: Fields, *, timeout: float | None = None, session: str = "") -> Execution:
         """Run a program, by id or name.

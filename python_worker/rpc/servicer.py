@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.runtime.catalogue import Catalogue, compiled
+from python_worker.rpc.programs import ProgramMethods
 from python_worker.v1 import worker_pb2_grpc
 from python_worker.wire import records
 from python_worker.wire.durations import seconds
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     import grpc
 
     from python_worker.domain.repositories import Executions
-    from python_worker.domain.signature import SignatureRecord
+    from python_worker.runtime.catalogue import Catalogue
     from python_worker.runtime.executor import Executor
     from python_worker.v1 import worker_pb2 as pb
 
 LONGEST_TIMEOUT = 86_400
 
 
-class WorkerServicer(worker_pb2_grpc.WorkerServicer):
+class WorkerServicer(ProgramMethods, worker_pb2_grpc.WorkerServicer):
     """``python_worker.v1.Worker``. What its methods raise, the interceptor ends the call with.
 
     Args:
@@ -41,33 +41,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         self._executions = executions
         self._default_timeout = default_timeout
 
-    def CreateSignature(  # noqa: N802 - the contract's name, as all below
-        self,
-        request: pb.CreateSignatureRequest,
-        context: grpc.ServicerContext,  # noqa: ARG002 - gRPC's signature, as all below
-    ) -> pb.Signature:
-        """Compile a signature and keep it."""
-        return _signature(self._catalogue.create_signature(request.text, description=request.description))
-
-    def GetSignature(self, request: pb.GetSignatureRequest, context: grpc.ServicerContext) -> pb.Signature:  # noqa: N802, ARG002
-        """Tell a signature."""
-        return _signature(self._catalogue.get_signature(request.signature))
-
-    def CreateProgram(self, request: pb.CreateProgramRequest, context: grpc.ServicerContext) -> pb.Program:  # noqa: N802, ARG002
-        """Join a signature to a module."""
-        program = self._catalogue.create_program(
-            request.name,
-            signature=request.signature,
-            module=request.module,
-            config=records.config_from_wire(request.config),
-        )
-        return records.program_to_wire(program)
-
-    def GetProgram(self, request: pb.GetProgramRequest, context: grpc.ServicerContext) -> pb.Program:  # noqa: N802, ARG002
-        """Tell a program."""
-        return records.program_to_wire(self._catalogue.get_program(request.program))
-
-    def Execute(self, request: pb.ExecuteRequest, context: grpc.ServicerContext) -> pb.Execution:  # noqa: N802
+    def Execute(self, request: pb.ExecuteRequest, context: grpc.ServicerContext) -> pb.Execution:  # noqa: N802 - the contract's name, as all below
         """Run a program until it ends, or nobody waits for it any more."""
         execution = self._executor.execute(
             request.program,
@@ -78,7 +52,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         )
         return records.execution_to_wire(execution)
 
-    def GetExecution(self, request: pb.GetExecutionRequest, context: grpc.ServicerContext) -> pb.Execution:  # noqa: N802, ARG002
+    def GetExecution(self, request: pb.GetExecutionRequest, context: grpc.ServicerContext) -> pb.Execution:  # noqa: N802, ARG002 - gRPC's signature
         """Tell an execution with its trail."""
         return records.execution_to_wire(self._executions.get(request.execution_id))
 
@@ -92,10 +66,6 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
             )
         left = context.time_remaining()
         return asked if left is None else min(asked, left)
-
-
-def _signature(record: SignatureRecord) -> pb.Signature:
-    return records.signature_to_wire(record, compiled(record))
 
 
 def _cancellation(context: grpc.ServicerContext) -> Future[None]:
