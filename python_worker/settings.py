@@ -49,6 +49,8 @@ class Settings:
         max_value_bytes: How big a variable's value may be.
         max_message_bytes: How big a message may be.
         max_watchers: How many streams may watch; each holds a thread.
+        max_tool_clients: How many clients may serve tools; each holds two threads.
+        allow_import: What clients may name by import path, with ``*`` and ``?``.
         certificates: For TLS; None serves in the clear.
         tokens: Who may do what; None asks nobody.
     """
@@ -72,6 +74,8 @@ class Settings:
     max_value_bytes: int = 4 * 1024 * 1024
     max_message_bytes: int = 32 * 1024 * 1024
     max_watchers: int = 1_000
+    max_tool_clients: int = 100
+    allow_import: tuple[str, ...] = ()
     certificates: Certificates | None = None
     tokens: Tokens | None = None
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from python_worker.rpc import RpcServer, StateServicer, WorkerServicer
-from python_worker.runtime import Catalogue, Executor, InlineAdapter
+from python_worker.runtime import (
+    Actions,
+    Catalogue,
+    Executor,
+    Imports,
+    InlineAdapter,
+    ToolBroker,
+    Tools,
+    builtin_actions,
+)
 from python_worker.state import Hub, SessionPolicy, SessionService, VariableService
 from python_worker.store import SqlExecutions, SqlPrograms, SqlSignatures, StateStore
 from python_worker.v1 import worker_pb2 as pb
@@ -41,6 +50,8 @@ class Worker:
         codec = ProtobufCodec(most_bytes=settings.max_value_bytes)
         state = StateStore(database, codec=codec, most_variables=settings.max_variables)
         self._hub = Hub(state.feed, variables=state.variables, most=settings.max_watchers)
+        self._tool_broker = ToolBroker(check_session=state.sessions.get, most=settings.max_tool_clients)
+        imports = Imports(settings.allow_import)
         servicer = WorkerServicer(
             catalogue=Catalogue(signatures=signatures, programs=programs),
             executor=Executor(
@@ -50,16 +61,21 @@ class Worker:
                 sessions=state.sessions,
                 adapter=self._adapter,
                 serialize=_serialized_size,
+                tools=Tools(broker=self._tool_broker, imports=imports),
+                actions=Actions(
+                    builtin=builtin_actions(lambda: self._adapter.load), imports=imports, serialize=_serialized_size
+                ),
             ),
             executions=executions,
             default_timeout=settings.default_timeout,
+            tool_broker=self._tool_broker,
         )
         self._server = RpcServer(
             servicer,
             state=_state_servicer(settings, state, self._hub, lms),
             host=settings.host,
             port=settings.port,
-            threads=settings.threads + _SPARE_RPC_THREADS + settings.max_watchers,
+            threads=settings.threads + _SPARE_RPC_THREADS + settings.max_watchers + settings.max_tool_clients,
             most_bytes=settings.max_message_bytes,
             reflection=settings.reflection,
             certificates=settings.certificates,
@@ -85,7 +101,9 @@ class Worker:
         Returns:
             Whether every program ended; a thread whose model call hangs cannot be ended from outside.
         """
-        self._hub.close()  # open streams would wait out the grace
+        # Open streams would wait out the grace; those of tools end when no execution may call them any more.
+        self._hub.close()
+        self._tool_broker.drain()
         self._server.stop(grace=self._grace)
         return self._adapter.close(timeout=1.0)
 

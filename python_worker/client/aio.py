@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import grpc
 
 from python_worker.client import calls
+from python_worker.client.aio_tools import AsyncToolMethods
 from python_worker.client.channel import OPTIONS, bearer
 from python_worker.client.errors import Unavailable, from_rpc
 from python_worker.client.watching import FIRST_PAUSE, LONGEST_PAUSE, PATIENCE, Request
@@ -50,7 +51,7 @@ def connect_async(
     return AsyncClient(channel, deadline=deadline, token=token)
 
 
-class AsyncClient:
+class AsyncClient(AsyncToolMethods):
     """Calls a worker's state service. Every method raises ``WorkerError`` with the worker's own reason."""
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float, token: str | None = None) -> None:

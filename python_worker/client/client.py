@@ -10,6 +10,7 @@ from python_worker.client import calls
 from python_worker.client.channel import OPTIONS, bearer
 from python_worker.client.errors import from_rpc
 from python_worker.client.session import RemoteSession
+from python_worker.client.tools import ToolMethods
 from python_worker.domain.program import ProgramConfig
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
@@ -18,9 +19,10 @@ from python_worker.wire.durations import duration
 from python_worker.wire.values import fields_to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from python_worker.domain.action import Action
     from python_worker.domain.execution import Execution
     from python_worker.domain.program import Program
     from python_worker.domain.session import Session, SessionLM
@@ -55,7 +57,7 @@ def connect(
     return Client(grpc.secure_channel(target, credentials, options=OPTIONS), deadline=deadline, token=token)
 
 
-class Client:
+class Client(ToolMethods):
     """Calls a worker. Threads may share one. Every method raises ``WorkerError`` with the worker's own reason."""
 
     def __init__(self, channel: grpc.Channel, *, deadline: float, token: str | None = None) -> None:
@@ -101,9 +103,10 @@ class Client:
         model: str | None = None,
         temperature: float | None = None,
         max_tokens: int | None = None,
+        tools: Sequence[str] = (),
     ) -> Program:
         """Join a signature, by id or name, to a DSPy module; what is None is the worker's setting."""
-        config = ProgramConfig(model=model, temperature=temperature, max_tokens=max_tokens)
+        config = ProgramConfig(model=model, temperature=temperature, max_tokens=max_tokens, tools=tuple(tools))
         request = pb.CreateProgramRequest(
             name=name, signature=signature, module=module, config=programs.config_to_wire(config)
         )
@@ -114,7 +117,15 @@ class Client:
         request = pb.GetProgramRequest(program=program)
         return programs.program_from_wire(self._call(self._stub.GetProgram, request))
 
-    def execute(self, program: str, inputs: Fields, *, timeout: float | None = None, session: str = "") -> Execution:
+    def execute(
+        self,
+        program: str,
+        inputs: Fields,
+        *,
+        timeout: float | None = None,
+        session: str = "",
+        actions: Sequence[Action] = (),
+    ) -> Execution:
         """Run a program, by id or name.
 
         Args:
@@ -122,6 +133,7 @@ class Client:
             inputs: By field.
             timeout: Seconds the run may take; the worker's own setting when None.
             session: Id of the session whose language model answers; the worker's own where empty.
+            actions: Run around it, beside those of the program.
 
         Returns:
             The execution, succeeded, with its outputs and its trail.
@@ -131,6 +143,7 @@ class Client:
             inputs=fields_to_wire(inputs),
             timeout=None if timeout is None else duration(timeout),
             session=session,
+            actions=records.actions_to_wire(actions),
         )
         deadline = self._deadline if timeout is None else timeout + _WAY
         return records.execution_from_wire(self._call(self._stub.Execute, request, deadline=deadline))

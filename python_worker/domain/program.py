@@ -24,6 +24,7 @@ class Module(enum.StrEnum):
 
     PREDICT = "Predict"
     CHAIN_OF_THOUGHT = "ChainOfThought"
+    REACT = "ReAct"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,8 @@ class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only
             return grpc.unary_unary_rpc_method_handler(_guarded(handler.unary_unary), **coding)
         if handler.unary_stream:
             return grpc.unary_stream_rpc_method_handler(_guarded_stream(handler.unary_stream), **coding)
+        if handler.stream_stream:
+            return grpc.stream_stream_rpc_method_handler(_guarded_both(handler.stream_stream), **coding)
         return handler
 
 
@@ -65,6 +67,21 @@ def _guarded_stream(
             yield from behaviour(request, context)
 
     return guarded
+
+
+def _guarded_both(
+    behaviour: Callable[[Iterator[Any], grpc.ServicerContext], Iterator[Any]],
+) -> Callable[[Iterator[Any], grpc.ServicerContext], Iterator[Any]]:
+    def guarded(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        with _told_to_the_client(context):
+            yield from behaviour(map(_read, requests), context)
+
+    return guarded
+
+
+def _read(request: Any) -> Any:
+    _check_read(request)
+    return request
 
 
 class _Malformed(NamedTuple):

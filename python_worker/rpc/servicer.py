@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.rpc.programs import ProgramMethods
+from python_worker.rpc.tools import ToolMethods
 from python_worker.v1 import worker_pb2_grpc
 from python_worker.wire import records
 from python_worker.wire.durations import seconds
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from python_worker.domain.repositories import Executions
     from python_worker.runtime.catalogue import Catalogue
     from python_worker.runtime.executor import Executor
+    from python_worker.runtime.tools import ToolBroker
     from python_worker.v1 import worker_pb2 as pb
 
 LONGEST_TIMEOUT = 86_400
 
 
-class WorkerServicer(ProgramMethods, worker_pb2_grpc.WorkerServicer):
+class WorkerServicer(ProgramMethods, ToolMethods, worker_pb2_grpc.WorkerServicer):
     """``python_worker.v1.Worker``. What its methods raise, the interceptor ends the call with.
 
     Args:
@@ -31,15 +33,23 @@ class WorkerServicer(ProgramMethods, worker_pb2_grpc.WorkerServicer):
         executor: Runs programs.
         executions: What was run.
         default_timeout: Seconds an execution may take that asks for nothing else.
+        tool_broker: Knows which client serves which tool.
     """
 
     def __init__(
-        self, *, catalogue: Catalogue, executor: Executor, executions: Executions, default_timeout: float
+        self,
+        *,
+        catalogue: Catalogue,
+        executor: Executor,
+        executions: Executions,
+        default_timeout: float,
+        tool_broker: ToolBroker,
     ) -> None:
         self._catalogue = catalogue
         self._executor = executor
         self._executions = executions
         self._default_timeout = default_timeout
+        self._tool_broker = tool_broker
 
     def Execute(self, request: pb.ExecuteRequest, context: grpc.ServicerContext) -> pb.Execution:  # noqa: N802 - the contract's name, as all below
         """Run a program until it ends, or nobody waits for it any more."""
@@ -49,6 +59,7 @@ class WorkerServicer(ProgramMethods, worker_pb2_grpc.WorkerServicer):
             timeout=self._timeout(request, context),
             cancelled=_cancellation(context),
             session=request.session,
+            actions=records.actions_from_wire(request.actions),
         )
         return records.execution_to_wire(execution)
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from python_worker.domain.execution import LMCall
     from python_worker.domain.program import Program
     from python_worker.domain.signature import Signature
+    from python_worker.domain.tool import ToolUse
     from python_worker.domain.value import Fields
+    from python_worker.runtime.toolbox import Toolbox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +28,14 @@ class Task:
         signature: Compiled.
         inputs: Accepted by it.
         lm: Who answers, where not the worker's own.
+        tools: What it may call; None is nothing.
     """
 
     program: Program
     signature: Signature
     inputs: Fields
     lm: SessionLM = field(default_factory=SessionLM)
+    tools: Toolbox | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,7 @@ class Outcome:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     raw_answer: str | None = None
     calls: tuple[LMCall, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
     error: WorkerError | None = None
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from python_worker.domain.action import ActionContext, ActionOutcome
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import Execution, ExecutionStatus, Stage
 from python_worker.domain.session import SessionLM
@@ -20,9 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
+    from python_worker.domain.action import Action
     from python_worker.domain.program import Program
     from python_worker.domain.repositories import Executions, Programs, Sessions, Signatures
+    from python_worker.domain.signature import Signature
     from python_worker.domain.value import Fields, Value
+    from python_worker.runtime.actions import ActionRun, Actions
+    from python_worker.runtime.toolbox import Tools
 
 
 class Executor:
@@ -34,6 +40,8 @@ class Executor:
         executions: Where executions are kept.
         sessions: Where sessions are.
         adapter: Where programs run.
+        tools: Where they get tools from.
+        actions: What may be run around them.
         serialize: Turns outputs into what goes to the client, and tells its size in bytes; raises what cannot go.
     """
 
@@ -46,6 +54,8 @@ class Executor:
         sessions: Sessions,
         adapter: Adapter,
         serialize: Callable[[Fields], int],
+        tools: Tools,
+        actions: Actions,
     ) -> None:
         self._signatures = signatures
         self._programs = programs
@@ -53,9 +63,18 @@ class Executor:
         self._sessions = sessions
         self._adapter = adapter
         self._serialize = serialize
+        self._tools = tools
+        self._actions = actions
 
     def execute(
-        self, program: str, inputs: Fields, *, timeout: float, cancelled: Future[None], session: str = ""
+        self,
+        program: str,
+        inputs: Fields,
+        *,
+        timeout: float,
+        cancelled: Future[None],
+        session: str = "",
+        actions: tuple[Action, ...] = (),
     ) -> Execution:
         """Run a program, by id or name, to its end.
 
@@ -67,6 +86,7 @@ class Executor:
             timeout: Seconds.
             cancelled: Done when the client is gone.
             session: Whose language model answers; the worker's own where empty.
+            actions: Run around it, after those of the program.
 
         Raises:
             WorkerError: Why it did not succeed, with its ``execution_id`` and ``stage``. The execution is stored.
@@ -75,17 +95,28 @@ class Executor:
         found, trail = self._programs.get(program), Trail()
         lm = self._sessions.get(session).lm if session else SessionLM()
         execution = self._begun(found, inputs)
-        task = self._prepare(found, inputs, lm, trail)
+        context = ActionContext(
+            program=found.name, version=found.version, execution_id=execution.id, session=session, inputs=inputs
+        )
+        around = self._actions.open((*found.actions, *actions), context)
+        task = self._prepare(found, inputs, lm, trail, around)
         self._executions.begin(replace(execution, stages=trail.records))
         behind = len(trail.records)
         if isinstance(task, Task):
-            outcome = self._answer(task, trail, deadline=deadline, cancelled=cancelled)
-            outputs, error = self._accept(task, outcome, trail)
+            names = found.config.tools
+            with closing(
+                self._tools.open(names, session=session, execution_id=execution.id, deadline=deadline)
+            ) as toolbox:
+                task = replace(task, tools=toolbox)
+                outcome = self._answer(task, trail, deadline=deadline, cancelled=cancelled)
+            outputs, error = self._accept(task, outcome, trail, around)
         else:
             outcome, outputs, error = Outcome(), {}, task
         duration = time.perf_counter() - start
         ended = replace(execution, status=_ending(error), outputs=outputs, error=error, duration=duration)
-        ended = replace(ended, raw_answer=outcome.raw_answer, stages=trail.records)
+        ended = replace(
+            ended, raw_answer=outcome.raw_answer, stages=trail.records, action_results=around.results, session=session
+        )
         self._executions.finish(ended, trail.records[behind:])
         if error:
             error.execution_id = execution.id
@@ -107,7 +138,9 @@ class Executor:
             stages=(),
         )
 
-    def _prepare(self, program: Program, inputs: Fields, lm: SessionLM, trail: Trail) -> Task | WorkerError:
+    def _prepare(
+        self, program: Program, inputs: Fields, lm: SessionLM, trail: Trail, around: ActionRun
+    ) -> Task | WorkerError:
         try:
             with trail.stage(Stage.SIGNATURE_COMPILATION) as notes:
                 signature = compiled(self._signatures.get(program.signature_id))
@@ -115,7 +148,7 @@ class Executor:
                 notes.detail = f"{signature.name!r} for {program.module}"
             with trail.stage(Stage.INPUT_VALIDATION) as notes:
                 accepted = signature.accept_inputs(inputs)
-                notes.detail = f"{len(accepted)} inputs hold"
+                notes.detail = f"{len(accepted)} inputs hold" + around.before(accepted, _names(program, signature))
         except WorkerError as error:
             return error
         return Task(program=program, signature=signature, inputs=accepted, lm=lm)
@@ -125,7 +158,7 @@ class Executor:
         try:
             with trail.stage(Stage.ADAPTER_EXECUTION) as notes:
                 outcome = self._adapter.run(task, deadline=deadline, cancelled=cancelled)
-                notes.calls = outcome.calls
+                notes.calls, notes.tools = outcome.calls, outcome.tools
                 notes.detail = (
                     f"{self._adapter.name}: {len(outcome.calls)} model call{'' if len(outcome.calls) == 1 else 's'}"
                 )
@@ -135,7 +168,9 @@ class Executor:
             return replace(outcome, error=error)
         return outcome
 
-    def _accept(self, task: Task, outcome: Outcome, trail: Trail) -> tuple[dict[str, Value], WorkerError | None]:
+    def _accept(
+        self, task: Task, outcome: Outcome, trail: Trail, around: ActionRun
+    ) -> tuple[dict[str, Value], WorkerError | None]:
         if outcome.error and outcome.error.stage:
             return {}, outcome.error  # it ended in the stage before
         try:
@@ -143,12 +178,18 @@ class Executor:
                 if outcome.error:
                     raise outcome.error
                 outputs = answered(task.program.module, task.signature).accept_outputs(outcome.outputs)
-                notes.detail = f"{len(outputs)} outputs hold"
+                told = ActionOutcome(outputs=outputs, calls=outcome.calls, tools=outcome.tools)
+                notes.detail = f"{len(outputs)} outputs hold" + around.after(told)
             with trail.stage(Stage.RESULT_SERIALIZATION) as notes:
                 notes.detail = f"{self._serialize(outputs)} bytes"
         except WorkerError as error:
             return {}, error
         return outputs, None
+
+
+def _names(program: Program, signature: Signature) -> frozenset[str]:
+    whole = answered(program.module, signature)
+    return frozenset(field.name for field in (*whole.inputs, *whole.outputs))
 
 
 def _ending(error: WorkerError | None) -> ExecutionStatus:

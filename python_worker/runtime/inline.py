@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.runtime import modules
 from python_worker.runtime.adapter import Outcome, Task
+from python_worker.runtime.builtin_actions import Load
 from python_worker.runtime.failures import explain
+from python_worker.runtime.tools import ToolLost
 from python_worker.signatures import dspy_inputs
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class InlineAdapter:
 
     def __init__(self, lms: LMs, *, threads: int) -> None:
         self._lms = lms
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="program")
         self._running: set[Future[Outcome]] = set()
         self._lock = threading.Lock()
@@ -53,6 +56,13 @@ class InlineAdapter:
         begun = not future.cancel()
         in_time = time.monotonic() < deadline - _CLOCKS_APART
         return Outcome(error=_stopped(cancelled=cancelled.done() and in_time, begun=begun))
+
+    @property
+    def load(self) -> Load:
+        """How busy it is."""
+        with self._lock:
+            running = len(self._running)
+        return Load(busy=min(running, self._threads), waiting=max(0, running - self._threads))
 
     def close(self, *, timeout: float) -> bool:
         """Take no more programs, and wait for those that run."""
@@ -87,20 +97,22 @@ class InlineAdapter:
             with self._lms.scope(task.program.name, task.inputs, task.lm) as scope:
                 outputs = self._predict(task, words)
                 _check_wanted(abandoned)
-        except Exception as error:  # noqa: BLE001 - whatever a program raises is an outcome, told apart by explain
+        except (Exception, ToolLost) as error:  # noqa: BLE001 - whatever a program raises is an outcome, told apart by explain
             failure = explain(error)
         calls = scope.calls if scope else ()
-        return Outcome(outputs=outputs, raw_answer=words.text, calls=calls, error=failure)
+        tools = task.tools.told(scope.tools) if scope and task.tools else ()
+        return Outcome(outputs=outputs, raw_answer=words.text, calls=calls, tools=tools, error=failure)
 
     def _predict(self, task: Task, words: LastWords) -> dict[str, Any]:
         import dspy
 
-        module = modules.build(task.program.module, task.signature)
+        tools = task.tools.dspy_tools() if task.tools else ()
+        module = modules.build(task.program.module, task.signature, tools)
         lm = self._lms.lm(task.program.config, task.lm)
         # History would grow with every execution: the trail is the worker's history.
         with dspy.context(lm=lm, callbacks=[words], disable_history=True):
             prediction = module(**dspy_inputs(task.signature, task.inputs))
-        return dict(prediction.items())
+        return {name: value for name, value in prediction.items() if name != "trajectory"}
 
 
 def _check_wanted(abandoned: threading.Event) -> None:

@@ -14,6 +14,8 @@ from python_worker.domain.execution import LMCall, Stage, StageRecord, StageStat
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from python_worker.domain.tool import ToolUse
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -23,11 +25,13 @@ class Notes:
     Attributes:
         detail: One sentence.
         calls: The language model calls made in it.
+        tools: The calls of tools, likewise.
     """
 
     def __init__(self) -> None:
         self.detail = ""
         self.calls: tuple[LMCall, ...] = ()
+        self.tools: tuple[ToolUse, ...] = ()
 
 
 class Trail:
@@ -65,6 +69,7 @@ class Trail:
             duration=time.perf_counter() - start,
             detail=error.message if error else notes.detail,
             calls=notes.calls,
+            tools=notes.tools,
         )
         self._records.append(record)
         if error:

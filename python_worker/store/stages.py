@@ -11,6 +11,7 @@ import orjson
 
 from python_worker.domain.audit import AuditEntry
 from python_worker.domain.execution import LMCall, Stage, StageRecord, StageStatus
+from python_worker.domain.tool import ToolUse
 from python_worker.domain.value import canonical_json
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def to_entry(execution_id: str, record: StageRecord) -> AuditEntry:
         "duration": record.duration,
         "detail": record.detail,
         "calls": [asdict(call) | {"cost": None if call.cost is None else str(call.cost)} for call in record.calls],
+        "tools": [asdict(use) for use in record.tools],
     }
     return AuditEntry(
         execution_id=execution_id,
@@ -51,6 +53,7 @@ def _to_record(data: dict[str, Any]) -> StageRecord:
         duration=data["duration"],
         detail=data["detail"],
         calls=tuple(_to_call(call) for call in data["calls"]),
+        tools=tuple(ToolUse(**use) for use in data["tools"]),
     )
 
 

@@ -58,7 +58,9 @@ def program_from_wire(message: pb.Program) -> Program:
 
 def config_to_wire(config: ProgramConfig) -> pb.ProgramConfig:
     """A program's settings."""
-    return pb.ProgramConfig(model=config.model, temperature=config.temperature, max_tokens=config.max_tokens)
+    return pb.ProgramConfig(
+        model=config.model, temperature=config.temperature, max_tokens=config.max_tokens, tools=config.tools
+    )
 
 
 def config_from_wire(message: pb.ProgramConfig) -> ProgramConfig:
@@ -67,4 +69,5 @@ def config_from_wire(message: pb.ProgramConfig) -> ProgramConfig:
         model=message.model if message.HasField("model") else None,
         temperature=message.temperature if message.HasField("temperature") else None,
         max_tokens=message.max_tokens if message.HasField("max_tokens") else None,
+        tools=tuple(message.tools),
     )

@@ -5,13 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from python_worker.domain.action import Action, ActionMoment, ActionResult
 from python_worker.domain.execution import Execution, ExecutionStatus, LMCall, Stage, StageRecord, StageStatus
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.durations import duration, moment, seconds, timestamp
 from python_worker.wire.errors import from_detail, to_detail
+from python_worker.wire.tools import use_from_wire, use_to_wire
 from python_worker.wire.values import fields_from_wire, fields_to_wire
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from google.protobuf.message import Message
 
 
@@ -29,6 +33,7 @@ def execution_to_wire(execution: Execution) -> pb.Execution:
         started_at=timestamp(execution.started_at),
         duration=None if execution.duration is None else duration(execution.duration),
         stages=[_stage_to_wire(record) for record in execution.stages],
+        action_results=[_result_to_wire(result) for result in execution.action_results],
     )
 
 
@@ -46,6 +51,7 @@ def execution_from_wire(message: pb.Execution) -> Execution:
         started_at=moment(message.started_at),
         duration=seconds(message.duration) if message.HasField("duration") else None,
         stages=tuple(_stage_from_wire(each) for each in message.stages),
+        action_results=tuple(_result_from_wire(each) for each in message.action_results),
     )
 
 
@@ -57,6 +63,7 @@ def _stage_to_wire(record: StageRecord) -> pb.StageRecord:
         duration=duration(record.duration),
         detail=record.detail,
         calls=[_call_to_wire(call) for call in record.calls],
+        tools=[use_to_wire(use) for use in record.tools],
     )
 
 
@@ -68,6 +75,39 @@ def _stage_from_wire(message: pb.StageRecord) -> StageRecord:
         duration=seconds(message.duration),
         detail=message.detail,
         calls=tuple(_call_from_wire(call) for call in message.calls),
+        tools=tuple(use_from_wire(use) for use in message.tools),
+    )
+
+
+def actions_from_wire(messages: Iterable[pb.Action]) -> tuple[Action, ...]:
+    """Actions that are asked for."""
+    return tuple(Action(name=each.name, options=fields_from_wire(each.options)) for each in messages)
+
+
+def actions_to_wire(actions: Iterable[Action]) -> list[pb.Action]:
+    """Actions that are asked for."""
+    return [pb.Action(name=action.name, options=fields_to_wire(action.options)) for action in actions]
+
+
+def _result_to_wire(result: ActionResult) -> pb.ActionResult:
+    return pb.ActionResult(
+        action=result.action,
+        moment=result.moment.value,
+        refused=result.refused,
+        reason=result.reason,
+        values=fields_to_wire(result.values),
+        duration=duration(result.duration),
+    )
+
+
+def _result_from_wire(message: pb.ActionResult) -> ActionResult:
+    return ActionResult(
+        action=message.action,
+        moment=ActionMoment(message.moment),
+        refused=message.refused,
+        reason=message.reason,
+        values=fields_from_wire(message.values),
+        duration=seconds(message.duration),
     )
 
 

@@ -79,6 +79,8 @@ class ScriptedEngine:
 
 
 class Scope:
+    tools = ()
+
     def __init__(self, engine, cassette):
         self._engine, self._cassette, self._before = engine, cassette, len(engine.asked())
 
