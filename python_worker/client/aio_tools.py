@@ -80,7 +80,8 @@ class _Link:
     async def serve(self) -> None:
         """Answer calls until the stream ends."""
         try:
-            async for message in self._stream:
+            # Not iterated: gRPC does not let one stream be read in both ways.
+            while isinstance(message := await self._stream.read(), pb.ToolWorkerMessage):
                 match from_worker(message):
                     case ToolCall() as call:
                         self._running[call.id] = asyncio.create_task(self._answer(call))

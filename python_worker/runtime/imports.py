@@ -81,7 +81,7 @@ class Imports:
                 field=field,
             ) from error
         home = getattr(found, "__module__", module_name) if callable(found) else module_name
-        if isinstance(home, str) and home != module_name and isinstance(found, type | _FUNCTION):
+        if isinstance(home, str) and home != module_name and isinstance(found, (type, *_FUNCTION)):
             self.check(f"{home}:{found.__name__}", field=field)
         return found
 
