@@ -117,6 +117,8 @@ class ToolServer:
                         self._come_back(from_rpc(error))
         except Exception as error:  # noqa: BLE001 - told to whoever leaves the block
             self._error = error
+        finally:
+            self._link.cut()  # it may have come back while it was closed
 
     def _come_back(self, error: Exception) -> None:
         end, pause = time.monotonic() + PATIENCE, FIRST_PAUSE

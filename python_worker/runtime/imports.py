@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.errors import Reason, WorkerError
@@ -80,10 +81,6 @@ class Imports:
                 reason=Reason.CONFIGURATION,
                 field=field,
             ) from error
-        home = getattr(found, "__module__", module_name) if callable(found) else module_name
-        if isinstance(home, str) and home != module_name and isinstance(found, (type, *_FUNCTION)):
-            self.check(f"{home}:{found.__name__}", field=field)
+        if isinstance(found, type | FunctionType | BuiltinFunctionType) and found.__module__ != module_name:
+            self.check(f"{found.__module__}:{found.__name__}", field=field)
         return found
-
-
-_FUNCTION = (type(is_import_path), type(len))
