@@ -82,6 +82,12 @@ def cli() -> None:
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key, PEM.")
 @click.option("--tls-client-ca", type=click.Path(path_type=Path), help="Who vouches for clients, PEM; asks for theirs.")
 @click.option("--tokens", type=click.Path(path_type=Path), help="A TOML list of bearer tokens: docs/worker.md.")
+@click.option(
+    "--allow-import",
+    "allow_imports",
+    multiple=True,
+    help="What clients may name by import path, such as 'mypkg.programs:*'; nothing by default. Repeat it for more.",
+)
 @click.option("--reflection", is_flag=True, help="Let clients ask for the contract itself.")
 def serve(
     *,
@@ -179,10 +185,12 @@ def _serve(settings: Settings, database: Database) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told_to_stop.set())
     worker = Worker(settings, database=database, lms=lms)
-    with _network(settings.mode):
+    # What programs print goes to the log: whoever started the worker may read no more than the first line of stdout.
+    stdout = sys.stdout
+    with _network(settings.mode), contextlib.redirect_stdout(sys.stderr):
         worker.start()
-        click.echo(f"GRPC_READY:{worker.port}")
-        sys.stdout.flush()
+        click.echo(f"GRPC_READY:{worker.port}", file=stdout)
+        stdout.flush()
         told_to_stop.wait()
         return worker.stop()
 

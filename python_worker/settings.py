@@ -50,9 +50,9 @@ class Settings:
         max_message_bytes: How big a message may be.
         max_watchers: How many streams may watch; each holds a thread.
         max_tool_clients: How many clients may serve tools; each holds two threads.
-        allow_import: What clients may name by import path, with ``*`` and ``?``.
         certificates: For TLS; None serves in the clear.
         tokens: Who may do what; None asks nobody.
+        allow_imports: What clients may name by import path: ``package.module:name``, with ``*`` and ``?``.
     """
 
     mode: lmtest.Mode
@@ -75,9 +75,9 @@ class Settings:
     max_message_bytes: int = 32 * 1024 * 1024
     max_watchers: int = 1_000
     max_tool_clients: int = 100
-    allow_import: tuple[str, ...] = ()
     certificates: Certificates | None = None
     tokens: Tokens | None = None
+    allow_imports: tuple[str, ...] = ()
 
     def check(self, environ: Mapping[str, str]) -> None:
         """See that the mode can work here.
@@ -91,6 +91,11 @@ class Settings:
                 "--model is empty, and programs that name no model would have none: name one, such as "
                 f"{DEFAULT_MODEL!r}."
             )
+        for pattern in self.allow_imports:
+            if pattern.count(":") != 1 or not all(pattern.split(":")):
+                raise lmtest.ConfigurationError(
+                    f"--allow-import {pattern!r} allows nothing: write 'package.module:name', or 'package.module:*'."
+                )
         if self.mode is lmtest.Mode.REPLAY and not self.cassette_dir.is_dir():
             raise lmtest.ConfigurationError(
                 f"--cassette-dir {str(self.cassette_dir)!r} is no directory, and replay answers from it: "

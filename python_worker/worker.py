@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from python_worker.rpc import RpcServer, StateServicer, WorkerServicer
 from python_worker.runtime import (
     Actions,
-    Catalogue,
     Executor,
     Imports,
     InlineAdapter,
+    Modules,
+    ProgramCatalogue,
+    Shelf,
+    SignatureCatalogue,
     ToolBroker,
     Tools,
     builtin_actions,
@@ -22,6 +25,8 @@ from python_worker.wire.codec import ProtobufCodec
 from python_worker.wire.values import fields_to_wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from python_worker.domain.value import Fields
     from python_worker.runtime import LMs
     from python_worker.settings import Settings
@@ -44,19 +49,23 @@ class Worker:
     """
 
     def __init__(self, settings: Settings, *, database: Database, lms: LMs) -> None:
-        signatures, programs, executions = SqlSignatures(database), SqlPrograms(database), SqlExecutions(database)
+        executions = SqlExecutions(database)
+        imports = Imports(settings.allow_imports)
+        modules = Modules(imports)
         self._grace = settings.grace
-        self._adapter = InlineAdapter(lms, threads=settings.threads)
+        self._adapter = InlineAdapter(lms, modules=modules, threads=settings.threads)
         codec = ProtobufCodec(most_bytes=settings.max_value_bytes)
         state = StateStore(database, codec=codec, most_variables=settings.max_variables)
         self._hub = Hub(state.feed, variables=state.variables, most=settings.max_watchers)
         self._tool_broker = ToolBroker(check_session=state.sessions.get, most=settings.max_tool_clients)
-        imports = Imports(settings.allow_import)
+        sessions = _sessions(settings, state, lms)
+        catalogues = _catalogues(database, modules=modules, imports=imports, enter=_enter(settings, sessions))
         servicer = WorkerServicer(
-            catalogue=Catalogue(signatures=signatures, programs=programs),
+            signatures=catalogues.signatures,
+            programs=catalogues.programs,
             executor=Executor(
-                signatures=signatures,
-                programs=programs,
+                shelf=catalogues.shelf,
+                modules=modules,
                 executions=executions,
                 sessions=state.sessions,
                 adapter=self._adapter,
@@ -72,7 +81,7 @@ class Worker:
         )
         self._server = RpcServer(
             servicer,
-            state=_state_servicer(settings, state, self._hub, lms),
+            state=_state_servicer(settings, state, self._hub, sessions),
             host=settings.host,
             port=settings.port,
             threads=settings.threads + _SPARE_RPC_THREADS + settings.max_watchers + settings.max_tool_clients,
@@ -108,14 +117,38 @@ class Worker:
         return self._adapter.close(timeout=1.0)
 
 
-def _state_servicer(settings: Settings, state: StateStore, hub: Hub, lms: LMs) -> StateServicer:
+class _Catalogues(NamedTuple):
+    signatures: SignatureCatalogue
+    programs: ProgramCatalogue
+    shelf: Shelf
+
+
+def _catalogues(
+    database: Database, *, modules: Modules, imports: Imports, enter: Callable[[str], object]
+) -> _Catalogues:
+    kept, programs = SqlSignatures(database), SqlPrograms(database)
+    shelf = Shelf(signatures=kept, programs=programs)
+    signatures = SignatureCatalogue(kept, enter=enter)
+    made = ProgramCatalogue(programs, shelf=shelf, signatures=signatures, modules=modules, imports=imports, enter=enter)
+    return _Catalogues(signatures, made, shelf)
+
+
+def _sessions(settings: Settings, state: StateStore, lms: LMs) -> SessionService:
     policy = SessionPolicy(most=settings.max_sessions, ttl=settings.session_ttl, check_lm=lms.check)
-    sessions = SessionService(state.sessions, policy=policy)
+    return SessionService(state.sessions, policy=policy)
 
-    def make_session(session_id: str) -> None:
-        sessions.create(session_id, or_get=True)
 
-    variables = VariableService(state.variables, make_session=make_session if settings.implicit_sessions else None)
+def _enter(settings: Settings, sessions: SessionService) -> Callable[[str], object]:
+    def enter(session_id: str) -> None:
+        if session_id and settings.implicit_sessions:
+            sessions.create(session_id, or_get=True)
+
+    return enter
+
+
+def _state_servicer(settings: Settings, state: StateStore, hub: Hub, sessions: SessionService) -> StateServicer:
+    make_session = _enter(settings, sessions) if settings.implicit_sessions else None
+    variables = VariableService(state.variables, make_session=make_session)
     return StateServicer(sessions=sessions, variables=variables, hub=hub)
 
 

@@ -1,4 +1,4 @@
-"""The client for asyncio: sessions, variables and watching, by the same calls."""
+"""The client for asyncio, by the same calls."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from python_worker.client import calls
 from python_worker.client.aio_tools import AsyncToolMethods
 from python_worker.client.channel import OPTIONS, bearer
 from python_worker.client.errors import Unavailable, from_rpc
+from python_worker.client.programs import AsyncProgramMethods
 from python_worker.client.watching import FIRST_PAUSE, LONGEST_PAUSE, PATIENCE, Request
 from python_worker.v1 import worker_pb2 as pb
-from python_worker.v1.worker_pb2_grpc import StateStub
+from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -51,14 +52,16 @@ def connect_async(
     return AsyncClient(channel, deadline=deadline, token=token)
 
 
-class AsyncClient(AsyncToolMethods):
-    """Calls a worker's state service. Every method raises ``WorkerError`` with the worker's own reason."""
+class AsyncClient(AsyncProgramMethods, AsyncToolMethods):
+    """Calls a worker. Every method raises ``WorkerError`` with the worker's own reason."""
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float, token: str | None = None) -> None:
         self._channel = channel
         self._metadata = bearer(token)
         self._deadline = deadline
         self._state: Any = StateStub(channel)
+        # A stub's methods are its attributes, and no two of the services' have one name.
+        self._methods: dict[str, Any] = {**vars(WorkerStub(channel)), **vars(self._state)}
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,10 +93,9 @@ class AsyncClient(AsyncToolMethods):
         return AsyncSession(self, (await self.run(made)).id)
 
     async def run(self, call: calls.Call[_Answer]) -> _Answer:
-        """Run a call of the state service."""
+        """Run a call, of either service."""
         try:
-            method = getattr(self._state, call.method)
-            response = await method(call.request, timeout=self._deadline, metadata=self._metadata)
+            response = await self._methods[call.method](call.request, timeout=self._deadline, metadata=self._metadata)
         except grpc.RpcError as error:
             raise from_rpc(error) from error
         return call.read(response)

@@ -1,9 +1,12 @@
-"""The calls of the state service as values, which the client and its asyncio twin both run."""
+"""The calls as values, which the client and its asyncio twin both run; here, those of the state service."""
 
 from __future__ import annotations
 
+import inspect
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from python_worker.client.errors import from_message
 from python_worker.v1 import worker_pb2 as pb
@@ -12,7 +15,7 @@ from python_worker.wire.durations import duration
 from python_worker.wire.values import from_wire, to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from python_worker.domain.errors import WorkerError
     from python_worker.domain.session import Session, SessionLM
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from python_worker.domain.watch import Change
 
 _Answer = TypeVar("_Answer")
+_P = ParamSpec("_P")
+_Method = TypeVar("_Method", bound="Callable[..., Any]")
 PAGE = 1000
 
 
@@ -31,6 +36,51 @@ class Call(Generic[_Answer]):
     method: str
     request: Any
     read: Callable[[Any], _Answer]
+
+
+class Runner(ABC):
+    """Runs calls."""
+
+    @abstractmethod
+    def run(self, call: Call[_Answer]) -> _Answer:
+        """Run a call, of either service."""
+
+
+class AsyncRunner(ABC):
+    """Runs calls on the event loop."""
+
+    @abstractmethod
+    async def run(self, call: Call[_Answer]) -> _Answer:
+        """Run a call, of either service."""
+
+
+def ran(make: Callable[_P, Call[_Answer]]) -> Callable[Concatenate[Runner, _P], _Answer]:
+    """The method that runs what a function makes."""
+
+    @wraps(make)
+    def method(self: Runner, /, *args: _P.args, **options: _P.kwargs) -> _Answer:
+        return self.run(make(*args, **options))
+
+    return _signed(method, make)
+
+
+def awaited(make: Callable[_P, Call[_Answer]]) -> Callable[Concatenate[AsyncRunner, _P], Awaitable[_Answer]]:
+    """The method that runs what a function makes, to be awaited."""
+
+    @wraps(make)
+    async def method(self: AsyncRunner, /, *args: _P.args, **options: _P.kwargs) -> _Answer:
+        return await self.run(make(*args, **options))
+
+    return _signed(method, make)
+
+
+def _signed(method: _Method, make: Callable[..., Any]) -> _Method:
+    # For help() and editors, which would take the function's first argument for self.
+    signature = inspect.signature(make)
+    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    parameters = [itself, *signature.parameters.values()]
+    method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return method
 
 
 def create_session(
@@ -59,7 +109,7 @@ def touch_session(session_id: str) -> Call[Session]:
 
 def end_session(session_id: str) -> Call[None]:
     """Take a session away."""
-    return Call(method="EndSession", request=pb.EndSessionRequest(session=session_id), read=_nothing)
+    return Call(method="EndSession", request=pb.EndSessionRequest(session=session_id), read=nothing)
 
 
 def list_sessions(token: str) -> Call[tuple[list[Session], str]]:
@@ -198,5 +248,5 @@ def _result(message: pb.SetVariablesResponse.Result) -> Variable | WorkerError:
     return wire.variable_from_wire(message.variable)
 
 
-def _nothing(_response: Any) -> None:
-    return None
+def nothing(_response: Any) -> None:
+    """Read a response that tells nothing."""

@@ -9,13 +9,14 @@ import grpc
 from python_worker.client import calls
 from python_worker.client.channel import OPTIONS, bearer
 from python_worker.client.errors import from_rpc
+from python_worker.client.programs import ProgramMethods
 from python_worker.client.session import RemoteSession
 from python_worker.client.tools import ToolMethods
-from python_worker.domain.program import ProgramConfig
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
-from python_worker.wire import programs, records
+from python_worker.wire import records
 from python_worker.wire.durations import duration
+from python_worker.wire.programs import actions_to_wire
 from python_worker.wire.values import fields_to_wire
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
     from python_worker.domain.action import Action
     from python_worker.domain.execution import Execution
-    from python_worker.domain.program import Program
     from python_worker.domain.session import Session, SessionLM
-    from python_worker.domain.signature import SignatureRecord
     from python_worker.domain.value import Fields
 
 _Request = TypeVar("_Request")
@@ -57,7 +56,7 @@ def connect(
     return Client(grpc.secure_channel(target, credentials, options=OPTIONS), deadline=deadline, token=token)
 
 
-class Client(ToolMethods):
+class Client(ProgramMethods, ToolMethods):
     """Calls a worker. Threads may share one. Every method raises ``WorkerError`` with the worker's own reason."""
 
     def __init__(self, channel: grpc.Channel, *, deadline: float, token: str | None = None) -> None:
@@ -66,6 +65,8 @@ class Client(ToolMethods):
         self._deadline = deadline
         self._stub = WorkerStub(channel)
         self._state = StateStub(channel)
+        # A stub's methods are its attributes, and no two of the services' have one name.
+        self._methods: dict[str, Any] = {**vars(self._stub), **vars(self._state)}
 
     def __enter__(self) -> Self:
         return self
@@ -79,44 +80,6 @@ class Client(ToolMethods):
         """Close the connection; calls under way end as cancelled."""
         self._channel.close()
 
-    def create_signature(self, text: str, *, description: str = "") -> SignatureRecord:
-        """Compile a signature from the native syntax and keep it under its name.
-
-        Args:
-            text: ``signature name: :type field, … -> :type field, …``
-            description: What the model is told to do.
-        """
-        request = pb.CreateSignatureRequest(text=text, description=description)
-        return programs.signature_from_wire(self._call(self._stub.CreateSignature, request))
-
-    def get_signature(self, signature: str) -> SignatureRecord:
-        """The signature of that id or name."""
-        request = pb.GetSignatureRequest(signature=signature)
-        return programs.signature_from_wire(self._call(self._stub.GetSignature, request))
-
-    def create_program(
-        self,
-        name: str,
-        *,
-        signature: str,
-        module: str = "Predict",
-        model: str | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        tools: Sequence[str] = (),
-    ) -> Program:
-        """Join a signature, by id or name, to a DSPy module; what is None is the worker's setting."""
-        config = ProgramConfig(model=model, temperature=temperature, max_tokens=max_tokens, tools=tuple(tools))
-        request = pb.CreateProgramRequest(
-            name=name, signature=signature, module=module, config=programs.config_to_wire(config)
-        )
-        return programs.program_from_wire(self._call(self._stub.CreateProgram, request))
-
-    def get_program(self, program: str) -> Program:
-        """The program of that id or name."""
-        request = pb.GetProgramRequest(program=program)
-        return programs.program_from_wire(self._call(self._stub.GetProgram, request))
-
     def execute(
         self,
         program: str,
@@ -125,6 +88,7 @@ class Client(ToolMethods):
         timeout: float | None = None,
         session: str = "",
         actions: Sequence[Action] = (),
+        version: int = 0,
     ) -> Execution:
         """Run a program, by id or name.
 
@@ -132,8 +96,10 @@ class Client(ToolMethods):
             program: Id or name.
             inputs: By field.
             timeout: Seconds the run may take; the worker's own setting when None.
-            session: Id of the session whose language model answers; the worker's own where empty.
-            actions: Run around it, beside those of the program.
+            session: Id of the session whose language model answers, and whose programs are meant; the worker's own
+                where empty.
+            actions: Run around it, after those of the program.
+            version: Of the program; the newest where 0.
 
         Returns:
             The execution, succeeded, with its outputs and its trail.
@@ -143,7 +109,8 @@ class Client(ToolMethods):
             inputs=fields_to_wire(inputs),
             timeout=None if timeout is None else duration(timeout),
             session=session,
-            actions=records.actions_to_wire(actions),
+            actions=actions_to_wire(actions),
+            version=version,
         )
         deadline = self._deadline if timeout is None else timeout + _WAY
         return records.execution_from_wire(self._call(self._stub.Execute, request, deadline=deadline))
@@ -194,8 +161,8 @@ class Client(ToolMethods):
                 return
 
     def run(self, call: calls.Call[_Answer]) -> _Answer:
-        """Run a call of the state service."""
-        return call.read(self._call(getattr(self._state, call.method), call.request))
+        """Run a call, of either service."""
+        return call.read(self._call(self._methods[call.method], call.request))
 
     def open_watch(self, request: pb.WatchRequest) -> Any:
         """Open a stream of changes, which lasts until one side ends it."""

@@ -18,35 +18,83 @@ if TYPE_CHECKING:
 
 
 class Signatures(Protocol):
-    """Signatures by id and by name."""
+    """Signatures by id and by name, each of a session or of the worker (session "")."""
 
     def add(self, record: SignatureRecord) -> None:
         """Keep a new one.
 
         Raises:
-            WorkerError: ``already_exists``: the name is taken.
+            WorkerError: ``already_exists``: the name is taken; or ``not_found``: no such session.
         """
 
-    def get(self, id_or_name: str) -> SignatureRecord:
-        """The one of that id, else of that name.
+    def get(self, id_or_name: str, *, session: str = "") -> SignatureRecord:
+        """The one of that id, else of that name; the session's own before the worker's.
 
         Raises:
             WorkerError: ``not_found``.
         """
 
-
-class Programs(Protocol):
-    """Programs by id and by name."""
-
-    def add(self, program: Program) -> None:
-        """Keep a new one.
+    def by_id(self, signature_id: str) -> SignatureRecord:
+        """The one of that id, whosever it is, and even if it was deleted: a version of a program has it.
 
         Raises:
-            WorkerError: ``already_exists``: the name is taken.
+            WorkerError: ``not_found``.
         """
 
-    def get(self, id_or_name: str) -> Program:
-        """The one of that id, else of that name.
+    def list(
+        self, *, session: str, matches: Callable[[str], bool], after: str, most: int
+    ) -> tuple[Sequence[SignatureRecord], str]:
+        """A page of the session's and the worker's, by name, with the token to go on from, "" after the last."""
+
+    def delete(self, id_or_name: str, *, session: str) -> None:
+        """Take the session's own one away, or the worker's where ``session`` is "".
+
+        Raises:
+            WorkerError: ``not_found``, or ``in_use``: programs have it.
+        """
+
+
+class Programs(Protocol):
+    """Programs by id and by name, in versions, each of a session or of the worker (session "")."""
+
+    def add(self, program: Program, signature: SignatureRecord | None = None) -> None:
+        """Keep the first version of a new one, and the signature that came with it.
+
+        Raises:
+            WorkerError: ``already_exists``: the name is taken; or ``not_found``: no such session or signature.
+        """
+
+    def add_version(self, program: Program, signature: SignatureRecord | None = None) -> bool:
+        """Keep the next version of one, and the signature that came with it.
+
+        Returns:
+            False where the program is not at the version before any more, and nothing is kept.
+
+        Raises:
+            WorkerError: ``not_found``: no such signature.
+        """
+
+    def newest(self, id_or_name: str, *, session: str = "") -> tuple[str, int]:
+        """Id and newest version of the one of that id, else of that name; the session's own before the worker's.
+
+        Raises:
+            WorkerError: ``not_found``.
+        """
+
+    def version(self, program_id: str, version: int) -> Program:
+        """That version, even of one that was deleted.
+
+        Raises:
+            WorkerError: ``not_found``.
+        """
+
+    def list(
+        self, *, session: str, matches: Callable[[str], bool], after: str, most: int
+    ) -> tuple[Sequence[Program], str]:
+        """A page of the session's and the worker's, newest versions, by name, with the token to go on from."""
+
+    def delete(self, id_or_name: str, *, session: str) -> None:
+        """Free the name of the session's own one, or of the worker's where ``session`` is ""; versions stay.
 
         Raises:
             WorkerError: ``not_found``.

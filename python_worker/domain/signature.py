@@ -93,8 +93,10 @@ class SignatureRecord:
     """A signature as it is kept: its source, which compiles to the rest.
 
     Attributes:
-        text: The native syntax as it was given.
+        name: Unique in its session; "" for one that came with a program and is found by its id alone.
+        text: As it was given.
         description: What the model is told to do, or "".
+        session: Whose it is; "" is everybody's.
     """
 
     id: str
@@ -102,6 +104,7 @@ class SignatureRecord:
     text: str
     description: str
     created_at: datetime
+    session: str = ""
 
 
 def _accept(fields: tuple[Field, ...], values: Fields, *, what: str, coerce: bool) -> dict[str, Value]:

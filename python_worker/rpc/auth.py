@@ -15,10 +15,12 @@ _OURS = "/python_worker.v1."
 _HEALTH = "/grpc.health.v1.Health/"
 _TOOLS = "ServeTools"
 
-# By method, the request's field that names the session. What stands in neither needs a token for everything.
+# What a token for some sessions opens, by method. All others need a session that it opens, named by the request.
+_BY_ID = {"GetExecution", "CancelExecution", "ListAdapters"}
+"""Open to every token: an execution's id cannot be guessed, and adapters are no secret."""
+_SHARED = {"GetSignature", "ListSignatures", "GetProgram", "ListPrograms"}
+"""Open without a session too: they tell the worker's own then, which everybody may read and run."""
 _SESSION_FIELD = {"CreateSession": "id"}
-_SHARED = {"GetSignature", "GetProgram", "GetExecution"}
-"""Open to every token: their ids cannot be guessed, and programs are of the whole worker."""
 
 
 class AuthInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only the stubs are generic
@@ -90,12 +92,20 @@ def _each(let_in: Callable[[], Grant], behaviour: Callable[..., Any]) -> Callabl
 
 
 def _check(grant: Grant, method: str, request: Any) -> None:
-    if grant.sessions is None or method in _SHARED:
+    if grant.sessions is None or method in _BY_ID:
+        return
+    if method == "ExecuteBatch":
+        for each in request.requests:
+            _check(grant, "Execute", each)
         return
     field = _SESSION_FIELD.get(method, "session")
-    if field not in request.DESCRIPTOR.fields_by_name:
-        raise denied(f"the token of {grant.name!r} opens some sessions only, and {method} is about the whole worker")
-    grant.check_session(getattr(request, field))
+    session = getattr(request, field, "")
+    if session or method == "CreateSession":
+        grant.check_session(session)
+    elif method not in _SHARED:
+        raise denied(
+            f"the token of {grant.name!r} opens some sessions only, and {method} without one is about the whole worker"
+        )
 
 
 def _refuse(_request: Any, context: grpc.ServicerContext) -> Any:

@@ -11,15 +11,14 @@ from python_worker.rpc.tools import ToolMethods
 from python_worker.v1 import worker_pb2_grpc
 from python_worker.wire import records
 from python_worker.wire.durations import seconds
+from python_worker.wire.programs import actions_from_wire
 from python_worker.wire.values import fields_from_wire
 
 if TYPE_CHECKING:
     import grpc
 
     from python_worker.domain.repositories import Executions
-    from python_worker.runtime.catalogue import Catalogue
-    from python_worker.runtime.executor import Executor
-    from python_worker.runtime.tools import ToolBroker
+    from python_worker.runtime import Executor, ProgramCatalogue, SignatureCatalogue, ToolBroker
     from python_worker.v1 import worker_pb2 as pb
 
 LONGEST_TIMEOUT = 86_400
@@ -29,7 +28,8 @@ class WorkerServicer(ProgramMethods, ToolMethods, worker_pb2_grpc.WorkerServicer
     """``python_worker.v1.Worker``. What its methods raise, the interceptor ends the call with.
 
     Args:
-        catalogue: Signatures and programs.
+        signatures: Creates and tells signatures.
+        programs: Creates and tells programs.
         executor: Runs programs.
         executions: What was run.
         default_timeout: Seconds an execution may take that asks for nothing else.
@@ -39,13 +39,15 @@ class WorkerServicer(ProgramMethods, ToolMethods, worker_pb2_grpc.WorkerServicer
     def __init__(
         self,
         *,
-        catalogue: Catalogue,
+        signatures: SignatureCatalogue,
+        programs: ProgramCatalogue,
         executor: Executor,
         executions: Executions,
         default_timeout: float,
         tool_broker: ToolBroker,
     ) -> None:
-        self._catalogue = catalogue
+        self._signatures = signatures
+        self._programs = programs
         self._executor = executor
         self._executions = executions
         self._default_timeout = default_timeout
@@ -59,7 +61,8 @@ class WorkerServicer(ProgramMethods, ToolMethods, worker_pb2_grpc.WorkerServicer
             timeout=self._timeout(request, context),
             cancelled=_cancellation(context),
             session=request.session,
-            actions=records.actions_from_wire(request.actions),
+            actions=actions_from_wire(request.actions),
+            version=request.version,
         )
         return records.execution_to_wire(execution)
 

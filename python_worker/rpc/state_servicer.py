@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.errors import WorkerError
+from python_worker.rpc.pages import page_size
 from python_worker.state import Setting
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1 import worker_pb2_grpc
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from python_worker.domain.session import Session
     from python_worker.domain.value import Value
     from python_worker.state import Hub, SessionService, VariableService, Watcher
-
-PAGE = 100
-MOST_ON_A_PAGE = 1000
 
 
 class StateServicer(worker_pb2_grpc.StateServicer):
@@ -68,7 +66,7 @@ class StateServicer(worker_pb2_grpc.StateServicer):
 
     def ListSessions(self, request: pb.ListSessionsRequest, context: grpc.ServicerContext) -> pb.ListSessionsResponse:  # noqa: N802, ARG002
         """Tell a page of sessions."""
-        found, token = self._sessions.list(after=request.page_token, most=_page_size(request.page_size))
+        found, token = self._sessions.list(after=request.page_token, most=page_size(request.page_size))
         return pb.ListSessionsResponse(sessions=map(self._session, found), next_page_token=token)
 
     def RegisterVariable(self, request: pb.RegisterVariableRequest, context: grpc.ServicerContext) -> pb.Variable:  # noqa: N802, ARG002
@@ -136,7 +134,7 @@ class StateServicer(worker_pb2_grpc.StateServicer):
             request.session,
             pattern=request.pattern,
             after=request.page_token,
-            most=_page_size(request.page_size),
+            most=page_size(request.page_size),
         )
         return pb.ListVariablesResponse(variables=map(wire.variable_to_wire, found), next_page_token=token)
 
@@ -218,13 +216,3 @@ def _expected(
     | pb.DeleteVariableRequest,
 ) -> int | None:
     return request.expected_version if request.HasField("expected_version") else None
-
-
-def _page_size(asked: int) -> int:
-    if 0 <= asked <= MOST_ON_A_PAGE:
-        return asked or PAGE
-    raise WorkerError(
-        f"a page of {asked}: it must be from 1 to {MOST_ON_A_PAGE}, or 0 for {PAGE}.",
-        reason=Reason.INVALID_ARGUMENT,
-        field="page_size",
-    )

@@ -3,26 +3,32 @@
 from python_worker.runtime.actions import Actions
 from python_worker.runtime.adapter import Adapter, Outcome, Task
 from python_worker.runtime.builtin_actions import builtin_actions
-from python_worker.runtime.catalogue import Catalogue
 from python_worker.runtime.executor import Executor
 from python_worker.runtime.imports import Imports
 from python_worker.runtime.inline import InlineAdapter
 from python_worker.runtime.lms import LMs, LMScope
 from python_worker.runtime.lmtest_lms import LmtestLMs
+from python_worker.runtime.modules import Modules
+from python_worker.runtime.program_catalogue import ProgramCatalogue
+from python_worker.runtime.shelf import Shelf
+from python_worker.runtime.signature_catalogue import SignatureCatalogue
 from python_worker.runtime.toolbox import Tools
 from python_worker.runtime.tools import ToolBroker
 
 __all__ = [
     "Actions",
     "Adapter",
-    "Catalogue",
     "Executor",
     "Imports",
     "InlineAdapter",
     "LMScope",
     "LMs",
     "LmtestLMs",
+    "Modules",
     "Outcome",
+    "ProgramCatalogue",
+    "Shelf",
+    "SignatureCatalogue",
     "Task",
     "ToolBroker",
     "Tools",

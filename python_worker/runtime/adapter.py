@@ -25,14 +25,14 @@ class Task:
     """What an adapter is to run.
 
     Attributes:
-        signature: Compiled.
-        inputs: Accepted by it.
+        signature: Compiled; None where the program has none.
+        inputs: Accepted by what the program takes.
         lm: Who answers, where not the worker's own.
         tools: What it may call; None is nothing.
     """
 
     program: Program
-    signature: Signature
+    signature: Signature | None
     inputs: Fields
     lm: SessionLM = field(default_factory=SessionLM)
     tools: Toolbox | None = None

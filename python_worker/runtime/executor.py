@@ -13,9 +13,8 @@ from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import Execution, ExecutionStatus, Stage
 from python_worker.domain.session import SessionLM
 from python_worker.runtime.adapter import Adapter, Outcome, Task
-from python_worker.runtime.catalogue import compiled
 from python_worker.runtime.ids import new_id
-from python_worker.runtime.modules import answered, build
+from python_worker.runtime.modules import accept_outputs, interface
 from python_worker.runtime.trail import Trail
 
 if TYPE_CHECKING:
@@ -24,10 +23,12 @@ if TYPE_CHECKING:
 
     from python_worker.domain.action import Action
     from python_worker.domain.program import Program
-    from python_worker.domain.repositories import Executions, Programs, Sessions, Signatures
+    from python_worker.domain.repositories import Executions, Sessions
     from python_worker.domain.signature import Signature
     from python_worker.domain.value import Fields, Value
     from python_worker.runtime.actions import ActionRun, Actions
+    from python_worker.runtime.modules import Modules
+    from python_worker.runtime.shelf import Shelf
     from python_worker.runtime.toolbox import Tools
 
 
@@ -35,8 +36,8 @@ class Executor:
     """Runs programs and keeps what happened.
 
     Args:
-        signatures: Where signatures are.
-        programs: Where programs are.
+        shelf: Where programs are.
+        modules: Builds them.
         executions: Where executions are kept.
         sessions: Where sessions are.
         adapter: Where programs run.
@@ -48,8 +49,8 @@ class Executor:
     def __init__(
         self,
         *,
-        signatures: Signatures,
-        programs: Programs,
+        shelf: Shelf,
+        modules: Modules,
         executions: Executions,
         sessions: Sessions,
         adapter: Adapter,
@@ -57,8 +58,8 @@ class Executor:
         tools: Tools,
         actions: Actions,
     ) -> None:
-        self._signatures = signatures
-        self._programs = programs
+        self._shelf = shelf
+        self._modules = modules
         self._executions = executions
         self._sessions = sessions
         self._adapter = adapter
@@ -75,6 +76,7 @@ class Executor:
         cancelled: Future[None],
         session: str = "",
         actions: tuple[Action, ...] = (),
+        version: int = 0,
     ) -> Execution:
         """Run a program, by id or name, to its end.
 
@@ -85,15 +87,16 @@ class Executor:
             inputs: By field.
             timeout: Seconds.
             cancelled: Done when the client is gone.
-            session: Whose language model answers; the worker's own where empty.
+            session: Whose language model answers, and whose programs are meant; the worker's own where empty.
             actions: Run around it, after those of the program.
+            version: Of the program; the newest where 0.
 
         Raises:
             WorkerError: Why it did not succeed, with its ``execution_id`` and ``stage``. The execution is stored.
         """
         start, deadline = time.perf_counter(), time.monotonic() + timeout
-        found, trail = self._programs.get(program), Trail()
         lm = self._sessions.get(session).lm if session else SessionLM()
+        found, trail = self._shelf.find(program, session=session, version=version), Trail()
         execution = self._begun(found, inputs)
         context = ActionContext(
             program=found.name, version=found.version, execution_id=execution.id, session=session, inputs=inputs
@@ -127,6 +130,7 @@ class Executor:
         return Execution(
             id=new_id("exec"),
             program_id=program.id,
+            program_version=program.version,
             status=ExecutionStatus.RUNNING,
             inputs=inputs,
             outputs={},
@@ -143,12 +147,14 @@ class Executor:
     ) -> Task | WorkerError:
         try:
             with trail.stage(Stage.SIGNATURE_COMPILATION) as notes:
-                signature = compiled(self._signatures.get(program.signature_id))
-                build(program.module, signature)
-                notes.detail = f"{signature.name!r} for {program.module}"
+                signature = self._shelf.signature(program)
+                self._modules.build(program, signature)
+                notes.detail = f"{signature.name!r} for {program.made_of}" if signature else program.made_of
             with trail.stage(Stage.INPUT_VALIDATION) as notes:
-                accepted = signature.accept_inputs(inputs)
-                notes.detail = f"{len(accepted)} inputs hold" + around.before(accepted, _names(program, signature))
+                face = interface(program, signature)
+                accepted = face.accept_inputs(inputs) if face else inputs
+                notes.detail = f"{len(accepted)} inputs {'hold' if face else 'of unknown types'}"
+                notes.detail += around.before(accepted, _names(face))
         except WorkerError as error:
             return error
         return Task(program=program, signature=signature, inputs=accepted, lm=lm)
@@ -177,7 +183,7 @@ class Executor:
             with trail.stage(Stage.OUTPUT_VALIDATION) as notes:
                 if outcome.error:
                     raise outcome.error
-                outputs = answered(task.program.module, task.signature).accept_outputs(outcome.outputs)
+                outputs = accept_outputs(task.program, task.signature, outcome.outputs)
                 told = ActionOutcome(outputs=outputs, calls=outcome.calls, tools=outcome.tools)
                 notes.detail = f"{len(outputs)} outputs hold" + around.after(told)
             with trail.stage(Stage.RESULT_SERIALIZATION) as notes:
@@ -187,9 +193,8 @@ class Executor:
         return outputs, None
 
 
-def _names(program: Program, signature: Signature) -> frozenset[str]:
-    whole = answered(program.module, signature)
-    return frozenset(field.name for field in (*whole.inputs, *whole.outputs))
+def _names(face: Signature | None) -> frozenset[str]:
+    return frozenset(field.name for field in (*face.inputs, *face.outputs)) if face else frozenset()
 
 
 def _ending(error: WorkerError | None) -> ExecutionStatus:

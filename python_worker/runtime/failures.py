@@ -30,12 +30,13 @@ def explain(error: BaseException) -> WorkerError:
 
     DSPy wraps what an engine raises, so the causes are searched too, lmtest's errors first.
     """
-    chain = list(_causes(error))
+    chain = list(causes(error))
     found = next((each for each in chain if isinstance(each, WorkerError)), None)
     return found or _from_lmtest(chain) or _from_dspy(chain) or _bug(error)
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those it came of, the nearest first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -8,16 +8,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.runtime import modules
 from python_worker.runtime.adapter import Outcome, Task
 from python_worker.runtime.builtin_actions import Load
 from python_worker.runtime.failures import explain
+from python_worker.runtime.formats import adapter_of
+from python_worker.runtime.modules import answers, inputs_of
 from python_worker.runtime.tools import ToolLost
-from python_worker.signatures import dspy_inputs
 
 if TYPE_CHECKING:
     from python_worker.runtime.last_words import LastWords
     from python_worker.runtime.lms import LMs, LMScope
+    from python_worker.runtime.modules import Modules
 
 # A client whose own deadline passes cancels the call, a moment before or after this process sees the same deadline.
 _CLOCKS_APART = 0.1
@@ -32,14 +33,16 @@ class InlineAdapter:
 
     Args:
         lms: Where programs get their language model from.
+        modules: Builds programs.
         threads: How many programs run at once; more wait their turn.
     """
 
     name = "inline"
 
-    def __init__(self, lms: LMs, *, threads: int) -> None:
+    def __init__(self, lms: LMs, *, modules: Modules, threads: int) -> None:
         self._lms = lms
         self._threads = threads
+        self._modules = modules
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="program")
         self._running: set[Future[Outcome]] = set()
         self._lock = threading.Lock()
@@ -107,12 +110,12 @@ class InlineAdapter:
         import dspy
 
         tools = task.tools.dspy_tools() if task.tools else ()
-        module = modules.build(task.program.module, task.signature, tools)
+        module = self._modules.build(task.program, task.signature, tools)
         lm = self._lms.lm(task.program.config, task.lm)
+        adapter = adapter_of(task.program.config.format, lm)
         # History would grow with every execution: the trail is the worker's history.
-        with dspy.context(lm=lm, callbacks=[words], disable_history=True):
-            prediction = module(**dspy_inputs(task.signature, task.inputs))
-        return {name: value for name, value in prediction.items() if name != "trajectory"}
+        with dspy.context(lm=lm, adapter=adapter, callbacks=[words], disable_history=True):
+            return answers(module(**inputs_of(task.program, task.signature, task.inputs)))
 
 
 def _check_wanted(abandoned: threading.Event) -> None:

@@ -37,6 +37,8 @@ from python_worker.domain.types import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from python_worker.domain.field import Field
     from python_worker.domain.media import Media
     from python_worker.domain.signature import Signature
@@ -116,7 +118,16 @@ def dspy_inputs(signature: Signature, values: Fields) -> dict[str, Any]:
     >>> dspy_inputs(parse("signature s: :embedding v -> :string x"), {"v": Tensor.of([1.0, 2.0], dtype="float32")})
     {'v': [1.0, 2.0]}
     """
-    return {field.name: _to_dspy(field.type, values[field.name], field.name) for field in signature.inputs}
+    return dspy_values(signature.inputs, values)
+
+
+def dspy_values(fields: Sequence[Field], values: Fields) -> dict[str, Any]:
+    """The same of any fields, those that have no value left out.
+
+    Raises:
+        WorkerError: ``invalid_argument``, likewise.
+    """
+    return {each.name: _to_dspy(each.type, values[each.name], each.name) for each in fields if each.name in values}
 
 
 def _tensor_form(dtype: str | None) -> Any:

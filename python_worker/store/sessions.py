@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.session import Session, SessionLimits, SessionLM, no_session
 from python_worker.domain.value import canonical_json, storable
-from python_worker.store.tables import sessions
+from python_worker.store import lookup
+from python_worker.store.tables import programs, sessions, signatures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +82,7 @@ class SqlSessions:
             gone = writing.connection.execute(_DELETE, {"the_id": session_id, "now": datetime.now(UTC)})
             if not gone.rowcount:
                 raise no_session(session_id)
-            writing.ended.append(session_id)
+            _end(writing, [session_id])
 
     def list(self, *, after: str, most: int) -> Sequence[Session]:
         """Those with an id beyond ``after``, by id."""
@@ -93,7 +94,7 @@ class SqlSessions:
     def _make_room(writing: Writing, most: int) -> None:
         if writing.connection.dialect.name == "postgresql":
             writing.connection.execute(_ADD_LOCK)
-        writing.ended += writing.connection.scalars(_SWEEP, {"now": datetime.now(UTC)}).all()
+        _end(writing, writing.connection.scalars(_SWEEP, {"now": datetime.now(UTC)}).all())
         count = writing.connection.scalar(_COUNT) or 0
         if count >= most:
             raise WorkerError(
@@ -102,6 +103,12 @@ class SqlSessions:
                 reason=Reason.LIMIT,
                 field="session",
             )
+
+
+def _end(writing: Writing, session_ids: Sequence[str]) -> None:
+    for table in (programs, signatures):
+        lookup.retire(writing.connection, table, session_ids, datetime.now(UTC))
+    writing.ended += session_ids
 
 
 def session_of(connection: sa.Connection, session_id: str) -> Session:

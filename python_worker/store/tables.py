@@ -63,21 +63,58 @@ signatures = sa.Table(
     "signatures",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("session", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
-    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("deleted_at", Moment),
+)
+
+# What is deleted frees its name and stays: executions and versions of programs refer to it.
+_SIGNATURE_NAMED = sa.and_(signatures.c.deleted_at.is_(None), signatures.c.name != "")
+sa.Index(
+    "ix_signatures_name",
+    signatures.c.session,
+    signatures.c.name,
+    unique=True,
+    sqlite_where=_SIGNATURE_NAMED,
+    postgresql_where=_SIGNATURE_NAMED,
 )
 
 programs = sa.Table(
     "programs",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
-    sa.Column("signature_id", sa.Text, sa.ForeignKey("signatures.id"), nullable=False),
+    sa.Column("session", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("deleted_at", Moment),
+)
+sa.Index(
+    "ix_programs_name",
+    programs.c.session,
+    programs.c.name,
+    unique=True,
+    sqlite_where=programs.c.deleted_at.is_(None),
+    postgresql_where=programs.c.deleted_at.is_(None),
+)
+
+program_versions = sa.Table(
+    "program_versions",
+    metadata,
+    sa.Column("program_id", sa.Text, sa.ForeignKey("programs.id"), primary_key=True),
+    sa.Column("version", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("signature_id", sa.Text, sa.ForeignKey("signatures.id"), index=True),
     sa.Column("module", sa.Text, nullable=False),
+    sa.Column("import_path", sa.Text, nullable=False),
     sa.Column("config", sa.Text, nullable=False),
-    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("actions", sa.Text, nullable=False),
+    sa.Column("metadata", sa.Text, nullable=False),
+    sa.Column("capabilities", sa.Text, nullable=False),
+    sa.Column("made_at", Moment, nullable=False),
 )
 
 executions = sa.Table(

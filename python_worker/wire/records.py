@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from python_worker.domain.action import Action, ActionMoment, ActionResult
+from python_worker.domain.action import ActionMoment, ActionResult
 from python_worker.domain.execution import Execution, ExecutionStatus, LMCall, Stage, StageRecord, StageStatus
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.durations import duration, moment, seconds, timestamp
@@ -14,8 +14,6 @@ from python_worker.wire.tools import use_from_wire, use_to_wire
 from python_worker.wire.values import fields_from_wire, fields_to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from google.protobuf.message import Message
 
 
@@ -24,6 +22,7 @@ def execution_to_wire(execution: Execution) -> pb.Execution:
     return pb.Execution(
         id=execution.id,
         program_id=execution.program_id,
+        program_version=execution.program_version,
         status=pb.ExecutionStatus.Value(f"EXECUTION_STATUS_{execution.status.name}"),
         inputs=fields_to_wire(execution.inputs),
         outputs=fields_to_wire(execution.outputs),
@@ -42,6 +41,7 @@ def execution_from_wire(message: pb.Execution) -> Execution:
     return Execution(
         id=message.id,
         program_id=message.program_id,
+        program_version=message.program_version,
         status=ExecutionStatus[pb.ExecutionStatus.Name(message.status).removeprefix("EXECUTION_STATUS_")],
         inputs=fields_from_wire(message.inputs),
         outputs=fields_from_wire(message.outputs),
@@ -77,16 +77,6 @@ def _stage_from_wire(message: pb.StageRecord) -> StageRecord:
         calls=tuple(_call_from_wire(call) for call in message.calls),
         tools=tuple(use_from_wire(use) for use in message.tools),
     )
-
-
-def actions_from_wire(messages: Iterable[pb.Action]) -> tuple[Action, ...]:
-    """Actions that are asked for."""
-    return tuple(Action(name=each.name, options=fields_from_wire(each.options)) for each in messages)
-
-
-def actions_to_wire(actions: Iterable[Action]) -> list[pb.Action]:
-    """Actions that are asked for."""
-    return [pb.Action(name=action.name, options=fields_to_wire(action.options)) for action in actions]
 
 
 def _result_to_wire(result: ActionResult) -> pb.ActionResult:

@@ -14,7 +14,7 @@ class ScriptedLMs:
     """``LMs`` for tests.
 
     Args:
-        answers: By a word of the prompt: fields, a whole text, or an error to raise.
+        answers: By a word of the prompt: fields, a whole text, or an error to raise; or a list of these, in turn.
         on_scope: Called when a scope is opened; may raise.
         on_call: Called before each answer; may wait.
     """
@@ -50,15 +50,19 @@ class ScriptedEngine:
     def __init__(self, answers, on_call):
         self.answers = answers
         self.prompts = []
+        self.requests = []
         self._on_call = on_call
         self._thread = threading.local()
 
     def complete(self, request):
         prompt = request.messages[-1].text
         self.prompts.append(prompt)
+        self.requests.append(request)
         self._thread.asked = [*self.asked(), request]
         self._on_call()
         answer = next(answer for word, answer in self.answers.items() if word in prompt)
+        if isinstance(answer, list):
+            answer = answer.pop(0)
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, dict):

@@ -91,7 +91,8 @@ def test_a_signature_comes_back_by_id_and_by_name(database):
 
 def test_a_program_comes_back_by_id_and_by_name(database, executions):
     programs = SqlPrograms(database)
-    assert programs.get("prog_1") == programs.get("answers") == PROGRAM
+    assert programs.newest("prog_1") == programs.newest("answers") == ("prog_1", 1)
+    assert programs.version("prog_1", 1) == PROGRAM
 
 
 def test_a_name_is_taken_once(database):
@@ -103,7 +104,7 @@ def test_a_name_is_taken_once(database):
 
 def test_what_is_not_there_is_not_found_and_the_nearest_name_is_told(database, executions):
     with pytest.raises(WorkerError, match="no program 'answer'; did you mean 'answers'") as caught:
-        SqlPrograms(database).get("answer")
+        SqlPrograms(database).newest("answer")
     assert caught.value.reason is Reason.NOT_FOUND
 
 

@@ -67,7 +67,7 @@ def details(execution):
 
 def test_what_an_action_tells_before_and_after_is_in_the_result_and_in_the_trail(run, office):
     action = Action(name=f"{office}:Office", options={"hour": 10})
-    execution, _ = run(action, allow_import=(f"{office}:*",))
+    execution, _ = run(action, allow_imports=(f"{office}:*",))
     assert [(each.action, each.moment, each.refused, each.values) for each in execution.action_results] == [
         (action.name, ActionMoment.BEFORE, False, {"program": "qa", "question": "sky"}),
         (action.name, ActionMoment.AFTER, False, {"words": 3, "calls": 1}),
@@ -77,7 +77,7 @@ def test_what_an_action_tells_before_and_after_is_in_the_result_and_in_the_trail
 
 
 def test_one_that_refuses_before_stops_the_run_before_any_model_is_asked(run, office):
-    error, worker = run(Action(name=f"{office}:Office", options={"hour": 8}), allow_import=(f"{office}:*",))
+    error, worker = run(Action(name=f"{office}:Office", options={"hour": 8}), allow_imports=(f"{office}:*",))
     assert (error.reason, error.stage, error.retryable) == (Reason.ACTION_REFUSED, Stage.INPUT_VALIDATION, False)
     assert error.message == f"action '{office}:Office' refused the run: we open at nine"
     assert worker.lms.engine.prompts == []
@@ -90,7 +90,7 @@ def test_one_that_refuses_before_stops_the_run_before_any_model_is_asked(run, of
 
 def test_one_that_refuses_after_keeps_the_outputs_back_and_the_raw_answer_in_the_trail(run, office):
     action = Action(name=f"{office}:Office", options={"hour": 10})
-    error, worker = run(action, answer="secret", allow_import=(f"{office}:*",))
+    error, worker = run(action, answer="secret", allow_imports=(f"{office}:*",))
     assert (error.reason, error.stage) == (Reason.ACTION_REFUSED, Stage.OUTPUT_VALIDATION)
     stored = worker.client.get_execution(error.execution_id)
     assert stored.outputs == {}
@@ -98,7 +98,9 @@ def test_one_that_refuses_after_keeps_the_outputs_back_and_the_raw_answer_in_the
 
 
 def test_one_hook_is_enough_and_a_function_is_called_at_both_moments(run, office):
-    execution, _ = run(Action(name=f"{office}:OnlyAfter"), Action(name=f"{office}:both"), allow_import=(f"{office}:*",))
+    execution, _ = run(
+        Action(name=f"{office}:OnlyAfter"), Action(name=f"{office}:both"), allow_imports=(f"{office}:*",)
+    )
     assert importlib.import_module(office).seen == ["before", "after", "outcome"]
     assert [each.action.rpartition(":")[2] for each in execution.action_results] == ["OnlyAfter", "both"] * 2
 
@@ -113,7 +115,7 @@ def test_one_hook_is_enough_and_a_function_is_called_at_both_moments(run, office
     ],
 )
 def test_one_that_fails_is_an_error_that_names_it(run, office, name, told):
-    error, worker = run(Action(name=f"{office}:{name}"), allow_import=(f"{office}:*",))
+    error, worker = run(Action(name=f"{office}:{name}"), allow_imports=(f"{office}:*",))
     assert error.reason is Reason.INTERNAL
     assert f"action '{office}:{name}' {told}" in error.message
     assert worker.lms.engine.prompts == []
@@ -150,6 +152,15 @@ def test_the_programs_actions_come_before_those_of_the_request():
     around.before({}, frozenset())
     around.after(ActionOutcome(outputs={"answer": 1}))
     assert order == [("a", 1), ("a", 2), ("a", 2), ("a", 3)]
+
+
+def test_a_programs_actions_are_run_around_its_every_execution(start_worker, office):
+    worker = start_worker({"sky": {"answer": "blue"}}, allow_imports=(f"{office}:*",))
+    own = Action(name=f"{office}:Office", options={"hour": 10})
+    worker.client.create_program("qa", signature="question -> answer", actions=[own])
+    asked = Action(name="resource_management")
+    execution = worker.client.execute("qa", {"question": "sky"}, actions=[asked])
+    assert [each.action for each in execution.action_results] == [own.name, asked.name] * 2
 
 
 # ---- complex_validation

@@ -47,7 +47,7 @@ def refused(call, *args, **options):
 
 def test_a_python_tool_is_called_recorded_and_replayed(start, geography):
     steps = script(step("population", city="Rome"), step("population", city="Atlantis"), step("shout", city="Rome"))
-    recorder = start("record", steps, allow_import=(f"{geography}:*",))
+    recorder = start("record", steps, allow_imports=(f"{geography}:*",))
     recorder.agent(f"{geography}:population", f"{geography}:tool")
     recorded = recorder.ask()
     told = [json.dumps(request) for request in recorder.provider.requests]
@@ -59,7 +59,7 @@ def test_a_python_tool_is_called_recorded_and_replayed(start, geography):
     recorder.provider.close()
     start.stop(recorder)
 
-    played = start("replay", allow_import=(f"{geography}:*",)).ask()
+    played = start("replay", allow_imports=(f"{geography}:*",)).ask()
     assert played.outputs == recorded.outputs
     assert uses(recorded) == [
         ("population", "python", ""),
@@ -69,9 +69,11 @@ def test_a_python_tool_is_called_recorded_and_replayed(start, geography):
     assert [hit for _, hit, _ in uses(played)] == ["cassette"] * 3
 
 
-def test_a_path_that_is_not_allowed_is_refused_before_any_model_is_asked(start, geography):
-    worker = start("record", script())
+def test_a_path_that_is_no_longer_allowed_is_refused_before_any_model_is_asked(start, geography):
+    worker = start("record", script(), allow_imports=(f"{geography}:*",))
     worker.agent(f"{geography}:population")
+    start.stop(worker)
+    worker = start("record", script())
     error = refused(worker.ask)
     assert error.reason is Reason.PERMISSION_DENIED
     assert worker.provider.requests == []
@@ -79,7 +81,7 @@ def test_a_path_that_is_not_allowed_is_refused_before_any_model_is_asked(start, 
 
 @pytest.mark.parametrize(("name", "told"), [("number", "is a int, and a tool is"), ("gone", "does not import")])
 def test_what_is_no_tool_is_refused_by_name(start, geography, name, told):
-    worker = start("mock", allow_import=(f"{geography}:*",))
+    worker = start("mock", allow_imports=(f"{geography}:*",))
     worker.agent(f"{geography}:{name}")
     error = refused(worker.ask)
     assert error.reason is Reason.CONFIGURATION
@@ -87,16 +89,16 @@ def test_what_is_no_tool_is_refused_by_name(start, geography, name, told):
 
 
 def test_two_tools_of_one_name_are_refused(start, geography):
-    worker = start("mock", allow_import=(f"{geography}:*",))
-    worker.agent(f"{geography}:population", "population")
-    with worker.client.serve_tools({"population": lambda: 1}):
+    worker = start("mock", allow_imports=(f"{geography}:*",))
+    worker.agent(f"{geography}:tool", "shout")
+    with worker.client.serve_tools({"shout": lambda: 1}):
         error = refused(worker.ask)
     assert error.reason is Reason.CONFIGURATION
-    assert "two tools of the program are called 'population'" in error.message
+    assert "two tools of the program are called 'shout'" in error.message
 
 
 def test_a_result_that_no_cassette_can_hold_fails_the_run_and_says_so(start, geography, tmp_path):
-    worker = start("record", script(step("broken", city="Rome")), allow_import=(f"{geography}:*",))
+    worker = start("record", script(step("broken", city="Rome")), allow_imports=(f"{geography}:*",))
     worker.agent(f"{geography}:broken")
     error = refused(worker.ask)
     assert error.reason is Reason.CONFIGURATION
