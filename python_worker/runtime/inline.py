@@ -100,7 +100,9 @@ class InlineAdapter:
             with self._lms.scope(task.program.name, task.inputs, task.lm) as scope:
                 outputs = self._predict(task, words)
                 _check_wanted(abandoned)
-        except (Exception, ToolLost) as error:  # noqa: BLE001 - whatever a program raises is an outcome, told apart by explain
+        except ToolLost as lost:
+            failure = lost.error
+        except Exception as error:  # noqa: BLE001 - whatever a program raises is an outcome, told apart by explain
             failure = explain(error)
         calls = scope.calls if scope else ()
         tools = task.tools.told(scope.tools) if scope and task.tools else ()

@@ -145,7 +145,7 @@ class Toolbox:
                 ended=self._ended,
             )
         except WorkerError as error:
-            raise ToolLost(error.message) from error
+            raise ToolLost(error) from error
         return _plain(answer)
 
 

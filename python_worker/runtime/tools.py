@@ -26,8 +26,15 @@ class ToolRefused(Exception):
 class ToolLost(BaseException):
     """A tool that cannot answer ends the run.
 
-    Not an ``Exception``: ReAct would show it to the model, and go on at its cost. Its cause is the ``WorkerError``.
+    Not an ``Exception``: ReAct would show it to the model, and go on at its cost.
+
+    Attributes:
+        error: Why.
     """
+
+    def __init__(self, error: WorkerError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 class ToolClient:

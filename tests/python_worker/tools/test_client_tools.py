@@ -361,6 +361,20 @@ def test_a_worker_that_stops_ends_the_streams_at_once_and_the_client_serves_the_
         assert wait_until(again.ask).status is ExecutionStatus.SUCCEEDED
 
 
+def test_asyncio_serves_the_next_worker_too(start):
+    worker = start("mock", grace=3600.0)
+    port = worker.worker.port
+
+    async def serve():
+        async with connect_async(worker.target) as client, client.serve_tools([weather]):
+            await asyncio.to_thread(start.stop, worker)
+            again = await asyncio.to_thread(start, "mock", port=port)
+            again.agent("weather")
+            return await asyncio.to_thread(wait_until, again.ask)
+
+    assert asyncio.run(serve()).status is ExecutionStatus.SUCCEEDED
+
+
 def test_asyncio_serves_functions_and_coroutine_functions(start):
     async def later(city: str) -> str:
         """Later."""
