@@ -36,8 +36,8 @@ class Scope:
 
     Attributes:
         cassette: The cassette.
-        spoiled: What a tool inside was refused for, which every later model call is refused for too: programs go on
-            with what their tools raise.
+        spoiled: What a tool inside was refused for first. The next model call is refused for it too, because programs
+            go on with what their tools raise; not those after it, because tests may share a cassette.
 
     Args:
         cassette: The cassette.
@@ -58,6 +58,7 @@ class Scope:
     ) -> None:
         self.cassette = cassette
         self.spoiled: LMTestError | None = None
+        self._untold: LMTestError | None = None
         self._gate = gate
         self._speed = replay_speed
         self._to = to
@@ -98,8 +99,9 @@ class Scope:
         """Choose who answers a call; see :class:`lmtest.lm.seam.Claim`."""
         with seam.handed_through():
             self.check_open(f"a call to {lm.model}")
-            if self.spoiled is not None:
-                raise self.spoiled
+            untold, self._untold = self._untold, None
+            if untold is not None:
+                raise untold
         mode = self.cassette.mode
         provider = Billed(_provider(lm))
         replay = partial(
@@ -138,7 +140,7 @@ class Scope:
         try:
             yield
         except kinds as error:
-            self.spoiled = self.spoiled or error
+            self.spoiled, self._untold = self.spoiled or error, error
             raise
 
     def _go_live(

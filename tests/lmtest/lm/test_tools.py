@@ -448,6 +448,19 @@ def test_an_agent_whose_tool_misses_is_told_of_the_tool_and_not_of_what_followed
         ask(weather(never)[0], "replay", unreachable_lm)
 
 
+def test_a_tools_miss_is_told_to_the_next_model_call_alone_because_tests_may_share_a_cassette(unreachable_lm):
+    qa = dspy.Predict("question -> answer")
+    with ScriptedProvider([fields(answer="Paris")]) as provider:
+        with dspy.context(lm=provider.lm()), lmtest.use_cassette("agent.yaml", mode="record"):
+            qa(question="France?")
+    with dspy.context(lm=unreachable_lm), lmtest.use_cassette("agent.yaml", allow_misses=True):
+        with pytest.raises(lmtest.CassetteMiss, match="call of the tool 'weather'"):
+            weather(never)[0]("Paris")
+        with pytest.raises(lmtest.CassetteMiss, match="call of the tool 'weather'"):
+            qa(question="France?")
+        assert qa(question="France?").answer == "Paris"
+
+
 def test_in_mock_mode_an_agent_calls_no_tool(unreachable_lm):
     function, calls = weather(never)
     prediction, _ = ask(function, "mock", unreachable_lm)
