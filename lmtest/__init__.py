@@ -18,6 +18,7 @@ from lmtest.errors import (
     NetworkBlocked,
     RateLimited,
     Stopped,
+    ToolError,
 )
 from lmtest.modes import Mode
 from lmtest.network import block_network
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lmtest.lm.explicit import LM
     from lmtest.lm.rules import Rule
     from lmtest.lm.stop import Stop
+    from lmtest.lm.tools import tool
     from lmtest.lm.use import use_cassette
     from lmtest.money.limits import Limits
 
@@ -55,8 +57,10 @@ __all__ = [
     "Rule",
     "Stop",
     "Stopped",
+    "ToolError",
     "block_network",
     "redact",
+    "tool",
     "use_cassette",
 ]
 
@@ -69,6 +73,7 @@ _LATE = {
     "Rule": "lmtest.lm.rules",
     "Stop": "lmtest.lm.stop",
     "redact": "lmtest.cassette.redact",
+    "tool": "lmtest.lm.tools",
     "use_cassette": "lmtest.lm.use",
 }
 

@@ -13,7 +13,8 @@
     │   ├── RateLimited
     │   └── BudgetExceeded
     ├── NetworkBlocked              a connection was refused because the mode is offline
-    └── Stopped                     a live call was ended from outside
+    ├── Stopped                     a live call was ended from outside
+    └── ToolError                   a recorded tool raised an error of a class that is not loaded here
 
 A message is written for the person who reads a red CI log: what happened, where, the nearest thing that would have
 worked, and the command to run.
@@ -157,3 +158,10 @@ class NetworkBlocked(LMTestError):
 
 class Stopped(LMTestError):
     """A live call was ended, or not sent, because its `lmtest.Stop` was called or its time was over."""
+
+
+class ToolError(LMTestError):
+    """What a recorded tool raised, in its own words, where the error's class is not loaded in this process.
+
+    Its class is a subclass of this one with the name and the module of the original.
+    """

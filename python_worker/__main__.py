@@ -88,6 +88,9 @@ for each in (audit, backup, restore):
 )
 @click.option("--max-message-bytes", type=click.IntRange(1024), default=32 * 2**20, show_default=True)
 @click.option("--max-watchers", type=click.IntRange(1), default=1000, show_default=True, help="Each holds a thread.")
+@click.option(
+    "--max-tool-clients", type=click.IntRange(1), default=100, show_default=True, help="Each holds two threads."
+)
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="The server's certificate chain, PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key, PEM.")
 @click.option("--tls-client-ca", type=click.Path(path_type=Path), help="Who vouches for clients, PEM; asks for theirs.")

@@ -52,6 +52,7 @@ class Settings:
         max_watchers: How many streams may watch; each holds a thread.
         keepalive: Seconds after which a connection is asked whether it lives.
         keepalive_timeout: Seconds it has for an answer.
+        max_tool_clients: How many clients may serve tools; each holds two threads.
         certificates: For TLS; None serves in the clear.
         tokens: Who may do what; None asks nobody.
         allow_imports: What clients may name by import path: ``package.module:name``, with ``*`` and ``?``.
@@ -80,6 +81,7 @@ class Settings:
     max_watchers: int = 1_000
     keepalive: float = 30.0
     keepalive_timeout: float = 10.0
+    max_tool_clients: int = 100
     certificates: Certificates | None = None
     tokens: Tokens | None = None
     allow_imports: tuple[str, ...] = ()

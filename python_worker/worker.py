@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import lmtest
 from python_worker.rpc import RpcServer, StateServicer, WorkerServicer
 from python_worker.runtime import (
+    Actions,
     Adapters,
     ExecutionService,
     Executor,
@@ -19,6 +20,9 @@ from python_worker.runtime import (
     Running,
     Shelf,
     SignatureCatalogue,
+    ToolBroker,
+    Tools,
+    builtin_actions,
 )
 from python_worker.state import Hub, SessionPolicy, SessionService, VariableService
 from python_worker.store import (
@@ -71,6 +75,7 @@ class Worker:
         codec = ProtobufCodec(most_bytes=settings.max_value_bytes)
         state = StateStore(database, codec=codec, most_variables=settings.max_variables)
         self._hub = Hub(state.feed, variables=state.variables, most=settings.max_watchers)
+        self._tool_broker = ToolBroker(check_session=state.sessions.get, most=settings.max_tool_clients)
         sessions = _sessions(settings, state, lms)
         catalogues = _catalogues(database, modules=modules, imports=imports, enter=_enter(settings, sessions))
         servicer = WorkerServicer(
@@ -84,6 +89,10 @@ class Worker:
                 adapters=self._adapters,
                 running=self._running,
                 repeats=Repeats(service),
+                tools=Tools(broker=self._tool_broker, imports=imports),
+                actions=Actions(
+                    builtin=builtin_actions(lambda: inline.load), imports=imports, serialize=_serialized_size
+                ),
                 serialize=_serialized_size,
             ),
             executions=service,
@@ -91,13 +100,14 @@ class Worker:
             shelf=catalogues.shelf,
             default_timeout=settings.default_timeout,
             threads=settings.threads,
+            tool_broker=self._tool_broker,
         )
         self._server = RpcServer(
             servicer,
             state=_state_servicer(settings, state, self._hub, sessions),
             host=settings.host,
             port=settings.port,
-            threads=settings.threads + _SPARE_RPC_THREADS + settings.max_watchers,
+            threads=settings.threads + _SPARE_RPC_THREADS + settings.max_watchers + settings.max_tool_clients,
             most_bytes=settings.max_message_bytes,
             reflection=settings.reflection,
             keepalive=(settings.keepalive, settings.keepalive_timeout),
@@ -125,7 +135,9 @@ class Worker:
         Returns:
             Whether every program ended; a thread whose model call hangs cannot be ended from outside.
         """
-        self._hub.close()  # open streams would wait out the grace
+        # Open streams would wait out the grace; those of tools end when no execution may call them any more.
+        self._hub.close()
+        self._tool_broker.drain()
         self._server.stop(grace=self._grace)
         ended = self._adapters.close(timeout=1.0)
         self._presence.close()

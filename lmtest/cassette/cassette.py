@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from lmtest.cassette import blobs, store
 from lmtest.cassette.fingerprint import Rules, fingerprint, normalise
 from lmtest.cassette.index import Index
-from lmtest.cassette.interaction import EventStream, Failure, Interaction, Reply, Usage
+from lmtest.cassette.interaction import EventStream, Failure, Interaction, Raised, Reply, Result, Usage
 from lmtest.cassette.pending import failed_path, fresh_path, without_retried
 from lmtest.cassette.player import Player
 from lmtest.errors import CassetteExhausted, CassetteMiss, CassetteNotFound
@@ -38,17 +38,18 @@ class Call:
 
     Attributes:
         key: The request's key.
-        model: The model that was asked.
+        model: The model that was asked; "" where a tool was called.
         hit: Who answered: ``cassette``, ``live`` or ``mock``.
         usage: Tokens as the provider counted, or had counted, them.
         cost: USD this call cost: 0 when it was played or made up, None where its price is unknown.
         worth: USD a live call would have cost; for a live call the same as ``cost``.
         latency: Seconds it took; of a played call, the seconds it took when it was recorded.
         provider: Who answered, or had.
-        failed: The provider's error code, when the call failed.
+        failed: The provider's error code, or what the tool raised, when the call failed.
         price_version: The price list that its cost is from, of a live call.
         dspy_cost: USD by DSPy's own estimate, of a live call, where it has one.
         cassette: The file, where there is one.
+        tool: The tool that was called; "" where a model was asked.
     """
 
     key: str
@@ -63,6 +64,7 @@ class Call:
     price_version: str | None = None
     dspy_cost: Decimal | None = None
     cassette: Path | None = None
+    tool: str = ""
 
 
 class Cassette:
@@ -173,6 +175,8 @@ class Cassette:
         if media and self.mode.writes:
             with self._lock:
                 self._media |= media
+        if "tool" in detached:
+            detached = self._redactor.value(detached)  # its arguments may be named like a credential
         normal = normalise(detached, self._rules, redact=self._redactor.text)
         return fingerprint(normal), normal
 
@@ -215,14 +219,14 @@ class Cassette:
 
         Args:
             interaction: The call and its outcome.
-            source: The host that answered.
+            source: The host that answered, or "" where it was a tool.
         """
         if not self.mode.writes or (interaction.failed and not self._record_failures and self.mode is not Mode.REFRESH):
             return
         kept = _with_outcome(interaction, self._kept)
         with self._lock:
             self._fresh.append(kept)
-            self._sources.add(source)
+            self._sources |= {source} - {""}
 
     def note(self, call: Call) -> None:
         """Keep that a call was answered."""
@@ -305,8 +309,9 @@ class Cassette:
         index = player.index
         near = nearest(normal, index, unplayed=self.unplayed)
         told = "\n\n".join(render(one) for one in near) or "Nothing is recorded in it."
+        asked = f"request to {normal['model']}" if "model" in normal else f"call of the tool {normal.get('tool')!r}"
         return CassetteMiss(
-            f"{self._where}: this request to {normal.get('model')} is not recorded (key {key[:12]}; "
+            f"{self._where}: this {asked} is not recorded (key {key[:12]}; "
             f"{len(index.entries)} recorded, {len(self.unplayed)} of them unplayed).\n\n"
             f"The nearest recorded request{'s' if len(near) > 1 else ''}, [-recorded-]{{+asked+}}:\n\n{told}\n\n"
             f"{self._moved_versions(index.header)}To record it: {self._command}",
@@ -333,6 +338,11 @@ def _with_outcome(interaction: Interaction, change: Callable[[Any], Any]) -> Int
             outcome: Outcome = Reply(response=change(response))
         case EventStream(events=events):
             outcome = EventStream(events=_changed(events, change))
+        case Result(value=value):
+            outcome = Result(value=change(value))
+        case Raised() as raised:
+            kept = None if raised.arguments is None else tuple(change(list(raised.arguments)))
+            outcome = replace(raised, message=change(raised.message), arguments=kept)
         case Failure() as failure:
             outcome = replace(failure, message=change(failure.message), events=_changed(failure.events, change))
     return replace(interaction, outcome=outcome)

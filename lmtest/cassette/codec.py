@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.cassette import quicktext, yamltext
 from lmtest.cassette.canonical import digest
-from lmtest.cassette.interaction import EventStream, Failure, Header, Interaction, Reply, StreamedEvent
+from lmtest.cassette.interaction import (
+    EventStream,
+    Failure,
+    Header,
+    Interaction,
+    Raised,
+    Reply,
+    Result,
+    StreamedEvent,
+)
 from lmtest.errors import CassetteFormatError
 
 if TYPE_CHECKING:
@@ -101,7 +110,7 @@ def encode(interaction: Interaction) -> str:
         "cost": None if interaction.cost is None else format(interaction.cost, "f"),
         "latency": interaction.latency,
     }
-    document = {key: value for key, value in document.items() if value is not None}
+    document = {key: value for key, value in document.items() if value is not None or key == name}
     key = document.pop("key")
     # Quoted by hand: a reader could take one without a letter for a number.
     return f'---\nkey: "{key}"\n{yamltext.dump(document)}digest: "{digest({"key": key, **document})}"\n'
@@ -154,6 +163,11 @@ def _check(document: Json) -> None:
     if "reply" in document:
         _expect(document, "reply", dict)
         _expect(document["reply"], "usage", dict, optional=True)
+    if ("result" in document or "raised" in document) != ("tool" in document["request"]):
+        raise TypeError("a model's outcome stands under a tool's call, or a tool's under a model's")
+    if "tool" in document["request"]:
+        _expect(document["request"], "tool", str)
+        _expect(document["request"], "arguments", dict, optional=True)
 
 
 def _expect(holder: Json, name: str, kind: type, *, optional: bool = False) -> None:
@@ -212,10 +226,17 @@ def _encode_failure(failure: Failure) -> tuple[str, Json]:
     return "failure", data
 
 
+def _encode_raised(raised: Raised) -> tuple[str, Json]:
+    arguments = {} if raised.arguments is None else {"arguments": list(raised.arguments)}
+    return "raised", {"type": raised.kind, "message": raised.message, **arguments}
+
+
 _OUTCOMES: dict[type, Callable[[Any], tuple[str, Any]]] = {
     Reply: _encode_reply,
     EventStream: _encode_stream,
     Failure: _encode_failure,
+    Result: lambda result: ("result", result.value),
+    Raised: _encode_raised,
 }
 
 
@@ -227,10 +248,24 @@ def _outcome(document: Json) -> Outcome:
         return Reply(response=response)
     if "stream" in document:
         return EventStream(events=_events(document["stream"]))
+    if "result" in document:
+        return Result(value=document["result"])
+    if "raised" in document:
+        return _raised(document["raised"])
     failure = dict(document["failure"])
     for name in ("code", "message"):
         _expect(failure, name, str)
     return Failure(**failure | {"events": _events(failure.get("events", ()))})
+
+
+def _raised(raised: Json) -> Raised:
+    for name, kind in (("type", str), ("message", str)):
+        _expect(raised, name, kind)
+    _expect(raised, "arguments", list, optional=True)
+    arguments = raised.get("arguments")
+    return Raised(
+        kind=raised["type"], message=raised["message"], arguments=None if arguments is None else tuple(arguments)
+    )
 
 
 def _events(items: list[Json]) -> tuple[StreamedEvent, ...]:

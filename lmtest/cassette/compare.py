@@ -66,7 +66,9 @@ def compare(before: Path, after: Path) -> Iterator[Change]:
 
 
 def last_said(interaction: Interaction) -> str:
-    """The last thing that was said to the model, which tells one call from another."""
+    """The last thing that was said to the model, or to the tool, which tells one call from another."""
+    if interaction.tool:
+        return " ".join(next(turns(interaction)))
     said = [text for who, text in turns(interaction) if who in {"user", "tool", "developer", "assistant"}]
     messages = interaction.request.get("messages", [])
     return said[len(messages) - 1] if messages and len(said) >= len(messages) else ""

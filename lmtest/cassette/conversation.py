@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lmtest.cassette.interaction import EventStream, Failure
+from lmtest.cassette.interaction import EventStream, Failure, Raised, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +33,20 @@ def turns(interaction: Interaction) -> Iterator[Turn]:
         yield _message(message)
     if tools := request.get("tools"):
         yield "tools", ", ".join(str(tool.get("name")) if isinstance(tool, dict) else str(tool) for tool in tools)
+    if interaction.tool:
+        yield f"tool {interaction.tool}", _brief(request.get("arguments", {}))
     if config := request.get("config"):
         yield "settings", "\n".join(f"{name}: {_brief(value)}" for name, value in config.items())
     yield from _answer(interaction.outcome)
 
 
 def _answer(outcome: Outcome) -> Iterator[Turn]:
+    if isinstance(outcome, Result):
+        yield "result", _brief(outcome.value)
+        return
+    if isinstance(outcome, Raised):
+        yield f"failure ({outcome.kind})", outcome.message
+        return
     if isinstance(outcome, Failure):
         if outcome.events:
             yield "assistant (cut off)", _streamed(outcome.events)

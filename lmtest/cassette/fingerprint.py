@@ -43,6 +43,7 @@ NAMED_PATTERNS = {
     "time": r"(?<!\d)(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)?(?!\d)",
     "uuid": r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b",
     "tmp-path": r"(?:/private)?(?:/var/folders/[\w/+.-]+|/tmp/[\w/+.@-]+)|[A-Za-z]:\\[^\s\"']*\\Temp\\[^\s\"']+",
+    "traceback": r"Traceback \(most recent call last\):\n(?:[ \t].*\n)+",
 }
 """Patterns that ``scrub=`` knows by name."""
 

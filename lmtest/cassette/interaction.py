@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from lmtest.errors import CassetteFormatError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
@@ -94,7 +96,35 @@ class EventStream:
     events: tuple[StreamedEvent, ...]
 
 
-Outcome = Reply | Failure | EventStream
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """A tool answered.
+
+    Attributes:
+        value: What it returned, a JSON value.
+    """
+
+    value: Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Raised:
+    """A tool raised.
+
+    Attributes:
+        kind: The error's class, ``module:name``; of a built-in one the name alone.
+        message: Its text.
+        arguments: What it was made with, where that says more than the text.
+    """
+
+    kind: str
+    message: str
+    arguments: tuple[Any, ...] | None = None
+
+
+ModelOutcome = Reply | Failure | EventStream
+ToolOutcome = Result | Raised
+Outcome = ModelOutcome | ToolOutcome
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +154,8 @@ class Interaction:
         """Tokens as the provider counted them; of a stream, what its last event said."""
         if isinstance(self.outcome, Reply):
             return Usage.from_mapping(self.outcome.response.get("usage") or {})
+        if isinstance(self.outcome, Result | Raised):
+            return Usage()
         for streamed in reversed(self.outcome.events):
             if usage := streamed.event.get("usage"):
                 return Usage.from_mapping(usage)
@@ -131,20 +163,43 @@ class Interaction:
 
     @property
     def said(self) -> list[Json]:
-        """What the provider said: its whole answer, or the events of a stream."""
+        """What the provider, or the tool, said: its whole answer, or the events of a stream."""
         if isinstance(self.outcome, Reply):
             return [self.outcome.response]
+        if isinstance(self.outcome, Result):
+            return [{"result": self.outcome.value}]
+        if isinstance(self.outcome, Raised):
+            return [{"raised": self.outcome.message, "arguments": self.outcome.arguments}]
         return [streamed.event for streamed in self.outcome.events]
 
     @property
+    def answer(self) -> ModelOutcome:
+        """What a model answered.
+
+        Raises:
+            CassetteFormatError: It was a tool: somebody gave its document a model's key.
+        """
+        if isinstance(self.outcome, Result | Raised):
+            raise CassetteFormatError(
+                f"under the key {self.key[:12]} of a request to a model stands a call of the tool {self.tool!r}. "
+                "Restore the cassette from version control, or record it again with LM_MODE=record."
+            )
+        return self.outcome
+
+    @property
     def failed(self) -> str | None:
-        """The error code of a call that failed, else None."""
+        """The error code of a call that failed, else None. A tool that raised has answered."""
         return self.outcome.code if isinstance(self.outcome, Failure) else None
 
     @property
     def model(self) -> str:
-        """The model that was asked, in DSPy's spelling."""
+        """The model that was asked, in DSPy's spelling; "" where it was a tool."""
         return str(self.request.get("model", ""))
+
+    @property
+    def tool(self) -> str:
+        """The tool that was called; "" where it was a model."""
+        return "" if "model" in self.request else str(self.request.get("tool", ""))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

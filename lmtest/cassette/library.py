@@ -29,7 +29,7 @@ class Shelf:
     Attributes:
         path: The file.
         interactions: How many are recorded.
-        models: Who was asked.
+        models: Who was asked: models, and tools as ``tool search``.
         recorded_at: When it was first written, ISO 8601.
         source: Who answered.
         cost: USD it cost to record, as far as prices are known.
@@ -73,7 +73,7 @@ def shelve(path: Path) -> Shelf:
     return Shelf(
         path=path,
         interactions=len(read),
-        models=tuple(sorted({each.model for each in read})),
+        models=tuple(sorted({each.model or f"tool {each.tool}" for each in read})),
         recorded_at=index.header.recorded_at,
         source=index.header.source,
         cost=sum(costs, Decimal(0)) if costs else None,

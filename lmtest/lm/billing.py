@@ -122,7 +122,9 @@ def gate_for(
 def write_played(
     cassette: Cassette, settings: Settings, root: Path, row: Callable[[Call], LedgerRow], *, hold: bool = False
 ) -> None:
-    """Write a row for every call that was not live, in one transaction: replaying must not wait for a disk at each.
+    """Write a row for every call of a model that was not live.
+
+    In one transaction: replaying must not wait for a disk at each.
 
     Args:
         cassette: Whose calls.
@@ -131,7 +133,7 @@ def write_played(
         row: Makes a call's row.
         hold: Keep the rows back until :func:`write_held`, because a suite of tests would commit for each one.
     """
-    calls = [call for call in cassette.calls if call.hit != LIVE]
+    calls = [call for call in cassette.calls if call.hit != LIVE and not call.tool]
     ledger = ledger_of(settings, root) if calls else None
     if ledger is None:
         return

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dspy.lm15 import Request, Response
 
     from lmtest.cassette.cassette import Cassette
-    from lmtest.cassette.interaction import Json, Outcome
+    from lmtest.cassette.interaction import Json, ModelOutcome
     from lmtest.lm.gate import Gate, Passage
     from lmtest.lm.seam import Billed
     from lmtest.lm.stop import Stop
@@ -86,7 +86,7 @@ class _Live:
         assert watch.outcome is not None, "a call that ended well has an outcome"
         passage.call = self._finish(watch.outcome, watch)
 
-    def _finish(self, outcome: Outcome, watch: _Watch) -> Call:
+    def _finish(self, outcome: ModelOutcome, watch: _Watch) -> Call:
         latency = round(watch.seconds, 4)  # before the first price is looked up, which brings the price list
         key, normal = self._cassette.normalise(self._request)
         bare = Interaction(key=key, request=normal, outcome=outcome)
@@ -118,7 +118,7 @@ class _Live:
         """What the gate wants to know of the call."""
         return self._asked.model, self._request, self._asked.config.max_tokens or most_output_tokens(self._asked.model)
 
-    def _dspy_estimate(self, outcome: Outcome) -> Decimal | None:
+    def _dspy_estimate(self, outcome: ModelOutcome) -> Decimal | None:
         """What DSPy would have put in its history: kept beside our own, so that a disagreement shows."""
         if isinstance(outcome, Failure):
             return None
@@ -188,7 +188,7 @@ class AsyncLiveEngine(_Live):
         """The backend is DSPy's to close."""
 
 
-def _is_made_up(outcome: Outcome) -> bool:
+def _is_made_up(outcome: ModelOutcome) -> bool:
     """Whether an answer came from our own stand-in: its ids say so, whatever client they came through."""
     if isinstance(outcome, Reply):
         return str(outcome.response.get("id", "")).startswith(MOCK_ID)
@@ -202,7 +202,7 @@ class _Watch:
         self.started_at = datetime.now(UTC)
         self._started = time.perf_counter()
         self.events: list[StreamedEvent] = []
-        self.outcome: Outcome | None = None
+        self.outcome: ModelOutcome | None = None
 
     @property
     def seconds(self) -> float:

@@ -46,7 +46,7 @@ class ReplayEngine:
             CassetteMiss: The request is not recorded (any more).
             LM15Error: A failure was recorded.
         """
-        return translate.response(self._play(request).outcome, request)
+        return translate.response(self._play(request).answer, request)
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream, with the same errors as :meth:`complete`."""
@@ -68,7 +68,7 @@ class ReplayEngine:
     def _paced(self, interaction: Interaction) -> Iterator[tuple[float, Any]]:
         """Each event with the seconds to wait before it."""
         before = 0.0
-        for at, event in translate.events(interaction.outcome):
+        for at, event in translate.events(interaction.answer):
             yield ((at - before) / self._speed if self._speed else 0.0), event
             before = at
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from lmtest.lm.seam import Billed
 from lmtest.modes import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lmtest.cassette.cassette import Cassette
     from lmtest.lm.gate import Gate
@@ -36,6 +37,8 @@ class Scope:
 
     Attributes:
         cassette: The cassette.
+        spoiled: What a tool inside was refused for first. The next model call is refused for it too, because programs
+            go on with what their tools raise; not those after it, because tests may share a cassette.
 
     Args:
         cassette: The cassette.
@@ -57,6 +60,8 @@ class Scope:
         stop: Stop | None = None,
     ) -> None:
         self.cassette = cassette
+        self.spoiled: LMTestError | None = None
+        self._untold: LMTestError | None = None
         self._gate = gate
         self._speed = replay_speed
         self._to = to
@@ -96,13 +101,11 @@ class Scope:
         self, lm: Any, request: Any, live: Callable[[], tuple[Any, Any]], *, asynchronous: bool
     ) -> tuple[Any, Any, Billed]:
         """Choose who answers a call; see :class:`lmtest.lm.seam.Claim`."""
-        if self._closed:
-            raise seam.in_dspy(
-                LMTestError(
-                    f"a call to {lm.model} came after its cassette {self.name} was closed. Something started inside it "
-                    "outlives it: wait for its threads and tasks inside the block."
-                )
-            )
+        with seam.handed_through():
+            self.check_open(f"a call to {lm.model}")
+            untold, self._untold = self._untold, None
+            if untold is not None:
+                raise untold
         mode = self.cassette.mode
         provider = Billed(_provider(lm))
         replay = partial(
@@ -122,6 +125,27 @@ class Scope:
             auto = AsyncAutoEngine if asynchronous else AutoEngine
             return auto(self.cassette, first, replay=replay, live=lambda: go_live(provider)[:2]), request, provider
         return go_live(provider)
+
+    def check_open(self, what: str) -> None:
+        """Refuse what comes too late.
+
+        Raises:
+            LMTestError: The cassette is closed.
+        """
+        if self._closed:
+            raise LMTestError(
+                f"{what} came after its cassette {self.name} was closed. Something started inside it "
+                "outlives it: wait for its threads and tasks inside the block."
+            )
+
+    @contextmanager
+    def spoiled_by(self, *kinds: type[LMTestError]) -> Iterator[None]:
+        """Remember an error raised inside: whoever catches it gets it again."""
+        try:
+            yield
+        except kinds as error:
+            self.spoiled, self._untold = self.spoiled or error, error
+            raise
 
     def _go_live(
         self, lm: Any, request: Any, live: Callable[[], tuple[Any, Any]], provider: Billed, *, asynchronous: bool

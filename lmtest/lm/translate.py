@@ -13,7 +13,7 @@ from lmtest.lm.seam import StreamAccumulator, error_class_for_code, serde
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lmtest.cassette.interaction import Json, Outcome
+    from lmtest.cassette.interaction import Json, ModelOutcome
 
 # lm15 hands on the message of a google.rpc.Status, and not its details.
 _RETRY_IN = re.compile(r"retry in (\d+(?:\.\d+)?)\s?s", re.IGNORECASE)
@@ -63,7 +63,7 @@ def failure(raised: lm15.LM15Error, events: tuple[StreamedEvent, ...] = ()) -> F
     )
 
 
-def response(outcome: Outcome, request: lm15.Request) -> lm15.Response:
+def response(outcome: ModelOutcome, request: lm15.Request) -> lm15.Response:
     """Give a recorded outcome as a whole answer, whether it was recorded whole or as a stream.
 
     Raises:
@@ -79,7 +79,7 @@ def response(outcome: Outcome, request: lm15.Request) -> lm15.Response:
     return accumulator.response()
 
 
-def events(outcome: Outcome) -> Iterator[tuple[float, Any]]:
+def events(outcome: ModelOutcome) -> Iterator[tuple[float, Any]]:
     """Give a recorded outcome as a stream: each event with its seconds since the request.
 
     A whole answer becomes a stream of words, so that what listens for a field's beginning finds it.

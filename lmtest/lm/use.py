@@ -18,7 +18,7 @@ from lmtest.cassette.cassette import Cassette
 from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.interaction import Header
-from lmtest.errors import ConfigurationError
+from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError
 from lmtest.lm.billing import gate_for, row_of, write_played
 from lmtest.lm.scope import Scope
 from lmtest.modes import Mode, choose_mode
@@ -70,6 +70,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         ConfigurationError: A setting or mode that cannot be used.
         CassetteNotFound: On entering, in replay: there is no such file.
         CassetteFormatError: On entering, in replay: the file does not read.
+        ConfigurationError: On leaving: a tool's value is none that a cassette can hold, and the program caught that.
         CassetteMiss: A request is not recorded. Also raised on leaving, if the program caught it.
         CassetteError: On leaving: the file could not be saved.
 
@@ -184,7 +185,11 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         scope, self._scope = self._scope, None
         assert scope is not None, "left before it was entered"
         scope.leave()
-        self.close(scope.cassette, error)
+        # What is missed, and allowed to be, is for close to say.
+        spoiled = None if error or isinstance(scope.spoiled, CassetteMiss | CassetteNotFound) else scope.spoiled
+        self.close(scope.cassette, error or spoiled)
+        if spoiled:
+            raise spoiled
 
     async def __aenter__(self) -> Cassette:
         return self.__enter__()

@@ -23,7 +23,7 @@ from lmtest.refresh.prompt import prompt_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmtest.cassette.interaction import Interaction, Json, Outcome
+    from lmtest.cassette.interaction import Interaction, Json, ModelOutcome
     from lmtest.lm.layout import Layout, Schema
 
 _TYPES: Final = {"string": str, "integer": int, "number": float, "boolean": bool, "array": list, "object": dict}
@@ -58,7 +58,7 @@ def read_answer(interaction: Interaction) -> Answer:
     Args:
         interaction: A call that did not fail.
     """
-    response = _whole(interaction.outcome)
+    response = _whole(interaction.answer)
     parts = (response.get("message") or {}).get("parts") or []
     text = "".join(part.get("text") or "" for part in parts if part["type"] == "text")
     calls = tuple(
@@ -77,7 +77,7 @@ def read_answer(interaction: Interaction) -> Answer:
     )
 
 
-def _whole(outcome: Outcome) -> Json:
+def _whole(outcome: ModelOutcome) -> Json:
     assert not isinstance(outcome, Failure), "a failure has no answer"
     if isinstance(outcome, Reply):
         return outcome.response

@@ -24,6 +24,11 @@ def why_not(calls: Sequence[Interaction]) -> str:
     A request that holds an earlier answer would be asked with the old one, so its answer would fit no run of the test.
     """
     for number, call in enumerate(calls, start=1):
+        if call.tool:
+            return (
+                f"call {number} ({call.key[:12]}) is one of the tool {call.tool!r}, which only its test can make; "
+                "run that instead, without --calls-only."
+            )
         if mark := _TAKEN_OUT.search(json.dumps(call.request)):
             return (
                 f"call {number} ({call.key[:12]}) was recorded without what {mark[0]} stands for; "

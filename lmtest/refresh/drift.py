@@ -65,7 +65,7 @@ class Change:
     """A part of an answer that differs.
 
     Attributes:
-        field: The output field; ``text`` where none were asked for.
+        field: The output field; ``text`` where none were asked for; ``result`` or ``raised`` of a tool.
         before: Its value, as DSPy parsed it.
         after: Likewise.
         wording: Whether they differ in wording alone.
@@ -129,7 +129,20 @@ def _judge(before: Interaction | None, after: Interaction | None) -> _Judgement:
         return (Tier.SAME if was == now else Tier.FAILED), f"{now}: {told}", ()
     if before is None or was is not None:
         return Tier.STRUCTURE, f"failed before ({was}), is answered now" if was else "not asked before", ()
+    if after.tool:
+        return _judge_results(before, after)
     return _judge_answers(read_answer(before), read_answer(after))
+
+
+def _judge_results(before: Interaction, after: Interaction) -> _Judgement:
+    """A tool's result is data, whose wording a program may well branch on."""
+    if before.outcome == after.outcome:
+        return Tier.SAME, "", ()
+    was, now = before.said[0], after.said[0]
+    if was.keys() != now.keys():
+        return Tier.STRUCTURE, f"raised {now['raised']}" if "raised" in now else "raised before, answers now", ()
+    name = next(iter(now))
+    return Tier.CHANGED, "", (Change(field=name, before=was[name], after=now[name], wording=False),)
 
 
 def _judge_answers(before: Answer, after: Answer) -> _Judgement:

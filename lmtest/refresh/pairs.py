@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING
 
 from lmtest.cassette.fingerprint import fingerprint
@@ -20,7 +20,7 @@ def pair(before: Sequence[Interaction], after: Sequence[Interaction]) -> list[Pa
     """Pair calls by request and turn first, the rest by their order.
 
     A later call of a chain holds an earlier answer, so its request moves with that answer. The model is left out of
-    the comparison: a refresh may ask another one.
+    the comparison: a refresh may ask another one. A model's call is never paired with a tool's, nor with another tool.
 
     Args:
         before: The calls as they were recorded.
@@ -31,9 +31,15 @@ def pair(before: Sequence[Interaction], after: Sequence[Interaction]) -> list[Pa
     """
     counterparts = dict(_turns(after))
     partners = {place: counterparts.pop(place, None) for place, _ in _turns(before)}
-    moved = iter(counterparts.values())
-    pairs: list[Pair] = [(call, partners[place] or next(moved, None)) for place, call in _turns(before)]
-    return [*pairs, *((None, call) for call in moved)]
+    moved: dict[str, deque[Interaction]] = defaultdict(deque)
+    for call in counterparts.values():
+        moved[call.tool].append(call)
+    pairs: list[Pair] = [
+        (call, partners[place] or (moved[call.tool].popleft() if moved[call.tool] else None))
+        for place, call in _turns(before)
+    ]
+    left = {id(call) for calls in moved.values() for call in calls}
+    return [*pairs, *((None, call) for call in counterparts.values() if id(call) in left)]
 
 
 def _request(call: Interaction) -> str:

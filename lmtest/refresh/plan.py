@@ -163,7 +163,7 @@ def _job(path: Path, test: str | None, calls: Sequence[Interaction], to: str | N
 
 
 def _price(call: Interaction, to: str | None) -> Decimal | None:
-    if call.failed:
+    if call.failed or call.tool:
         return Decimal(0)
     found = price(to or call.model, call.usage, at=datetime.now(UTC), provider=None if to else call.provider)
     return None if found is None else found.usd
@@ -194,7 +194,7 @@ def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
         return False
     newest = max((call.recorded_at or "" for call in calls), default="")
     models = {to} if to else {call.model for call in calls}
-    return index.header.recorded_at >= newest and {call.model for call in anew} <= models
+    return index.header.recorded_at >= newest and {call.model for call in anew if not call.tool} <= models
 
 
 def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:

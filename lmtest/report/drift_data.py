@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from lmtest.cassette.conversation import turns
 from lmtest.refresh.prompt import read_inputs
 from lmtest.refresh.result import amounts
 
@@ -55,7 +56,7 @@ def _call(number: int, call: CallDrift) -> Json:
     return {
         "number": number,
         "key": call.either.key,
-        "model": call.either.model,
+        "model": call.either.model or f"tool {call.either.tool}",
         "asked": asked(call.either),
         "tier": call.tier.value,
         "reason": call.reason,
@@ -94,7 +95,9 @@ def asked(call: Interaction) -> str:
     'Why is the sky blue?'
     """
     inputs = read_inputs(call.request)
-    if inputs:
+    if call.tool:
+        text = " ".join(next(turns(call)))
+    elif inputs:
         text = "; ".join(f"{name}: {value}" for name, value in inputs.items())
     else:
         last = (call.request.get("messages") or [{}])[-1]

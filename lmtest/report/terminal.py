@@ -73,7 +73,7 @@ def comparison(changes: Iterable[Change]) -> str:
 def _conversation(line: int, interaction: Interaction) -> Iterator[RenderableType]:
     usage = interaction.usage
     facts = [
-        interaction.model,
+        interaction.model or f"tool {interaction.tool}",
         f"{usage.input_tokens} → {usage.output_tokens} tokens" if usage.input_tokens is not None else "",
         _usd(interaction.cost) if interaction.cost is not None else "",
         f"{interaction.latency:.2f} s" if interaction.latency is not None else "",

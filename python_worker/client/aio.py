@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import grpc
 
 from python_worker.client import calls
+from python_worker.client.aio_tools import AsyncToolMethods
 from python_worker.client.channel import MOST_BYTES, OPTIONS, bearer
 from python_worker.client.errors import Unavailable, from_rpc
 from python_worker.client.executions import AsyncExecutionMethods
@@ -56,7 +57,7 @@ def connect_async(
     return AsyncClient(channel, deadline=deadline, token=token, most_bytes=max_message_bytes)
 
 
-class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods):
+class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods, AsyncToolMethods):
     """Calls a worker. Every method raises ``WorkerError`` with the worker's own reason."""
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float, token: str | None, most_bytes: int) -> None:

@@ -13,6 +13,7 @@ from python_worker.client.errors import from_rpc
 from python_worker.client.executions import ExecutionMethods
 from python_worker.client.programs import ProgramMethods
 from python_worker.client.session import RemoteSession
+from python_worker.client.tools import ToolMethods
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub
 from python_worker.wire.errors import check_size
 
@@ -55,7 +56,7 @@ def connect(
     return Client(channel, deadline=deadline, token=token, most_bytes=max_message_bytes)
 
 
-class Client(ProgramMethods, ExecutionMethods):
+class Client(ProgramMethods, ExecutionMethods, ToolMethods):
     """Calls a worker. Threads may share one. Every method raises ``WorkerError`` with the worker's own reason."""
 
     def __init__(self, channel: grpc.Channel, *, deadline: float, token: str | None, most_bytes: int) -> None:

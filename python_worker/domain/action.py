@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from python_worker.domain.execution import LMCall
+    from python_worker.domain.tool import ToolUse
     from python_worker.domain.value import Fields
 
 
@@ -47,3 +49,56 @@ class ActionResult:
     reason: str = ""
     values: Fields = field(default_factory=dict)
     duration: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionContext:
+    """What an action is told of the execution it is run around.
+
+    Attributes:
+        program: Its name.
+        inputs: By field.
+        options: The action's own.
+        fields: The names of all fields, inputs and outputs; empty where the program has no signature.
+    """
+
+    program: str
+    version: int
+    execution_id: str
+    session: str
+    inputs: Fields
+    options: Fields = field(default_factory=dict)
+    fields: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionOutcome:
+    """What an action is told of a run that has answered.
+
+    Attributes:
+        outputs: By field, as the signature accepted them.
+        calls: The language model calls that were made.
+        tools: The calls of tools.
+    """
+
+    outputs: Fields
+    calls: tuple[LMCall, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
+
+
+class ActionRefused(Exception):
+    """Raised by an action that stops the run.
+
+    Attributes:
+        reason: Why, for whoever asked.
+        values: What else there is to tell.
+
+    >>> raise ActionRefused("outside office hours", {"opens": 9})
+    Traceback (most recent call last):
+    python_worker.domain.action.ActionRefused: outside office hours
+    """
+
+    def __init__(self, reason: str, values: Fields | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.values: Fields = values or {}

@@ -9,10 +9,11 @@ import grpc
 from python_worker.domain.access import CALLER, Grant, Tokens, denied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _OURS = "/python_worker.v1."
 _HEALTH = "/grpc.health.v1.Health/"
+_TOOLS = "ServeTools"
 
 # What a token for some sessions opens, by method. All others need a session that it opens, named by the request.
 _SHARED = {"GetSignature", "ListSignatures", "GetProgram", "ListPrograms", "ListAdapters"}
@@ -60,6 +61,12 @@ class AuthInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only 
             return grpc.unary_unary_rpc_method_handler(_after(check, handler.unary_unary), **coding)
         if handler.unary_stream:
             return grpc.unary_stream_rpc_method_handler(_after(check, handler.unary_stream), **coding)
+        if method == _TOOLS and handler.stream_stream:
+
+            def let_in() -> Grant:
+                return self._tokens.grant(str(said) if said else None)
+
+            return grpc.stream_stream_rpc_method_handler(_each(let_in, handler.stream_stream), **coding)
         return grpc.unary_unary_rpc_method_handler(_refuse)  # reflection is a stream both ways, and tells the contract
 
 
@@ -67,6 +74,22 @@ def _after(check: Callable[[Any], None], behaviour: Callable[..., Any]) -> Calla
     def checked(request: Any, context: grpc.ServicerContext) -> Any:
         check(request)
         return behaviour(request, context)
+
+    return checked
+
+
+def _each(let_in: Callable[[], Grant], behaviour: Callable[..., Any]) -> Callable[..., Any]:
+    """Check the token when the stream begins, and each session that tools are served to."""
+
+    def checked(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+        grant = let_in()
+
+        def opened(request: Any) -> Any:
+            if request.HasField("register"):
+                grant.check_session(request.register.session)
+            return request
+
+        return behaviour(map(opened, requests), context)
 
     return checked
 

@@ -51,6 +51,8 @@ class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only
             return grpc.unary_unary_rpc_method_handler(self._guarded(handler.unary_unary), **coding)
         if handler.unary_stream:
             return grpc.unary_stream_rpc_method_handler(self._guarded_stream(handler.unary_stream), **coding)
+        if handler.stream_stream:
+            return grpc.stream_stream_rpc_method_handler(self._guarded_both(handler.stream_stream), **coding)
         return handler
 
     def _guarded(
@@ -68,6 +70,16 @@ class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # only
         def guarded(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             with _told_to_the_client(context):
                 for response in behaviour(_readable(request), context):
+                    yield self._sendable(response)
+
+        return guarded
+
+    def _guarded_both(
+        self, behaviour: Callable[[Iterator[Any], grpc.ServicerContext], Iterator[Any]]
+    ) -> Callable[[Iterator[Any], grpc.ServicerContext], Iterator[Any]]:
+        def guarded(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+            with _told_to_the_client(context):
+                for response in behaviour(map(_readable, requests), context):
                     yield self._sendable(response)
 
         return guarded

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from python_worker.rpc.executions import ExecutionMethods
 from python_worker.rpc.programs import ProgramMethods
+from python_worker.rpc.tools import ToolMethods
 from python_worker.v1 import worker_pb2_grpc
 
 if TYPE_CHECKING:
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
         ProgramCatalogue,
         Shelf,
         SignatureCatalogue,
+        ToolBroker,
     )
 
 
-class WorkerServicer(ProgramMethods, ExecutionMethods, worker_pb2_grpc.WorkerServicer):
+class WorkerServicer(ProgramMethods, ExecutionMethods, ToolMethods, worker_pb2_grpc.WorkerServicer):
     """``python_worker.v1.Worker``. What its methods raise, the interceptor ends the call with.
 
     Args:
@@ -31,6 +33,7 @@ class WorkerServicer(ProgramMethods, ExecutionMethods, worker_pb2_grpc.WorkerSer
         adapters: Where programs run.
         default_timeout: Seconds an execution may take that asks for nothing else.
         threads: How many programs run at once.
+        tool_broker: Knows which client serves which tool.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class WorkerServicer(ProgramMethods, ExecutionMethods, worker_pb2_grpc.WorkerSer
         adapters: Adapters,
         default_timeout: float,
         threads: int,
+        tool_broker: ToolBroker,
     ) -> None:
         self._signatures = signatures
         self._programs = programs
@@ -53,3 +57,4 @@ class WorkerServicer(ProgramMethods, ExecutionMethods, worker_pb2_grpc.WorkerSer
         self._adapters = adapters
         self._default_timeout = default_timeout
         self._threads = threads
+        self._tool_broker = tool_broker

@@ -1,7 +1,9 @@
 """Runs programs: DSPy modules, the adapters that say where, and the stages of an execution."""
 
+from python_worker.runtime.actions import Actions
 from python_worker.runtime.adapter import Adapter, Outcome, Task
 from python_worker.runtime.adapters import Adapters
+from python_worker.runtime.builtin_actions import builtin_actions
 from python_worker.runtime.executor import Executor
 from python_worker.runtime.imports import Imports
 from python_worker.runtime.inline import InlineAdapter
@@ -15,8 +17,11 @@ from python_worker.runtime.running import Running
 from python_worker.runtime.service import ExecutionService
 from python_worker.runtime.shelf import Shelf
 from python_worker.runtime.signature_catalogue import SignatureCatalogue
+from python_worker.runtime.toolbox import Tools
+from python_worker.runtime.tools import ToolBroker
 
 __all__ = [
+    "Actions",
     "Adapter",
     "Adapters",
     "ExecutionService",
@@ -35,4 +40,7 @@ __all__ = [
     "Shelf",
     "SignatureCatalogue",
     "Task",
+    "ToolBroker",
+    "Tools",
+    "builtin_actions",
 ]

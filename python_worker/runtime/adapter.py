@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from python_worker.domain.signature import Signature
     from python_worker.domain.tool import ToolUse
     from python_worker.domain.value import Fields
+    from python_worker.runtime.toolbox import Toolbox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class Task:
         execution_id: Whose run it is.
         lm: Who answers, where not the worker's own.
         tell: Called with what the model says while it says it; None where nobody listens.
+        tools: What it may call; None is nothing.
     """
 
     program: Program
@@ -39,6 +41,7 @@ class Task:
     execution_id: str
     lm: SessionLM = field(default_factory=SessionLM)
     tell: Callable[[Token | StatusText], None] | None = None
+    tools: Toolbox | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

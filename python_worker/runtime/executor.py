@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from python_worker.domain.action import ActionContext, ActionOutcome
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import Execution, ExecutionStatus, Stage
 from python_worker.domain.execution_event import Started
@@ -29,12 +31,14 @@ if TYPE_CHECKING:
     from python_worker.domain.repositories import Executions, Sessions
     from python_worker.domain.signature import Signature
     from python_worker.domain.value import Fields, Value
+    from python_worker.runtime.actions import ActionRun, Actions
     from python_worker.runtime.adapters import Adapters
     from python_worker.runtime.attempts import Attempted
     from python_worker.runtime.modules import Modules
     from python_worker.runtime.repeats import Repeats
     from python_worker.runtime.running import Running
     from python_worker.runtime.shelf import Shelf
+    from python_worker.runtime.toolbox import Toolbox, Tools
 
     Tell = Callable[[Started | Token | StatusText], None]
 
@@ -44,16 +48,23 @@ class _Plan:
     """What is settled before a run begins.
 
     Attributes:
+        around: The actions around it.
         start: On ``time.perf_counter``'s clock.
+        deadline: On ``time.monotonic``'s clock.
         stored: Whether it is on record while it runs.
+        tell: Called with what happens while it happens; None where nobody listens.
     """
 
+    execution_id: str
     ask: Ask
     program: Program
     lm: SessionLM
     attempts: Attempts
+    around: ActionRun
     start: float
+    deadline: float
     stored: bool
+    tell: Tell | None
 
 
 class Executor:
@@ -67,6 +78,8 @@ class Executor:
         adapters: Where programs run.
         running: Those under way.
         repeats: Answers for a run that was asked for before.
+        tools: Where they get tools from.
+        actions: What may be run around them.
         serialize: Turns outputs into what goes to the client, and tells its size in bytes; raises what cannot go.
     """
 
@@ -80,6 +93,8 @@ class Executor:
         adapters: Adapters,
         running: Running,
         repeats: Repeats,
+        tools: Tools,
+        actions: Actions,
         serialize: Callable[[Fields], int],
     ) -> None:
         self._shelf = shelf
@@ -89,6 +104,8 @@ class Executor:
         self._adapters = adapters
         self._running = running
         self._repeats = repeats
+        self._tools = tools
+        self._actions = actions
         self._serialize = serialize
 
     def execute(self, ask: Ask, *, cancelled: Future[None], tell: Tell | None = None) -> Execution:
@@ -105,30 +122,44 @@ class Executor:
         Raises:
             WorkerError: Why it did not succeed, with its ``execution_id`` and ``stage``. The execution is stored.
         """
-        start, deadline = time.perf_counter(), time.monotonic() + ask.timeout
         ask.check()
-        plan = self._plan(ask, start=start, deadline=deadline, cancelled=cancelled)
-        begun = _begun(plan)
+        plan = self._plan(ask, cancelled=cancelled, tell=tell)
+        begun, trail = _begun(plan), Trail()
         with self._running.entered(begun, cancelled):
-            trail = Trail()
-            task = self._prepare(plan, begun.id, trail, tell)
-            if plan.stored:
-                before = self._executions.begin(replace(begun, stages=trail.records))
-                if before:
-                    if tell:
-                        tell(Started(execution_id=before.id))
-                    return self._repeats.answer(ask, plan.program, before, deadline=deadline, cancelled=cancelled)
+            task = self._prepare(plan, trail)
+            before = self._executions.begin(replace(begun, stages=trail.records)) if plan.stored else None
             if tell:
-                tell(Started(execution_id=begun.id))
+                tell(Started(execution_id=before.id if before else begun.id))
+            if before:
+                return self._repeats.answer(ask, plan.program, before, deadline=plan.deadline, cancelled=cancelled)
             return self._run(plan, begun, task, trail)
 
-    def _plan(self, ask: Ask, *, start: float, deadline: float, cancelled: Future[None]) -> _Plan:
+    def _plan(self, ask: Ask, *, cancelled: Future[None], tell: Tell | None) -> _Plan:
+        start, deadline = time.perf_counter(), time.monotonic() + ask.timeout
         lm = self._sessions.get(ask.session).lm if ask.session else SessionLM()
         program = self._shelf.find(ask.program, session=ask.session, version=ask.version)
         able, fallbacks = self._adapters.choose(ask.adapters, tools=bool(program.config.tools))
         attempts = Attempts(able, fallbacks=fallbacks, retries=ask.retries, deadline=deadline, cancelled=cancelled)
         stored = bool(ask.idempotency_key) or any(adapter.spends(lm) for adapter in able)
-        return _Plan(ask=ask, program=program, lm=lm, attempts=attempts, start=start, stored=stored)
+        context = ActionContext(
+            program=program.name,
+            version=program.version,
+            execution_id=new_id("exec"),
+            session=ask.session,
+            inputs=ask.inputs,
+        )
+        return _Plan(
+            execution_id=context.execution_id,
+            ask=ask,
+            program=program,
+            lm=lm,
+            attempts=attempts,
+            around=self._actions.open((*program.actions, *ask.actions), context),
+            start=start,
+            deadline=deadline,
+            stored=stored,
+            tell=tell,
+        )
 
     def _run(self, plan: _Plan, begun: Execution, task: Task | WorkerError, trail: Trail) -> Execution:
         behind = len(trail.records)
@@ -136,8 +167,9 @@ class Executor:
         outputs: Fields = {}
         error: WorkerError | None = None
         if isinstance(task, Task):
-            attempted = plan.attempts.make(task, trail)
-            outputs, error = self._accept(task, attempted.last, trail)
+            with closing(self._open_tools(plan)) as tools:
+                attempted = plan.attempts.make(replace(task, tools=tools), trail)
+            outputs, error = self._accept(task, attempted.last, trail, plan.around)
         else:
             error = task
         ended = _ended(plan, begun, attempted, outputs=outputs, error=error, trail=trail)
@@ -150,7 +182,15 @@ class Executor:
             raise error
         return ended
 
-    def _prepare(self, plan: _Plan, execution_id: str, trail: Trail, tell: Tell | None) -> Task | WorkerError:
+    def _open_tools(self, plan: _Plan) -> Toolbox:
+        return self._tools.open(
+            plan.program.config.tools,
+            session=plan.ask.session,
+            execution_id=plan.execution_id,
+            deadline=plan.deadline,
+        )
+
+    def _prepare(self, plan: _Plan, trail: Trail) -> Task | WorkerError:
         program = plan.program
         try:
             with trail.stage(Stage.SIGNATURE_COMPILATION) as notes:
@@ -159,14 +199,23 @@ class Executor:
                     self._modules.build(program, signature)
                 notes.detail = f"{signature.name!r} for {program.made_of}" if signature else program.made_of
             with trail.stage(Stage.INPUT_VALIDATION) as notes:
-                accepted, notes.detail = _accepted(plan.ask, interface(program, signature))
+                face = interface(program, signature)
+                accepted, notes.detail = _accepted(plan.ask, face)
+                notes.detail += plan.around.before(accepted, _names(face))
         except WorkerError as error:
             return error
         return Task(
-            program=program, signature=signature, inputs=accepted, lm=plan.lm, execution_id=execution_id, tell=tell
+            program=program,
+            signature=signature,
+            inputs=accepted,
+            lm=plan.lm,
+            execution_id=plan.execution_id,
+            tell=plan.tell,
         )
 
-    def _accept(self, task: Task, outcome: Outcome, trail: Trail) -> tuple[dict[str, Value], WorkerError | None]:
+    def _accept(
+        self, task: Task, outcome: Outcome, trail: Trail, around: ActionRun
+    ) -> tuple[dict[str, Value], WorkerError | None]:
         if outcome.error and outcome.error.stage:
             return {}, outcome.error  # it ended in the stage before
         try:
@@ -174,12 +223,17 @@ class Executor:
                 if outcome.error:
                     raise outcome.error
                 outputs = accept_outputs(task.program, task.signature, outcome.outputs)
-                notes.detail = f"{len(outputs)} outputs hold"
+                told = ActionOutcome(outputs=outputs, calls=outcome.calls, tools=outcome.tools)
+                notes.detail = f"{len(outputs)} outputs hold" + around.after(told)
             with trail.stage(Stage.RESULT_SERIALIZATION) as notes:
                 notes.detail = f"{self._serialize(outputs)} bytes"
         except WorkerError as error:
             return {}, error
         return outputs, None
+
+
+def _names(face: Signature | None) -> frozenset[str]:
+    return frozenset(field.name for field in (*face.inputs, *face.outputs)) if face else frozenset()
 
 
 def _accepted(ask: Ask, signature: Signature | None) -> tuple[dict[str, Value], str]:
@@ -195,7 +249,7 @@ def _accepted(ask: Ask, signature: Signature | None) -> tuple[dict[str, Value], 
 def _begun(plan: _Plan) -> Execution:
     ask = plan.ask
     return Execution(
-        id=new_id("exec"),
+        id=plan.execution_id,
         program_id=plan.program.id,
         program_version=plan.program.version,
         session=ask.session,
@@ -229,6 +283,7 @@ def _ended(
         error=error,
         duration=time.perf_counter() - plan.start,
         stages=trail.records,
+        action_results=plan.around.results,
     )
     if attempted is None:
         return replace(ended, metrics=measured(())) if plan.ask.track_metrics else ended

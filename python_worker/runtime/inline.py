@@ -13,10 +13,12 @@ from python_worker.domain.adapter import AdapterInfo
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.program import Module
 from python_worker.runtime.adapter import Outcome, Task
+from python_worker.runtime.builtin_actions import Load
 from python_worker.runtime.failures import explain
 from python_worker.runtime.formats import adapter_of
 from python_worker.runtime.inputs import for_dspy
 from python_worker.runtime.modules import answers, interface
+from python_worker.runtime.tools import ToolLost
 
 if TYPE_CHECKING:
     from python_worker.domain.program import Program
@@ -53,6 +55,7 @@ class InlineAdapter:
 
     def __init__(self, lms: LMs, *, modules: Modules, threads: int) -> None:
         self._lms = lms
+        self._threads = threads
         self._modules = modules
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="program")
         self._turns = threading.BoundedSemaphore(threads)
@@ -80,6 +83,13 @@ class InlineAdapter:
         if begun:
             wait({future}, timeout=_LAST_WORDS)
         return replace(run.so_far, error=_stopped(cancelled=cancelled.done() and in_time, begun=begun))
+
+    @property
+    def load(self) -> Load:
+        """How busy it is."""
+        with self._lock:
+            running = len(self._running)
+        return Load(busy=min(running, self._threads), waiting=max(0, running - self._threads))
 
     def close(self, *, timeout: float) -> bool:
         """Take no more programs, and wait for those that run."""
@@ -136,8 +146,12 @@ class _Run:
     @property
     def so_far(self) -> Outcome:
         """What is known of it while it runs."""
-        words, scope = self._words, self._scope
-        return Outcome(raw_answer=words.text if words else None, calls=scope.calls if scope else ())
+        words, scope, tools = self._words, self._scope, self._task.tools
+        return Outcome(
+            raw_answer=words.text if words else None,
+            calls=scope.calls if scope else (),
+            tools=tools.told(scope.tools) if scope and tools else (),
+        )
 
     def answer(self) -> Outcome:
         """Run it, in this thread."""
@@ -154,6 +168,8 @@ class _Run:
             with opened as self._scope:
                 outputs = self._predict(self._words)
                 _check_wanted(self.stop)
+        except ToolLost as lost:
+            failure = lost.error
         except Exception as error:  # noqa: BLE001 - whatever a program raises is an outcome, told apart by explain
             failure = explain(error)
         processor = time.thread_time() - processor
@@ -165,7 +181,8 @@ class _Run:
         from python_worker.runtime.last_words import listen
 
         task = self._task
-        module = self._modules.build(task.program, task.signature)
+        tools = task.tools.dspy_tools() if task.tools else ()
+        module = self._modules.build(task.program, task.signature, tools)
         lm = self._lms.lm(task.program.config, task.lm)
         face = interface(task.program, task.signature)
         inputs = for_dspy(face, task.inputs) if face else dict(task.inputs)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from python_worker.domain.execution import LMCall
     from python_worker.domain.program import ProgramConfig
     from python_worker.domain.session import SessionLM
+    from python_worker.domain.tool import ToolUse
     from python_worker.domain.value import Fields
 
 
@@ -21,7 +22,11 @@ class LMScope(Protocol):
 
     @property
     def calls(self) -> tuple[LMCall, ...]:
-        """The calls, in order; whole once the scope is closed."""
+        """The calls of models, in order; whole once the scope is closed."""
+
+    @property
+    def tools(self) -> tuple[ToolUse, ...]:
+        """The calls of tools, likewise; those that nobody recorded or played are ``live``."""
 
 
 class LMs(Protocol):

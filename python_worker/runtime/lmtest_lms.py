@@ -12,6 +12,7 @@ import lmtest
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import LMCall
 from python_worker.domain.session import SessionLimits
+from python_worker.domain.tool import ToolUse
 from python_worker.domain.value import fingerprint
 from python_worker.settings import read_mode
 
@@ -164,4 +165,13 @@ class _CassetteScope:
                 latency=call.latency,
             )
             for call in self._cassette.calls
+            if not call.tool
+        )
+
+    @property
+    def tools(self) -> tuple[ToolUse, ...]:
+        return tuple(
+            ToolUse(tool=call.tool, hit=call.hit, key=call.key, error=call.failed or "", latency=call.latency)
+            for call in self._cassette.calls
+            if call.tool
         )

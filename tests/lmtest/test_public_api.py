@@ -33,8 +33,10 @@ def test_the_public_names_are_these():
         "Rule",
         "Stop",
         "Stopped",
+        "ToolError",
         "block_network",
         "redact",
+        "tool",
         "use_cassette",
     ]
 

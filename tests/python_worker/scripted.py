@@ -95,6 +95,8 @@ class ScriptedEngine:
 
 
 class Scope:
+    tools = ()
+
     def __init__(self, asked, cassette):
         self._asked, self._cassette = asked, cassette
 
