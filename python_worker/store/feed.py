@@ -121,6 +121,7 @@ class PostgresFeed:
         self._thread: threading.Thread | None = None
         self._listener: Listener | None = None
         self._own: dict[News, Sequence[Change]] = {}
+        self._channel = ""
 
     @contextmanager
     def writing(self, transaction: AbstractContextManager[_Connection]) -> Iterator[Writing[_Connection]]:
@@ -157,7 +158,7 @@ class PostgresFeed:
         try:
             # A connection of its own: the pool may be closed by now.
             with self._database.listening_connection() as connection:
-                connection.execute(psycopg.sql.SQL(f"SELECT pg_notify({_CHANNEL}, '')"))
+                connection.execute("SELECT pg_notify(%s, '')", (self._channel,))
         except psycopg.Error as error:  # then the thread has found out too, and is awake
             _LOG.warning("PostgreSQL went away before the feed was closed: %s", error)
 
@@ -189,8 +190,8 @@ class PostgresFeed:
 
     def _listen(self) -> psycopg.Connection[tuple[object, ...]]:
         connection = self._database.listening_connection()
-        ((channel,),) = connection.execute(psycopg.sql.SQL(f"SELECT {_CHANNEL}"))
-        connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(str(channel))))
+        ((self._channel,),) = connection.execute(psycopg.sql.SQL(f"SELECT {_CHANNEL}"))
+        connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(self._channel)))
         return connection
 
     def _listen_again(

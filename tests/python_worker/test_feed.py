@@ -4,6 +4,7 @@ import queue
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from python_worker.domain.watch import Change, ChangeKind
 from python_worker.store.feed import PostgresFeed
@@ -104,3 +105,13 @@ def test_the_end_of_a_session_is_told_after_its_changes(postgres_database, liste
         writing.ended.append("ada")
     assert [each.position for each in listener.told.get(timeout=20)] == [1]
     assert listener.told.get(timeout=20) == "ada"
+
+
+def test_a_feed_can_be_closed_when_its_schema_is_gone(postgres_database, start_feed):
+    feed = start_feed(must_not_read)
+    with postgres_database.write() as connection:
+        schema = connection.scalar(sa.select(sa.func.current_schema()))
+        connection.execute(sa.schema.DropSchema(schema, cascade=True))
+    feed.close()
+    with postgres_database.write() as connection:  # for the fixture to drop
+        connection.execute(sa.schema.CreateSchema(schema))

@@ -30,6 +30,7 @@ class Wire:
         return self
 
     def __exit__(self, *_):
+        self._listening.shutdown(socket.SHUT_RDWR)  # or its thread would wait on
         for each in self._open:
             each.close()
 
