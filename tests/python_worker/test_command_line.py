@@ -146,14 +146,15 @@ def test_mock_mode_answers_without_key_cassettes_or_recordings(tmp_path, serve):
     assert not (tmp_path / "cassettes").exists()
 
 
-def test_the_documented_example_runs_as_it_stands(serve, tmp_path):
+def test_the_documented_examples_run_as_they_stand(serve, tmp_path):
     worker = serve("--lm-mode", "mock")
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "worker.md").read_text(), re.DOTALL)
-    code = example.replace("127.0.0.1:50051", worker.target)
+    calling, running = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "worker.md").read_text(), re.DOTALL)
+    code = f"{calling}\n{running}".replace("127.0.0.1:50051", worker.target)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert result.stderr == ""
     assert re.findall(r"^(\w+) +[\d.]+ ms  ok", result.stdout, re.MULTILINE) == [stage.value for stage in Stage]
     assert "validation_error question inputs of 'qa': question must be a string, not 42." in result.stdout
+    assert result.stdout.endswith("\nsucceeded\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
