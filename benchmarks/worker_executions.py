@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,15 @@ from lmtest.http.server import StandIn
 from python_worker.client import WorkerError, connect
 from python_worker.domain.value import fingerprint
 from python_worker.signatures import parse, to_dspy
+from python_worker.store import Database, SqlExecutions
+from python_worker.store.execution_rows import to_row
+from python_worker.store.executions import _INSERT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from python_worker.client import Client
+    from python_worker.domain.execution import Execution
 
 TEXT = "signature qa: :string question -> :string answer"
 MODEL = "gemini/gemini-2.5-flash"
@@ -122,6 +127,26 @@ def compare(client: Client, local: Callable[[int], str], calls: int, asked: int)
     }
 
 
+def processor(client: Client, pid: int, local: Callable[[int], str], calls: int, asked: int) -> dict[str, float]:
+    """The same in time of the processor, which other processes of a busy machine do not take."""
+    begun = time.process_time()
+    for number in range(calls):
+        local(number % asked)
+    here = (time.process_time() - begun) / calls
+    begun, worked = time.process_time(), worked_by(pid)
+    for number in range(calls):
+        ask(client, number % asked)
+    there = (worked_by(pid) - worked + time.process_time() - begun) / calls
+    figures = {"in process, processor ms": here * 1000, "worker and client, processor ms": there * 1000}
+    return figures | {"ratio of the processor": there / here}
+
+
+def worked_by(pid: int) -> float:
+    """Seconds of the processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def concurrent(client: Client, asked: int) -> dict[str, float]:
     def one(number: int) -> bool:
         try:
@@ -164,6 +189,28 @@ def sustained(client: Client, pid: int, seconds: float, asked: int) -> dict[str,
     }
 
 
+def audit_share(client: Client, database: Database, asked: int) -> dict[str, float]:
+    """What keeping an execution costs with its trail and without, on the worker's own database."""
+    store, (latest, *_) = SqlExecutions(database), client.list_executions()
+    execution = client.get_execution(latest.id)
+    whole, bare, answered = [], [], []
+    for number in range(300):
+        one, other = (replace(execution, id=f"{execution.id}_{which}_{number}") for which in ("a", "b"))
+        whole.append(timed(lambda kept=one: store.keep(kept)))
+        bare.append(timed(lambda kept=other: keep_the_row_alone(database, kept)))
+        answered.append(timed(lambda n=number: ask(client, n % asked)))
+    trail = p50(whole) - p50(bare)
+    return {"kept with its trail, p50 ms": p50(whole), "the row alone, p50 ms": p50(bare)} | {
+        "audit adds, % of an execution without": 100 * trail / (p50(answered) - trail)
+    }
+
+
+def keep_the_row_alone(database: Database, execution: Execution) -> None:
+    row = to_row(execution, owner="")
+    with database.write_prepared() as connection:
+        _INSERT.run(connection, row)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=300)
@@ -184,8 +231,13 @@ def main() -> None:
             local = in_process(Path("cassettes"), lm)
             compare(client, local, given.asked, given.asked)  # warm
             figures |= compare(client, local, given.calls, given.asked)
+            figures |= processor(client, pid, local, given.calls, given.asked)
             figures |= concurrent(client, given.asked)
             figures |= memory(client, pid, given.asked)
+            with contextlib.closing(
+                Database(given.database_url) if database else Database.in_directory(Path(".lmtest/worker"))
+            ) as opened:
+                figures |= audit_share(client, opened, given.asked)
             if given.sustained:
                 figures |= sustained(client, pid, given.sustained, given.asked)
     for what, figure in figures.items():

@@ -64,6 +64,7 @@ def restore(database: Database, file: BinaryIO, *, trust: Trust) -> int:
     """
     revision = _check(file)
     file.seek(0)
+    database.make_place()
     with database.write() as connection:
         if found := sa.inspect(connection).get_table_names():
             raise WorkerError(

@@ -85,12 +85,16 @@ class Database:
         Raises:
             WorkerError: ``configuration``: the database does not answer.
         """
-        if not self._postgresql and (file := self._engine.url.database):
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
+        self.make_place()
         with self._answering(), self.write() as connection:
             if self._postgresql:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             migration.upgrade(connection)
+
+    def make_place(self) -> None:
+        """Make the directory of SQLite's file where it is missing; PostgreSQL needs none."""
+        if self.file:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
 
     def expect_tables(self) -> None:
         """See that the tables are those this code needs, and change nothing.

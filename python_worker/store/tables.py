@@ -139,6 +139,23 @@ executions = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("started_at", sa.BigInteger, nullable=False),
     sa.Column("duration", sa.Float),
+    sa.Index("ix_executions_started_at", "started_at", "id"),
+    sa.Index("ix_executions_session", "session", "started_at", "id"),
+    sa.Index("ix_executions_program_id", "program_id", "started_at", "id"),
+    sa.Index(
+        "ix_executions_idempotency_key",
+        "session",
+        "idempotency_key",
+        unique=True,
+        sqlite_where=sa.text("idempotency_key <> ''"),
+        postgresql_where=sa.text("idempotency_key <> ''"),
+    ),
+    sa.Index(
+        "ix_executions_running",
+        "owner",
+        sqlite_where=sa.text("status = 'running'"),
+        postgresql_where=sa.text("status = 'running'"),
+    ),
 )
 
 # Texts, not JSON columns: what was digested must come back byte for byte.

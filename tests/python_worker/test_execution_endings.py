@@ -2,6 +2,7 @@
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 import sqlalchemy as sa
@@ -15,10 +16,10 @@ from python_worker.runtime import LmtestLMs
 from python_worker.store import AuditLog, Database
 from python_worker.v1 import worker_pb2 as pb
 
+from .calling import SKY, refused, status, wait_until, with_program
 from .conftest import RunningWorker
 from .test_command_line import Served
 from .test_security import digest
-from .test_worker import SKY, refused, status, wait_until, with_program
 
 ASKED = {"question": "sky"}
 GOOD = fields(answer="blue", confidence=0.9)
@@ -206,7 +207,7 @@ def test_what_a_killed_worker_left_running_is_told_as_interrupted(database_url, 
         assert [record.stage for record in again.get_execution(kept.id).stages] == list(Stage)[:2]
         assert refused(again.execute, "qa", ASKED, idempotency_key="k").execution_id == kept.id
     database = Database(database_url)
-    assert AuditLog(database).verify() == (4, [])
+    assert AuditLog(database).verify() == (2 + 4, [])
     database.close()
 
 
@@ -283,3 +284,44 @@ def test_a_token_for_one_session_does_not_open_the_executions_of_another(guarded
     assert [each.id for each in ada.list_executions(session="ada")] == [mine.id]
     assert ada.cancel(mine.id) == mine
     assert ada.adapters()[0].name == "inline"
+
+
+# ---- runs that can spend nothing run where they are wanted
+
+
+def test_a_free_run_that_outlasts_its_deadline_has_timed_out_and_is_kept(start_worker):
+    worker = with_program(start_worker(SKY, on_call=lambda: Event().wait(0.6)))
+    worker.lms.live = False
+    error = refused(worker.client.execute, "qa", ASKED, timeout=0.3)
+    assert (error.reason, error.stage) == (Reason.TIMEOUT, Stage.ADAPTER_EXECUTION)
+    kept = worker.client.get_execution(error.execution_id)
+    assert (kept.status, kept.outputs, len(kept.stages[2].calls)) == (ExecutionStatus.TIMED_OUT, {}, 1)
+
+
+def test_a_free_run_waits_for_its_turn_no_longer_than_its_deadline(start_worker):
+    begun, release = Event(), Event()
+
+    def hold():
+        begun.set()
+        release.wait(60)
+
+    worker = with_program(start_worker(SKY, on_call=hold, threads=1))
+    worker.lms.live = False
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(worker.client.execute, "qa", ASKED)
+        assert begun.wait(60)
+        error = refused(worker.client.execute, "qa", ASKED, timeout=0.2)
+        release.set()
+        assert first.result().status is ExecutionStatus.SUCCEEDED
+    assert error.reason is Reason.TIMEOUT
+    assert "in the queue" in str(error)
+
+
+def test_a_free_run_is_on_record_once_it_has_ended_in_one_unbroken_chain(database, start_worker):
+    worker = with_program(start_worker(SKY, database=database))
+    worker.lms.live = False
+    good = worker.client.execute("qa", ASKED)
+    bad = refused(worker.client.execute, "qa", {"question": 3})
+    assert worker.client.get_execution(good.id) == good
+    assert worker.client.get_execution(bad.execution_id).status is ExecutionStatus.FAILED
+    assert AuditLog(database).verify() == (2 + 7 + 4, [])

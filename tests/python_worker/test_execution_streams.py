@@ -15,8 +15,8 @@ from python_worker.runtime import LmtestLMs
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import WorkerStub
 
+from .calling import SKY, refused, status, wait_until, with_program
 from .conftest import RunningWorker
-from .test_worker import SKY, refused, status, wait_until, with_program
 
 ASKED = {"question": "sky"}
 THINKING = {"sky": {"reasoning": "Light is scattered.", "answer": "deep blue", "confidence": 0.9}}

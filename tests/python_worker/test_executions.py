@@ -18,7 +18,7 @@ def test_an_execution_answers_and_leaves_five_stages_in_order_on_either_database
     assert execution.outputs == {"answer": "blue", "confidence": 0.9}
     assert stages(execution) == [(stage, StageStatus.OK) for stage in STAGES]
     assert worker.client.get_execution(execution.id) == execution
-    assert AuditLog(database).verify() == (7, [])
+    assert AuditLog(database).verify() == (2 + 7, [])  # the signature, the program, the execution
 
 
 def test_chain_of_thought_answers_its_reasoning_too(start_worker):
@@ -93,4 +93,4 @@ def test_many_clients_at_once_each_get_their_own_answer_in_one_unbroken_chain(da
         found = list(pool.map(lambda n: worker.client.execute("qa", {"question": f"<{n}>"}), range(20)))
     assert [execution.outputs["answer"] for execution in found] == [str(number) for number in range(20)]
     assert all(len(execution.stages[2].calls) == 1 for execution in found)
-    assert AuditLog(database).verify() == (20 * 7, [])
+    assert AuditLog(database).verify() == (2 + 20 * 7, [])
