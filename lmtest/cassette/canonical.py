@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import ValuesView
 from typing import Any
 
 import orjson
@@ -48,9 +49,12 @@ def _orjson_is_canonical(value: Any) -> bool:
     if isinstance(value, str):
         return True
     if isinstance(value, dict):
-        return all(key.isascii() for key in value) and all(map(_orjson_is_canonical, value.values()))
-    if isinstance(value, (list, tuple)):
-        return all(map(_orjson_is_canonical, value))
+        if not all(map(str.isascii, value)):
+            return False
+        value = value.values()
+    if isinstance(value, (list, tuple, ValuesView)):
+        # A text is asked for no further: most values are one, of every value of every call.
+        return all(type(item) is str or _orjson_is_canonical(item) for item in value)
     if isinstance(value, float):
         # In this range both write the shortest digits, without an exponent.
         return 1e-4 <= abs(value) < 1e15 and not value.is_integer()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lmtest.cassette.interaction import Header, Interaction
+    from lmtest.cassette.interaction import Header, Interaction, Json
 
 LARGEST: Final = 512 * 1024 * 1024
 """Bytes beyond which a file is refused: no recording a person can review is larger."""
@@ -78,12 +78,16 @@ class Index:
         Raises:
             CassetteFormatError: Its document does not read as an interaction.
         """
-        text = self.text(entry)
+        return self.decode(entry, self.text(entry))
+
+    def decode(self, entry: Entry, text: str, *, request: Json | None = None) -> Interaction:
+        """Parse an interaction whose document was read; see :func:`lmtest.cassette.codec.decode`."""
+        version = self.header.format
         try:
-            return codec.decode(text, path=self.path, version=self.header.format)
+            return codec.decode(text, path=self.path, version=version, request=request)
         except CassetteFormatError:
             # Lines are counted only now: counting reads the file.
-            return codec.decode(text, path=self.path, line=self.line(entry), version=self.header.format)
+            return codec.decode(text, path=self.path, line=self.line(entry), version=version, request=request)
 
     def text(self, entry: Entry) -> str:
         """The document at a place, as it stands in the file."""

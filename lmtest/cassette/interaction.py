@@ -5,11 +5,11 @@ Requests and replies are JSON values in the shape of DSPy's ``dspy.lm15`` serial
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from decimal import Decimal
 
 
@@ -136,6 +136,17 @@ class Interaction:
             return [self.outcome.response]
         return [streamed.event for streamed in self.outcome.events]
 
+    def saying(self, change: Callable[[Any], Any]) -> Interaction:
+        """The interaction with what the provider said changed; its request stays."""
+        match self.outcome:
+            case Reply(response=response):
+                outcome: Outcome = Reply(response=change(response))
+            case EventStream(events=events):
+                outcome = EventStream(events=_changed(events, change))
+            case Failure() as failure:
+                outcome = replace(failure, message=change(failure.message), events=_changed(failure.events, change))
+        return replace(self, outcome=outcome)
+
     @property
     def failed(self) -> str | None:
         """The error code of a call that failed, else None."""
@@ -145,6 +156,10 @@ class Interaction:
     def model(self) -> str:
         """The model that was asked, in DSPy's spelling."""
         return str(self.request.get("model", ""))
+
+
+def _changed(events: tuple[StreamedEvent, ...], change: Callable[[Any], Any]) -> tuple[StreamedEvent, ...]:
+    return tuple(replace(each, event=change(each.event)) for each in events)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
