@@ -79,7 +79,9 @@ def main() -> None:
         ratios = sorted(each[place] / each[0] for each in times)
         took = statistics.median(each[place] for each in times) * 1e6
         near, far = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
-        print(f"{name:<22} {took:6.0f} us {statistics.median(ratios):8.2f}x  (half of the rounds {near:.2f} to {far:.2f})")
+        print(
+            f"{name:<22} {took:6.0f} us {statistics.median(ratios):8.2f}x  (half of the rounds {near:.2f} to {far:.2f})"
+        )
 
 
 if __name__ == "__main__":

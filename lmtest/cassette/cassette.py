@@ -19,10 +19,11 @@ from lmtest.errors import CassetteExhausted, CassetteMiss, CassetteNotFound
 from lmtest.modes import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from lmtest.cassette.index import Entry
     from lmtest.cassette.interaction import Header, Interaction, Json, Usage
+    from lmtest.cassette.keys import Keyed
     from lmtest.cassette.player import Taken
     from lmtest.cassette.redact import Redactor
 
@@ -169,11 +170,7 @@ class Cassette:
 
     def normalise(self, request: Json) -> tuple[str, Json]:
         """Give a request's key and its normal form, which is what is stored."""
-        key, normal, media = self._keys.of(request)
-        if media and self.mode.writes:
-            with self._lock:
-                self._media |= media
-        return key, normal
+        return self._keyed(lambda: request)[:2]
 
     def find(self, request: Json) -> Interaction | None:
         """Give the next recorded outcome for a request, or None where there is none (left).
@@ -187,23 +184,34 @@ class Cassette:
 
     def play(self, request: Json) -> Interaction:
         """Give the next recorded outcome for a request, with the errors of :meth:`take` and :meth:`find`."""
-        return self.take(request).read()
+        return self.take(lambda: request).read()
 
-    def take(self, request: Json) -> Taken:
+    def take(self, request: Callable[[], Json], *, exactly: bytes | None = None) -> Taken:
         """Take the next recorded outcome for a request, without reading it.
+
+        Args:
+            request: Gives the request.
+            exactly: What no other request has, where it is known at less cost than the request.
 
         Raises:
             CassetteNotFound: There is no file, and there might not have been.
             CassetteMiss: It is not recorded.
             CassetteExhausted: It was asked for more often than it was recorded.
         """
-        key, normal = self.normalise(request)
+        key, normal, _ = self._keyed(request, exactly)
         if self._player is not None and (taken := self._player.take(key, normal)) is not None:
             return taken
         miss = self._not_found() if self._player is None else self._miss(self._player, key, normal)
         with self._lock:
             self._misses.append(miss)
         raise miss
+
+    def _keyed(self, request: Callable[[], Json], exactly: bytes | None = None) -> Keyed:
+        keyed = self._keys.of(request, exactly=exactly)
+        if keyed.media and self.mode.writes:
+            with self._lock:
+                self._media |= keyed.media
+        return keyed
 
     def record(self, interaction: Interaction, *, source: str) -> None:
         """Keep what came of a live call, until :meth:`save`.

@@ -183,7 +183,9 @@ def _proven(text: str) -> str | None:
 
     A checkout on Windows may have turned the line ends; no other carriage return is ever written as it is.
     """
-    before, _, last = text.replace("\r\n", "\n").rpartition('digest: "')
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+    before, _, last = text.rpartition('digest: "')
     return before if last.rstrip("\n") == f'{_digest(before)}"' else None
 
 

@@ -43,7 +43,10 @@ class Usage:
         >>> Usage.from_mapping({"input_tokens": 12, "output_tokens": 3, "x": 1}).input_tokens
         12
         """
-        return cls(**{name: data[name] for name in cls.__slots__ if data.get(name) is not None})
+        return cls(**{name: data[name] for name in data if name in _COUNTED})
+
+
+_COUNTED: Final = frozenset(Usage.__slots__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-import marshal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lmtest.cassette import blobs
 from lmtest.cassette.fingerprint import fingerprint, normalise
 from lmtest.cassette.memo import Memo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lmtest.cassette.fingerprint import Rules
     from lmtest.cassette.interaction import Json
     from lmtest.cassette.redact import Redactor
@@ -19,8 +20,22 @@ MOST_REMEMBERED: Final = 4 << 20
 """Bytes of requests whose keys are remembered, for each set of rules."""
 
 
+class Keyed(NamedTuple):
+    """A request by its key. Nothing of it is to be changed.
+
+    Attributes:
+        key: Its key.
+        normal: Its normal form, which is what is stored.
+        media: The contents of the blobs that it refers to, by their names.
+    """
+
+    key: str
+    normal: Json
+    media: dict[str, bytes]
+
+
 class Keys:
-    """Gives requests their keys: without secrets and media, in normal form, hashed. The same request is so once.
+    """Gives requests their keys: without secrets and media, in normal form, hashed.
 
     Args:
         rules: What does not matter to a request.
@@ -30,33 +45,26 @@ class Keys:
     def __init__(self, rules: Rules, redactor: Redactor) -> None:
         self._rules = rules
         self._redactor = redactor
-        self._known: Memo[bytes, tuple[str, Json]] = Memo(MOST_REMEMBERED)
+        self._known: Memo[bytes, Keyed] = Memo(MOST_REMEMBERED)
 
-    def of(self, request: Json) -> tuple[str, Json, dict[str, bytes]]:
-        """Give a request's key, its normal form (not to be changed), and its media by the name of their blobs."""
-        asked = _exactly(request)
-        if asked is not None and (known := self._known.get(asked)) is not None:
-            return *known, {}
-        detached, media = blobs.detach(request, self._redactor.media)
+    def of(self, request: Callable[[], Json], *, exactly: bytes | None = None) -> Keyed:
+        """Give a request's key.
+
+        Args:
+            request: Gives the request, as lm15 serialises it.
+            exactly: What no other request has: by this it is recognised when it is asked again.
+        """
+        if exactly is not None and (known := self._known.get(exactly)) is not None:
+            return known
+        detached, media = blobs.detach(request(), self._redactor.media)
         normal = normalise(detached, self._rules, redact=self._redactor.text)
-        key = fingerprint(normal)
-        if asked is not None and not media:
-            self._known.put(asked, (key, normal), weight=len(asked))
-        return key, normal, media
+        keyed = Keyed(fingerprint(normal), normal, media)
+        if exactly is not None and not media:
+            self._known.put(exactly, keyed, weight=len(exactly))
+        return keyed
 
 
 @functools.lru_cache(maxsize=16)
 def keys_of(rules: Rules, redactor: Redactor) -> Keys:
     """The keys by these rules: one for all cassettes of the process, for they ask the same."""
     return Keys(rules, redactor)
-
-
-def _exactly(request: Json) -> bytes | None:
-    """Bytes that no other request has, where it is plain data; equal requests may have several.
-
-    Not JSON, in which no number and one that is none are alike, and unlike pickle without a memory of its own.
-    """
-    try:
-        return marshal.dumps(request, 2)
-    except ValueError:
-        return None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lmtest.cassette import blobs
 
@@ -14,18 +13,17 @@ if TYPE_CHECKING:
     from lmtest.cassette.interaction import Interaction, Json
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A recording whose turn it is, not read yet.
+class Taken(NamedTuple):
+    """A recording whose turn it is, not read yet. A tuple, because every played call makes one.
 
     Attributes:
-        index: Its file.
+        file: Its file.
         entry: Its place there.
         text: Its document, as it stands there.
         request: The request that asked for it, in its normal form.
     """
 
-    index: Index
+    file: Index
     entry: Entry
     text: str
     request: Json | None
@@ -42,10 +40,8 @@ class Taken:
             CassetteFormatError: It does not read.
             CassetteTampered: One of its blobs is missing or was altered.
         """
-        interaction = self.index.decode(self.entry, self.text, request=self.request)
-        return (
-            interaction if self.alone else interaction.saying(partial(blobs.attach, directory=self.index.path.parent))
-        )
+        interaction = self.file.decode(self.entry, self.text, request=self.request)
+        return interaction if self.alone else interaction.saying(partial(blobs.attach, directory=self.file.path.parent))
 
 
 class Player:

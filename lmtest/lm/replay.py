@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lmtest.cassette.cassette import PLAYED, Call
@@ -50,7 +51,7 @@ class ReplayEngine:
         if self._taken is not None:
             return translate.response(self._noted(self._taken).outcome, request)
         with handed_through():
-            taken = self._cassette.take(translate.request_json(request))
+            taken = self._cassette.take(partial(translate.request_json, request), exactly=translate.exactly(request))
             if (answer := remembered(taken)) is not None:
                 self._note(answer.call, answer.cost)
                 return answer.response()
