@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lmtest.cassette import codec
 from lmtest.cassette.fingerprint import fingerprint
 from lmtest.cassette.index import Index
-from lmtest.cassette.interaction import EventStream, Failure, Interaction, Reply, StreamedEvent
+from lmtest.cassette.interaction import EventStream, Failure, Header, Interaction, Reply, StreamedEvent
 from lmtest.errors import CassetteFormatError
 from lmtest.modes import Mode
 
@@ -102,6 +102,40 @@ def test_an_edit_by_hand_is_noticed_and_still_read(recorded, was, now):
 
     assert not codec.is_intact(edited, path=FILE)
     assert codec.decode(edited, path=FILE).key == recorded().key
+
+
+@given(INTERACTIONS, st.data())
+def test_a_byte_that_is_changed_is_always_noticed(interaction, data):
+    text = document(interaction)
+    place = data.draw(st.integers(0, len(text) - 2))
+    other = data.draw(st.characters(exclude_categories=["Cs"]).filter(lambda char: char != text[place]))
+
+    try:
+        assert not codec.is_intact(f"{text[:place]}{other}{text[place + 1 :]}", path=FILE)
+    except CassetteFormatError:
+        pass  # noticed, too
+
+
+@given(INTERACTIONS)
+def test_a_request_that_is_at_hand_is_not_read_and_the_rest_is(interaction):
+    assert codec.decode(document(interaction), path=FILE, request=interaction.request) == interaction
+
+
+def test_an_edited_document_is_read_whole_though_its_request_is_at_hand(recorded):
+    edited = document(recorded()).replace("France", "Spain")
+
+    assert codec.decode(edited, path=FILE, request=recorded().request).request != recorded().request
+
+
+def test_line_ends_of_windows_are_no_edit(recorded):
+    assert codec.is_intact(document(recorded("Why?\n\nSay it.")).replace("\n", "\r\n"), path=FILE)
+
+
+@given(st.builds(lambda **fields: Header(format=1, **fields), recorded_at=TEXT, source=TEXT, lmtest=TEXT, test=TEXT))
+def test_a_header_is_read_the_same_either_way(header):
+    text = codec.encode_header(header)
+
+    assert codec.decode_header(text, path=FILE) == codec.decode_header(f"{text}# seen\n", path=FILE) == header
 
 
 def test_a_cost_keeps_every_digit(recorded):
