@@ -9,7 +9,6 @@ import difflib
 import functools
 import os
 import stat
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,7 +67,7 @@ def load(start: Path | None = None) -> tuple[Settings, Path]:
         ConfigurationError: A setting is unknown or of the wrong type, or pyproject.toml does not parse.
     """
     ledger = os.environ.get("LMTEST_LEDGER")
-    here = os.path.realpath(start or os.curdir)
+    here = os.path.realpath(start) if start is not None else os.getcwd()  # noqa: PTH109 - which has no symbolic links
     for directory, file in _places(here):
         # Every opening of a cassette asks: no more is read than tells whether the file is still the same.
         try:
@@ -89,6 +88,8 @@ def _places(here: str) -> tuple[tuple[Path, str], ...]:
 
 @functools.lru_cache(maxsize=32)
 def _read(file: Path, mtime_ns: int, size: int, ledger: str | None) -> Settings:  # noqa: ARG001 - they make the cache fresh
+    import tomllib  # late: many projects have another file
+
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("lmtest", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

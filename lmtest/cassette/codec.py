@@ -9,6 +9,7 @@ it, and is read without a YAML parser. A message that is one text is written ``-
 from __future__ import annotations
 
 import hashlib
+import re
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
@@ -93,16 +94,24 @@ def decode_header(text: str, *, path: Path) -> Header:
         ) from error
 
 
+# A header as we write it; what holds more than such lines, such as an escape, is left to the YAML parser.
+_PLAIN_HEADER = re.compile(
+    re.escape(f"{_TITLE}format: {FORMAT}\n")
+    + r"(?:(?:recorded_at|source|lmtest|dspy|test): "
+    + r'(?:"[^"\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+"|[a-z][a-z0-9.-]*[a-z])\n)+'
+)
+
+
 def _written_header(text: str) -> Header | None:
-    """A header of this format read the quick way, or None where writing it again does not give the same text."""
-    data = quicktext.read(text.removeprefix(_TITLE)) or {}
-    if data.pop("format", None) != FORMAT or not all(type(value) is str for value in data.values()):
+    """A header of this format read the quick way, or None where it does not stand there as it was written."""
+    data = quicktext.read(text.removeprefix(_TITLE)) if _PLAIN_HEADER.fullmatch(text) else None
+    # A word such as `true` is no text.
+    if data is None or not all(type(value) is str for name, value in data.items() if name != "format"):
         return None
     try:
-        header = Header(format=FORMAT, **data)
+        return Header(**data)
     except TypeError:
         return None
-    return header if encode_header(header) == text else None
 
 
 def encode(interaction: Interaction) -> str:

@@ -175,5 +175,11 @@ def _row(call: Call, cassette: Cassette, root: Path, test: str | None) -> Ledger
 def _relative(path: Path | None, root: Path) -> str | None:
     if path is None:
         return None
-    absolute, inside = os.path.realpath(path), os.path.join(root, "")  # noqa: PTH118 - at every call, in a tenth of the time
-    return absolute.removeprefix(inside).replace(os.sep, "/")
+    directory, name = os.path.split(path.absolute())
+    inside = os.path.join(root, "")  # noqa: PTH118 - this is done at every call
+    return os.path.join(_resolved(directory), name).removeprefix(inside).replace(os.sep, "/")  # noqa: PTH118
+
+
+@functools.lru_cache(maxsize=64)
+def _resolved(directory: str) -> str:
+    return os.path.realpath(directory)

@@ -131,7 +131,10 @@ def test_line_ends_of_windows_are_no_edit(recorded):
     assert codec.is_intact(document(recorded("Why?\n\nSay it.")).replace("\n", "\r\n"), path=FILE)
 
 
-@given(st.builds(lambda **fields: Header(format=1, **fields), recorded_at=TEXT, source=TEXT, lmtest=TEXT, test=TEXT))
+WORDS = TEXT | st.sampled_from(["stand-in", "true", "null", "no", "~", "a: b", "a #b", "0.1.0", "1e3", "é", "a-", "-a"])
+
+
+@given(st.builds(lambda **each: Header(format=1, **each), recorded_at=WORDS, source=WORDS, lmtest=WORDS, test=WORDS))
 def test_a_header_is_read_the_same_either_way(header):
     text = codec.encode_header(header)
 
@@ -177,6 +180,20 @@ def test_a_document_that_is_not_whole_is_refused_by_its_line(text):
 
 def test_a_header_comes_back_as_it_was(header):
     assert codec.decode_header(codec.encode_header(header), path=FILE) == header
+
+
+@pytest.mark.parametrize("source", ["true", "null", "a\\\\u0062", "é", "a\x85b", "y"])
+@pytest.mark.parametrize("quotes", ["", '"'])
+def test_a_header_edited_by_hand_says_what_yaml_says(header, source, quotes):
+    text = codec.encode_header(header).replace("source: stand-in", f"source: {quotes}{source}{quotes}")
+
+    def read(text):
+        try:
+            return codec.decode_header(text, path=FILE)
+        except CassetteFormatError as error:
+            return str(error)
+
+    assert read(text) == read(f"{text}# seen\n")
 
 
 def test_what_a_later_lmtest_adds_to_a_header_is_passed_over(header):
