@@ -51,30 +51,33 @@ def timed(lm: dspy.LM, questions: list[str]) -> float:
         return (time.process_time() - begun) / len(questions)
 
 
-def replayed(lm: dspy.LM, questions: list[str]) -> float:
+def played(lm: dspy.LM, questions: list[str], path: Path) -> float:
     """Seconds of the processor that a played call takes."""
-    with lmtest.use_cassette("replay.yaml", mode="replay"):
+    with lmtest.use_cassette(path, mode="replay"):
         return timed(lm, questions)
 
 
 def main() -> None:
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 25
-    questions = [f"What is the capital of country number {n}?" for n in range(calls * (rounds + 1))]
     os.environ["LMTEST_LEDGER"] = "off"
     times: list[tuple[float, float, float]] = []
     with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):
+        asked = {
+            Path(f"{number}.yaml"): [f"What is the capital of country number {number}.{n}?" for n in range(calls)]
+            for number in range(rounds + 1)
+        }
         with StandIn(keep_requests=False) as server:
             live = dspy.LM("gemini/gemini-2.5-flash", api_base=f"{server.url}/v1beta", api_key="any-key", cache=False)
-            with lmtest.use_cassette("replay.yaml", mode="record"):
-                timed(live, questions)
+            for path, questions in asked.items():
+                with lmtest.use_cassette(path, mode="record"):
+                    timed(live, questions)
         floor = dspy.LM("gemini/gemini-2.5-flash", engine=Prebuilt(ANSWER), cache=False)
-        for begin in range(0, len(questions), calls):
-            asked = questions[begin : begin + calls]
-            times.append((timed(floor, asked), replayed(live, asked), replayed(live, asked)))
-        size = Path("replay.yaml").stat().st_size
+        for path, questions in asked.items():
+            times.append((timed(floor, questions), played(live, questions, path), played(live, questions, path)))
+        size = sum(path.stat().st_size for path in asked) / calls / len(asked)
     del times[0]  # which paid for what is done once in a process
-    print(f"{rounds} rounds of {calls} calls, {size / len(questions):,.0f} bytes each; processor time of a Predict")
+    print(f"{rounds} rounds of {calls} calls, {size:,.0f} bytes each; processor time of a Predict")
     for place, name in enumerate(("prebuilt engine", "replay, first play", "replay, played again")):
         ratios = sorted(each[place] / each[0] for each in times)
         took = statistics.median(each[place] for each in times) * 1e6
