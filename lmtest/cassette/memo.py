@@ -44,9 +44,3 @@ class Memo(Generic[_K, _V]):
             self._held += weight
             while self._held > self._most:
                 self._held -= self._kept.pop(next(iter(self._kept)))[1]
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._kept.clear()
-            self._held = 0

@@ -128,8 +128,8 @@ def lmtest_cassette(request: pytest.FixtureRequest) -> Cassette:
 def _said(request: pytest.FixtureRequest, name: str, ours: Callable[[], Any]) -> Any:
     """What a fixture says that users may override.
 
-    Where none does, ours is not run: that takes pytest as long as a replay. pytest has no public way to ask who defines a
-    fixture; should it lose this one, the fixture is run.
+    Where none does, ours is not run: that takes pytest as long as a replay. There is no public way to ask who defines
+    a fixture; should pytest lose this one, ours is run.
     """
     known = getattr(getattr(request.session, "_fixturemanager", None), "_arg2fixturedefs", {})
     return ours() if len(known.get(name, ())) == 1 else request.getfixturevalue(name)
