@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 import os
-import tomllib
+import stat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,17 +66,30 @@ def load(start: Path | None = None) -> tuple[Settings, Path]:
     Raises:
         ConfigurationError: A setting is unknown or of the wrong type, or pyproject.toml does not parse.
     """
-    here = (start or Path.cwd()).resolve()
-    for directory in (here, *here.parents):
-        file = directory / "pyproject.toml"
-        if file.is_file():
-            stamp = file.stat()
-            return _read(file, stamp.st_mtime_ns, stamp.st_size, os.environ.get("LMTEST_LEDGER")), directory
-    return _validated({}, Path("the environment"), os.environ.get("LMTEST_LEDGER")), here
+    ledger = os.environ.get("LMTEST_LEDGER")
+    here = os.path.realpath(start) if start is not None else os.getcwd()  # noqa: PTH109 - which has no symbolic links
+    for directory, file in _places(here):
+        # Every opening of a cassette asks: no more is read than tells whether the file is still the same.
+        try:
+            stamp = os.stat(file)  # noqa: PTH116 - a tenth of the time
+        except OSError:
+            continue
+        if stat.S_ISREG(stamp.st_mode):
+            return _read(Path(file), stamp.st_mtime_ns, stamp.st_size, ledger), directory
+    return _validated({}, Path("the environment"), ledger), Path(here)
+
+
+@functools.lru_cache(maxsize=32)
+def _places(here: str) -> tuple[tuple[Path, str], ...]:
+    """A directory and those above, each with the file that makes it a project."""
+    start = Path(here)
+    return tuple((directory, str(directory / "pyproject.toml")) for directory in (start, *start.parents))
 
 
 @functools.lru_cache(maxsize=32)
 def _read(file: Path, mtime_ns: int, size: int, ledger: str | None) -> Settings:  # noqa: ARG001 - they make the cache fresh
+    import tomllib  # late: many projects have another file
+
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("lmtest", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -41,10 +41,11 @@ def read(content: bytes) -> None:
 
 
 def same_either_way(text: str) -> None:
-    """What the quick way reads and a digest proves is what the YAML parser reads."""
-    quick = quicktext.read(text)
-    if quick is not None and quick.get("digest") == digest({k: v for k, v in quick.items() if k != "digest"}):
-        assert digest(quick) == digest(yamltext.load(text, path=FILE))
+    """What the quick way reads of a document that a digest proves is what the YAML parser reads."""
+    before = text.rpartition('digest: "')[0]
+    quick = quicktext.read(before)
+    if quick is not None and codec.is_intact(text, path=FILE):
+        assert digest(quick) == digest(yamltext.load(before, path=FILE))
 
 
 def main() -> None:

@@ -136,8 +136,15 @@ def read(directory: Path, name: str) -> bytes:
 
 def _holds_media(value: Any) -> bool:
     if isinstance(value, dict):
-        return ("data" in value and _is_media(value)) or any(map(_holds_media, value.values()))
-    return isinstance(value, (list, tuple)) and any(map(_holds_media, value))
+        if "data" in value and _is_media(value):
+            return True
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return False
+    for item in value:  # noqa: SIM110 - in half the time, and of every value of every call
+        if type(item) is not str and _holds_media(item):
+            return True
+    return False
 
 
 def _is_media(value: dict[str, Any]) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import rfc8785
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Beyond this, a double no longer holds every integer, and RFC 8785 has no form for it.
 _LARGEST_EXACT = 2**53
@@ -48,15 +51,22 @@ def _orjson_is_canonical(value: Any) -> bool:
     if isinstance(value, str):
         return True
     if isinstance(value, dict):
-        return all(key.isascii() for key in value) and all(map(_orjson_is_canonical, value.values()))
+        return all(map(str.isascii, value)) and _all_are_canonical(value.values())
     if isinstance(value, (list, tuple)):
-        return all(map(_orjson_is_canonical, value))
+        return _all_are_canonical(value)
     if isinstance(value, float):
         # In this range both write the shortest digits, without an exponent.
         return 1e-4 <= abs(value) < 1e15 and not value.is_integer()
     if isinstance(value, int):
         return -_LARGEST_EXACT < value < _LARGEST_EXACT
     return value is None
+
+
+def _all_are_canonical(values: Iterable[Any]) -> bool:
+    for value in values:  # noqa: SIM110 - in half the time, and of every value of every call
+        if type(value) is not str and not _orjson_is_canonical(value):
+            return False
+    return True
 
 
 def _respelled(value: Any) -> Any:

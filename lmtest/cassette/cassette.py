@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lmtest.cassette import blobs, store
-from lmtest.cassette.fingerprint import Rules, fingerprint, normalise
+from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
-from lmtest.cassette.interaction import EventStream, Failure, Interaction, Raised, Reply, Result, Usage
+from lmtest.cassette.keys import keys_of
 from lmtest.cassette.pending import failed_path, fresh_path, without_retried
 from lmtest.cassette.player import Player
 from lmtest.errors import CassetteExhausted, CassetteMiss, CassetteNotFound
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from lmtest.cassette.index import Entry
-    from lmtest.cassette.interaction import Header, Json, Outcome, StreamedEvent
+    from lmtest.cassette.interaction import Header, Interaction, Json, Usage
+    from lmtest.cassette.keys import Keyed
+    from lmtest.cassette.player import Taken
     from lmtest.cassette.redact import Redactor
 
 Hit = Literal["live", "cassette", "mock"]
@@ -105,7 +106,7 @@ class Cassette:
     ) -> None:
         self.path = path
         self.mode = mode
-        self._rules = rules
+        self._keys = keys_of(rules, redactor)
         self._redactor = redactor
         self._record_failures = record_failures
         self._command = command
@@ -171,14 +172,7 @@ class Cassette:
 
     def normalise(self, request: Json) -> tuple[str, Json]:
         """Give a request's key and its normal form, which is what is stored."""
-        detached, media = blobs.detach(request, self._redactor.media)
-        if media and self.mode.writes:
-            with self._lock:
-                self._media |= media
-        if "tool" in detached:
-            detached = self._redactor.value(detached)  # its arguments may be named like a credential
-        normal = normalise(detached, self._rules, redact=self._redactor.text)
-        return fingerprint(normal), normal
+        return self._keyed(lambda: request)[:2]
 
     def find(self, request: Json) -> Interaction | None:
         """Give the next recorded outcome for a request, or None where there is none (left).
@@ -187,32 +181,39 @@ class Cassette:
             CassetteFormatError: The recording does not read.
             CassetteTampered: One of its blobs is missing or was altered.
         """
-        return self._next(self.normalise(request)[0])
+        taken = self._player.take(*self.normalise(request)) if self._player is not None else None
+        return taken.read() if taken is not None else None
 
     def play(self, request: Json) -> Interaction:
-        """Give the next recorded outcome for a request.
+        """Give the next recorded outcome for a request, with the errors of :meth:`take` and :meth:`find`."""
+        return self.take(lambda: request).read()
+
+    def take(self, request: Callable[[], Json], *, exactly: bytes | None = None) -> Taken:
+        """Take the next recorded outcome for a request, without reading it.
+
+        Args:
+            request: Gives the request.
+            exactly: What no other request has, where it is known at less cost than the request.
 
         Raises:
             CassetteNotFound: There is no file, and there might not have been.
             CassetteMiss: It is not recorded.
             CassetteExhausted: It was asked for more often than it was recorded.
-            CassetteFormatError: The recording does not read.
-            CassetteTampered: One of its blobs is missing or was altered.
         """
-        key, normal = self.normalise(request)
-        if (interaction := self._next(key)) is not None:
-            return interaction
+        key, normal, _ = self._keyed(request, exactly)
+        if self._player is not None and (taken := self._player.take(key, normal)) is not None:
+            return taken
         miss = self._not_found() if self._player is None else self._miss(self._player, key, normal)
         with self._lock:
             self._misses.append(miss)
         raise miss
 
-    def _next(self, key: str) -> Interaction | None:
-        interaction = self._player.play(key) if self._player is not None else None
-        if interaction is None:
-            return None
-        assert self.path is not None, "it was played from there"
-        return _with_outcome(interaction, partial(blobs.attach, directory=self.path.parent))
+    def _keyed(self, request: Callable[[], Json], exactly: bytes | None = None) -> Keyed:
+        keyed = self._keys.of(request, exactly=exactly)
+        if keyed.media and self.mode.writes:
+            with self._lock:
+                self._media |= keyed.media
+        return keyed
 
     def record(self, interaction: Interaction, *, source: str) -> None:
         """Keep what came of a live call, until :meth:`save`.
@@ -223,7 +224,7 @@ class Cassette:
         """
         if not self.mode.writes or (interaction.failed and not self._record_failures and self.mode is not Mode.REFRESH):
             return
-        kept = _with_outcome(interaction, self._kept)
+        kept = interaction.saying(self._kept)
         with self._lock:
             self._fresh.append(kept)
             self._sources |= {source} - {""}
@@ -329,24 +330,3 @@ class Cassette:
             if then.get(name) not in {None, now}
         ]
         return f"Since it was recorded: {'; '.join(moved)}.\n" if moved else ""
-
-
-def _with_outcome(interaction: Interaction, change: Callable[[Any], Any]) -> Interaction:
-    """The interaction with what the provider said changed; its request stays."""
-    match interaction.outcome:
-        case Reply(response=response):
-            outcome: Outcome = Reply(response=change(response))
-        case EventStream(events=events):
-            outcome = EventStream(events=_changed(events, change))
-        case Result(value=value):
-            outcome = Result(value=change(value))
-        case Raised() as raised:
-            kept = None if raised.arguments is None else tuple(change(list(raised.arguments)))
-            outcome = replace(raised, message=change(raised.message), arguments=kept)
-        case Failure() as failure:
-            outcome = replace(failure, message=change(failure.message), events=_changed(failure.events, change))
-    return replace(interaction, outcome=outcome)
-
-
-def _changed(events: tuple[StreamedEvent, ...], change: Callable[[Any], Any]) -> tuple[StreamedEvent, ...]:
-    return tuple(replace(each, event=change(each.event)) for each in events)

@@ -1,12 +1,15 @@
 """Interactions and headers to the documents of a cassette file, and back: format 1.
 
 A file is a YAML stream. Its first document is the header; each further one is an interaction whose first line is its
-key and whose last is a digest over all that stands between, so a reader finds one without parsing the rest and sees
-where a file was cut. A message that is one text is written ``- user: text``.
+key and whose last is a digest, so a reader finds one without parsing the rest and sees where a file was cut. The digest
+is SHA-256 over the document's text before it, as it stands there: where it holds, the text is as :func:`encode` wrote
+it, and is read without a YAML parser. A message that is one text is written ``- user: text``.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,6 +64,8 @@ def decode_header(text: str, *, path: Path) -> Header:
     Raises:
         CassetteFormatError: It is no header, or one of a newer format.
     """
+    if (quick := _written_header(text)) is not None:
+        return quick
     data = yamltext.load(text, path=path)
     version = data.get("format")
     if isinstance(version, bool) or not isinstance(version, int):
@@ -98,6 +103,26 @@ def decode_header(text: str, *, path: Path) -> Header:
         ) from error
 
 
+# A header as we write it; what holds more than such lines, such as an escape, is left to the YAML parser.
+_PLAIN_HEADER = re.compile(
+    re.escape(f"{_TITLE}format: {FORMAT}\n")
+    + r"(?:(?:recorded_at|source|lmtest|dspy|test): "
+    + r'(?:"[^"\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+"|[a-z][a-z0-9.-]*[a-z])\n)+'
+)
+
+
+def _written_header(text: str) -> Header | None:
+    """A header of this format read the quick way, or None where it does not stand there as it was written."""
+    data = quicktext.read(text.removeprefix(_TITLE)) if _PLAIN_HEADER.fullmatch(text) else None
+    # A word such as `true` is no text.
+    if data is None or not all(type(value) is str for name, value in data.items() if name != "format"):
+        return None
+    try:
+        return Header(**data)
+    except TypeError:
+        return None
+
+
 def encode(interaction: Interaction) -> str:
     """Write an interaction as one document, with the line ``---`` before it."""
     name, outcome = _OUTCOMES[type(interaction.outcome)](interaction.outcome)
@@ -113,10 +138,11 @@ def encode(interaction: Interaction) -> str:
     document = {key: value for key, value in document.items() if value is not None or key == name}
     key = document.pop("key")
     # Quoted by hand: a reader could take one without a letter for a number.
-    return f'---\nkey: "{key}"\n{yamltext.dump(document)}digest: "{digest({"key": key, **document})}"\n'
+    text = f'key: "{key}"\n{yamltext.dump(document)}'
+    return f'---\n{text}digest: "{_digest(text)}"\n'
 
 
-def decode(text: str, *, path: Path, line: int = 1, version: int = FORMAT) -> Interaction:
+def decode(text: str, *, path: Path, line: int = 1, version: int = FORMAT, request: Json | None = None) -> Interaction:
     """Read one interaction's document.
 
     Args:
@@ -124,14 +150,21 @@ def decode(text: str, *, path: Path, line: int = 1, version: int = FORMAT) -> In
         path: The file, for messages.
         line: The line of the file on which it starts.
         version: The file's format.
+        request: The request whose key the document has, where it is at hand: then the document's own is read only
+            when somebody edited it.
 
     Raises:
         CassetteFormatError: It does not read as an interaction.
     """
-    document = _proven(text) or yamltext.load(text, path=path, line=line)
+    proven = _proven(text)
+    known = {"request": request} if request is not None and version == FORMAT else {}
+    document = quicktext.read(proven, but="request" if known else None) if proven is not None else None
+    if document is None:
+        document, known = yamltext.load(text, path=path, line=line), {}
     try:
         for older in range(version, FORMAT):
             document = MIGRATIONS[older](document)
+        document |= known
         _check(document)
         cost = document.get("cost")
         return Interaction(
@@ -178,23 +211,32 @@ def _expect(holder: Json, name: str, kind: type, *, optional: bool = False) -> N
         raise TypeError(f"{name!r} is a {type(value).__name__} where a {kind.__name__} was expected")
 
 
-def _proven(text: str) -> Json | None:
-    """The document read the quick way, or None unless its digest proves that it was read right."""
-    document = quicktext.read(text)
-    if document is None:
-        return None
-    recorded = document.pop("digest", None)
-    return document if recorded == digest(document) else None
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _proven(text: str) -> str | None:
+    """The text before a document's digest, or None where that does not prove that it is as it was written.
+
+    A checkout on Windows may have turned the line ends; no other carriage return is ever written as it is.
+    """
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+    before, _, last = text.rpartition('digest: "')
+    return before if last.rstrip("\n") == f'{_digest(before)}"' else None
 
 
 def is_intact(text: str, *, path: Path, line: int = 1) -> bool:
-    """Whether a document still is what was recorded: its digest and its key both hold."""
-    document = _proven(text)
+    """Whether a document still is what was recorded: its digest and its key both hold.
+
+    Raises:
+        CassetteFormatError: It does not read as a document.
+    """
+    proven = _proven(text)
+    document = quicktext.read(proven) if proven is not None else None
     if document is None:
         document = yamltext.load(text, path=path, line=line)
-        if document.pop("digest", None) != digest(document):
-            return False
-    return document.get("key") == digest(_lengthen(document.get("request") or {}))
+    return proven is not None and document.get("key") == digest(_lengthen(document.get("request") or {}))
 
 
 # ── outcomes ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lmtest.cassette.interaction import Header, Interaction
+    from lmtest.cassette.interaction import Header, Interaction, Json
 
 LARGEST: Final = 512 * 1024 * 1024
 """Bytes beyond which a file is refused: no recording a person can review is larger."""
@@ -52,7 +52,8 @@ class Entry:
 class Index:
     """The places of all interactions of one file, in order, and the header.
 
-    The file is held open: what is played is what was opened, though another process records into it meanwhile.
+    The file is held open, a small one in memory: what is played is what was opened, though another process records into
+    it meanwhile.
 
     Args:
         path: The cassette.
@@ -64,10 +65,15 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = os.fspath(path)
         self._lock = threading.Lock()
         self._file = self._opened()
         weakref.finalize(self, self._file.close)
         self.size = self._checked_size()
+        self._whole: bytes | None = None
+        if self.size <= _CHUNK:
+            self._whole = self._bytes(0, self.size)
+            self._file.close()
         self._header_end = self.size
         self.entries = tuple(self._scan())
         self.header: Header = codec.decode_header(self._text(0, min(self._header_end, _LONGEST_HEADER)), path=path)
@@ -78,12 +84,16 @@ class Index:
         Raises:
             CassetteFormatError: Its document does not read as an interaction.
         """
-        text = self.text(entry)
+        return self.decode(entry, self.text(entry))
+
+    def decode(self, entry: Entry, text: str, *, request: Json | None = None) -> Interaction:
+        """Parse an interaction whose document was read; see :func:`lmtest.cassette.codec.decode`."""
+        version = self.header.format
         try:
-            return codec.decode(text, path=self.path, version=self.header.format)
+            return codec.decode(text, path=self.path, version=version, request=request)
         except CassetteFormatError:
             # Lines are counted only now: counting reads the file.
-            return codec.decode(text, path=self.path, line=self.line(entry), version=self.header.format)
+            return codec.decode(text, path=self.path, line=self.line(entry), version=version, request=request)
 
     def text(self, entry: Entry) -> str:
         """The document at a place, as it stands in the file."""
@@ -190,6 +200,8 @@ class Index:
         return line
 
     def _bytes(self, start: int, end: int) -> bytes:
+        if self._whole is not None:
+            return self._whole[start:end]
         try:
             if hasattr(os, "pread"):
                 return os.pread(self._file.fileno(), end - start, start)

@@ -5,13 +5,13 @@ Requests and replies are JSON values in the shape of DSPy's ``dspy.lm15`` serial
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.errors import CassetteFormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from decimal import Decimal
 
 
@@ -45,7 +45,10 @@ class Usage:
         >>> Usage.from_mapping({"input_tokens": 12, "output_tokens": 3, "x": 1}).input_tokens
         12
         """
-        return cls(**{name: data[name] for name in cls.__slots__ if data.get(name) is not None})
+        return cls(**{name: data[name] for name in data if name in _COUNTED})
+
+
+_COUNTED: Final = frozenset(Usage.__slots__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,6 +175,22 @@ class Interaction:
             return [{"raised": self.outcome.message, "arguments": self.outcome.arguments}]
         return [streamed.event for streamed in self.outcome.events]
 
+    def saying(self, change: Callable[[Any], Any]) -> Interaction:
+        """The interaction with what the provider said changed; its request stays."""
+        match self.outcome:
+            case Reply(response=response):
+                outcome: Outcome = Reply(response=change(response))
+            case EventStream(events=events):
+                outcome = EventStream(events=_changed(events, change))
+            case Result(value=value):
+                outcome = Result(value=change(value))
+            case Raised() as raised:
+                kept = None if raised.arguments is None else tuple(change(list(raised.arguments)))
+                outcome = replace(raised, message=change(raised.message), arguments=kept)
+            case Failure() as failure:
+                outcome = replace(failure, message=change(failure.message), events=_changed(failure.events, change))
+        return replace(self, outcome=outcome)
+
     @property
     def answer(self) -> ModelOutcome:
         """What a model answered.
@@ -200,6 +219,10 @@ class Interaction:
     def tool(self) -> str:
         """The tool that was called; "" where it was a model."""
         return "" if "model" in self.request else str(self.request.get("tool", ""))
+
+
+def _changed(events: tuple[StreamedEvent, ...], change: Callable[[Any], Any]) -> tuple[StreamedEvent, ...]:
+    return tuple(replace(each, event=change(each.event)) for each in events)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

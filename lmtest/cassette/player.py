@@ -3,11 +3,45 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from lmtest.cassette import blobs
 
 if TYPE_CHECKING:
     from lmtest.cassette.index import Entry, Index
-    from lmtest.cassette.interaction import Interaction
+    from lmtest.cassette.interaction import Interaction, Json
+
+
+class Taken(NamedTuple):
+    """A recording whose turn it is, not read yet. A tuple, because every played call makes one.
+
+    Attributes:
+        file: Its file.
+        entry: Its place there.
+        text: Its document, as it stands there.
+        request: The request that asked for it, in its normal form.
+    """
+
+    file: Index
+    entry: Entry
+    text: str
+    request: Json | None
+
+    @property
+    def alone(self) -> bool:
+        """Whether the document is all there is: it refers to no blob."""
+        return "blob:" not in self.text
+
+    def read(self) -> Interaction:
+        """Read it, with its media.
+
+        Raises:
+            CassetteFormatError: It does not read.
+            CassetteTampered: One of its blobs is missing or was altered.
+        """
+        interaction = self.file.decode(self.entry, self.text, request=self.request)
+        return interaction if self.alone else interaction.saying(partial(blobs.attach, directory=self.file.path.parent))
 
 
 class Player:
@@ -33,11 +67,15 @@ class Player:
         """How many outcomes are recorded for a key."""
         return len(self._places.get(key, ()))
 
-    def play(self, key: str) -> Interaction | None:
-        """Give the next outcome for a key, or None where there is none (left).
+    def take(self, key: str, request: Json | None = None) -> Taken | None:
+        """Take the next outcome for a key, or None where there is none (left).
+
+        Args:
+            key: The key.
+            request: The request that has it, in its normal form, where it is at hand.
 
         Raises:
-            CassetteFormatError: The recording does not read.
+            CassetteFormatError: The file cannot be read any more, or holds no text there.
         """
         places = self._places.get(key)
         if places is None:
@@ -47,7 +85,8 @@ class Player:
             if turn >= len(places) and not self._repeat_last:
                 return None
             self._asked[key] = turn + 1
-        return self.index.read(places[min(turn, len(places) - 1)])
+        entry = places[min(turn, len(places) - 1)]
+        return Taken(self.index, entry, self.index.text(entry), request)
 
     @property
     def unplayed(self) -> tuple[Entry, ...]:

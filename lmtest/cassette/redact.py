@@ -174,18 +174,19 @@ def _redactor(secrets: tuple[tuple[str, str], ...], patterns: tuple[str, ...]) -
     return Redactor(environ=dict(secrets), patterns=patterns)
 
 
-_IN_SECRET_NAMES: Final = ("KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL")
-
-
 def _secret_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    # Only the values of those named like a secret are looked at: every opening of a cassette asks.
+    named = {name: environ[name] for name in environ if _is_secret_name(name)}
     return {
         name: value
-        for name, value in environ.items()
-        if any(word in name.upper() for word in _IN_SECRET_NAMES)
-        and _SECRET_VARIABLE.search(name)
-        and len(value) >= _SHORTEST_SECRET
-        and not value.startswith(("/", "~", "."))
+        for name, value in named.items()
+        if len(value) >= _SHORTEST_SECRET and not value.startswith(("/", "~", "."))
     }
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_secret_name(name: str) -> bool:
+    return _SECRET_VARIABLE.search(name) is not None
 
 
 def _without_tokens(text: str) -> str:

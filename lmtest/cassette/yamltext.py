@@ -28,8 +28,9 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.$/-]{0,120}\Z")
 _PLAIN_TEXT = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_ ./+@,()'-]*[A-Za-z0-9_./+@,()'-])?\Z")
 # What some YAML reader takes for something else than a string.
 _NOT_TEXT = re.compile(r"(?i:y|n|yes|no|on|off|true|false|null|nan|inf)\Z")
-_NEEDS_QUOTES = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+# Only writers need these two, and they take milliseconds to compile: `re` does it, and keeps it, at their first use.
+_NEEDS_QUOTES = "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+_UNPRINTABLE = "[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]"
 _LONGEST_SIMPLE_KEY = 1000  # libyaml's own limit is 1,024
 
 
@@ -129,9 +130,8 @@ def _scalar(item: Any, indent: str) -> str:
         return _flow(item)
     if _PLAIN_TEXT.match(item) and len(item) <= 100 and not _NOT_TEXT.match(item):
         return item
-    if ("\n" in item.strip("\n") or '"' in item or "\\" in item or len(item) > 100) and not _NEEDS_QUOTES.search(item):
-        return _literal(item, indent)
-    return _flow(item)
+    reads_better = "\n" in item.strip("\n") or '"' in item or "\\" in item or len(item) > 100
+    return _literal(item, indent) if reads_better and not re.search(_NEEDS_QUOTES, item) else _flow(item)
 
 
 def _literal(text: str, indent: str) -> str:
@@ -153,7 +153,11 @@ def _flow(value: Any) -> str:
     if isinstance(value, (dict, list, tuple)) and _has_float(value):
         return _flow_with_floats(value)
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return text if text.isascii() and "\x7f" not in text else re.sub(_UNPRINTABLE, _escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def _flow_with_floats(value: Any) -> str:

@@ -8,6 +8,7 @@ import click
 
 from lmtest import settings
 from lmtest.cassette import library
+from lmtest.cassette.pending import is_pending
 from lmtest.report import terminal
 
 
@@ -17,7 +18,8 @@ def command(directory: Path | None) -> None:
     """List the cassettes of DIRECTORY; without one, the project's own."""
     configured, root = settings.load()
     directory = directory or root / configured.cassette_dir
-    shelves = [library.shelve(path) for path in library.find([directory])]
+    # What a refresh recorded beside a cassette is not one yet.
+    shelves = [library.shelve(path) for path in library.find([directory]) if not is_pending(path)]
     if not shelves:
         click.echo(f"No cassettes in {directory}. Record some: LM_MODE=record pytest")
     else:

@@ -198,5 +198,11 @@ def row_of(call: Call, cassette: Cassette, root: Path, *, test: str | None, exec
 def _relative(path: Path | None, root: Path) -> str | None:
     if path is None:
         return None
-    absolute = path.resolve()
-    return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else str(absolute)
+    directory, name = os.path.split(path.absolute())
+    inside = os.path.join(root, "")  # noqa: PTH118 - this is done at every call
+    return os.path.join(_resolved(directory), name).removeprefix(inside).replace(os.sep, "/")  # noqa: PTH118
+
+
+@functools.lru_cache(maxsize=64)
+def _resolved(directory: str) -> str:
+    return os.path.realpath(directory)

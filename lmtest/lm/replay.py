@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lmtest.cassette.cassette import PLAYED, Call
 from lmtest.lm import translate
+from lmtest.lm.remembered import remember, remembered
 from lmtest.lm.seam import handed_through
 
 if TYPE_CHECKING:
@@ -46,7 +48,19 @@ class ReplayEngine:
             CassetteMiss: The request is not recorded (any more).
             LM15Error: A failure was recorded.
         """
-        return translate.response(self._play(request).answer, request)
+        if self._taken is not None:
+            return translate.response(self._noted(self._taken).answer, request)
+        with handed_through():
+            taken = self._cassette.take(partial(translate.request_json, request), exactly=translate.exactly(request))
+            if (answer := remembered(taken)) is not None:
+                self._note(answer.call, answer.cost)
+                return answer.response()
+            interaction = taken.read()
+        call, cost = _played(interaction, self._cassette), _cost(interaction)
+        self._note(call, cost)
+        response = translate.response(interaction.answer, request)
+        remember(taken, response, call, cost)
+        return response
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream, with the same errors as :meth:`complete`."""
@@ -60,10 +74,15 @@ class ReplayEngine:
 
     def _play(self, request: Request) -> Interaction:
         with handed_through():
-            interaction = self._taken or self._cassette.play(translate.request_json(request))
-        self._provider.cost = None if interaction.cost is None else float(interaction.cost)
-        self._cassette.note(_played(interaction, self._cassette))
+            return self._noted(self._taken or self._cassette.play(translate.request_json(request)))
+
+    def _noted(self, interaction: Interaction) -> Interaction:
+        self._note(_played(interaction, self._cassette), _cost(interaction))
         return interaction
+
+    def _note(self, call: Call, cost: float | None) -> None:
+        self._provider.cost = cost
+        self._cassette.note(call)
 
     def _paced(self, interaction: Interaction) -> Iterator[tuple[float, Any]]:
         """Each event with the seconds to wait before it."""
@@ -109,3 +128,7 @@ def _played(interaction: Interaction, cassette: Cassette) -> Call:
         failed=interaction.failed,
         cassette=cassette.path,
     )
+
+
+def _cost(interaction: Interaction) -> float | None:
+    return None if interaction.cost is None else float(interaction.cost)

@@ -55,6 +55,7 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import TracebackType
 
 __all__ = [
     "Billed",
@@ -351,11 +352,13 @@ def in_dspy(error: Exception) -> Exception:
 _MIXED: dict[type, Any] = {}
 
 
-@contextlib.contextmanager
-def handed_through() -> Iterator[None]:
+class handed_through:  # noqa: N801 - read as a verb; a class, because every played call passes it
     """Raise what lmtest raises inside as an error that DSPy hands through as it is."""
-    try:
-        yield
-    except LMTestError as error:
-        # It was made for DSPy's boundary; its story starts there, not here.
-        raise in_dspy(error) from error.__cause__
+
+    def __enter__(self) -> None:
+        """Nothing is held."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(error, LMTestError):
+            # It was made for DSPy's boundary; its story starts there, not here.
+            raise in_dspy(error) from error.__cause__

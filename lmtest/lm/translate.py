@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import marshal
 import re
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from dspy import lm15
@@ -11,12 +14,22 @@ from lmtest.cassette.interaction import EventStream, Failure, Reply, StreamedEve
 from lmtest.lm.seam import StreamAccumulator, error_class_for_code, serde
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lmtest.cassette.interaction import Json, ModelOutcome
 
 # lm15 hands on the message of a google.rpc.Status, and not its details.
 _RETRY_IN = re.compile(r"retry in (\d+(?:\.\d+)?)\s?s", re.IGNORECASE)
+
+
+def _fields(kind: type, *but: str) -> Callable[[Any], Any]:
+    return attrgetter(*(field.name for field in dataclasses.fields(kind) if field.name not in but))
+
+
+# All fields there are, lest two requests that differ in a new one pass for the same.
+_REQUEST, _CONFIG = _fields(lm15.Request, "messages", "config"), _fields(lm15.Config)
+_MESSAGE, _TEXT = _fields(lm15.Message, "parts"), _fields(lm15.TextPart)
+_NO_TEXT = object()  # which marshal refuses
 _WORDS = re.compile(r"\s*\S+\s*")
 
 
@@ -25,6 +38,23 @@ def request_json(request: lm15.Request) -> Json:
     data = serde.request_to_dict(request)
     assert isinstance(data, dict)
     return data
+
+
+def exactly(request: lm15.Request) -> bytes | None:
+    """Give bytes that no other request has, or None for one that holds more than text; cheaper than plain data.
+
+    >>> one, other = (lm15.Request("m", (lm15.Message.user(text),)) for text in ("Why?", "Who?"))
+    >>> exactly(one) == exactly(lm15.Request("m", (lm15.Message.user("Why?"),))), exactly(one) == exactly(other)
+    (True, False)
+    """
+    messages = [
+        (_MESSAGE(message), [_TEXT(part) if type(part) is lm15.TextPart else _NO_TEXT for part in message.parts])
+        for message in request.messages
+    ]
+    try:
+        return marshal.dumps((_REQUEST(request), _CONFIG(request.config), messages), 2)
+    except ValueError:
+        return None  # it is made of more than marshal knows
 
 
 def reply(response: lm15.Response) -> Reply:

@@ -11,8 +11,6 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
-from filelock import FileLock
-
 from lmtest.errors import ConfigurationError
 from lmtest.money.database import VERSION, newer, older
 
@@ -120,6 +118,8 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
+    from filelock import FileLock  # late: only who makes the file needs it, and it takes as long as the rest of us
+
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.parent.name == ".lmtest" and not (ignore := path.parent / ".gitignore").exists():
         ignore.write_text("*\n", encoding="utf-8")

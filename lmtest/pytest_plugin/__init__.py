@@ -111,18 +111,28 @@ def lmtest_cassette(request: pytest.FixtureRequest) -> Cassette:
     __tracebackhide__ = True
     from lmtest.errors import LMTestError
     from lmtest.pytest_plugin.covered import open_for
+    from lmtest.pytest_plugin.naming import cassette_name
 
-    values = {name: request.getfixturevalue(f"lmtest_{name}") for name in ("cassette_name", "cassette_dir", "config")}
     try:
         covered = open_for(
             request.node,
-            name=str(values["cassette_name"]),
-            directory=str(values["cassette_dir"]),
-            config=values["config"],
+            name=str(_said(request, "lmtest_cassette_name", lambda: cassette_name(request.node))),
+            directory=str(_said(request, "lmtest_cassette_dir", lambda: options.directory(request.config))),
+            config=_said(request, "lmtest_config", dict),
         )
     except LMTestError as error:
         pytest.fail(str(error), pytrace=False)
     return covered.own.cassette
+
+
+def _said(request: pytest.FixtureRequest, name: str, ours: Callable[[], Any]) -> Any:
+    """What a fixture says that users may override.
+
+    Where none does, ours is not run: that takes pytest as long as a replay. There is no public way to ask who defines
+    a fixture; should pytest lose this one, ours is run.
+    """
+    known = getattr(getattr(request.session, "_fixturemanager", None), "_arg2fixturedefs", {})
+    return ours() if len(known.get(name, ())) == 1 else request.getfixturevalue(name)
 
 
 @pytest.fixture

@@ -80,7 +80,8 @@ class Covered:
             test=self.item.nodeid,
             line=(self.item.location[1] or 0) + 1,
             mode=self.own.cassette.mode.value,
-            recorded=sum(len(each.cassette.recorded) for each in every) - self.recordings,
+            # What a test recorded that did not pass, nobody keeps.
+            recorded=0 if self.failed else sum(len(each.cassette.recorded) for each in every) - self.recordings,
             missed=tuple(str(miss) for miss in self.missed),
             failed=self.failed,
             files=tuple(each.tell(self.item.config.rootpath) for each in every),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lmtest.cassette import codec
 from lmtest.cassette.fingerprint import fingerprint
 from lmtest.cassette.index import Index
-from lmtest.cassette.interaction import EventStream, Failure, Interaction, Reply, StreamedEvent
+from lmtest.cassette.interaction import EventStream, Failure, Header, Interaction, Reply, StreamedEvent
 from lmtest.errors import CassetteFormatError
 from lmtest.modes import Mode
 
@@ -104,6 +104,43 @@ def test_an_edit_by_hand_is_noticed_and_still_read(recorded, was, now):
     assert codec.decode(edited, path=FILE).key == recorded().key
 
 
+@given(INTERACTIONS, st.data())
+def test_a_byte_that_is_changed_is_always_noticed(interaction, data):
+    text = document(interaction)
+    place = data.draw(st.integers(0, len(text) - 2))
+    other = data.draw(st.characters(exclude_categories=["Cs"]).filter(lambda char: char != text[place]))
+
+    try:
+        assert not codec.is_intact(f"{text[:place]}{other}{text[place + 1 :]}", path=FILE)
+    except CassetteFormatError:
+        pass  # noticed, too
+
+
+@given(INTERACTIONS)
+def test_a_request_that_is_at_hand_is_not_read_and_the_rest_is(interaction):
+    assert codec.decode(document(interaction), path=FILE, request=interaction.request) == interaction
+
+
+def test_an_edited_document_is_read_whole_though_its_request_is_at_hand(recorded):
+    edited = document(recorded()).replace("France", "Spain")
+
+    assert codec.decode(edited, path=FILE, request=recorded().request).request != recorded().request
+
+
+def test_line_ends_of_windows_are_no_edit(recorded):
+    assert codec.is_intact(document(recorded("Why?\n\nSay it.")).replace("\n", "\r\n"), path=FILE)
+
+
+WORDS = TEXT | st.sampled_from(["stand-in", "true", "null", "no", "~", "a: b", "a #b", "0.1.0", "1e3", "é", "a-", "-a"])
+
+
+@given(st.builds(lambda **each: Header(format=1, **each), recorded_at=WORDS, source=WORDS, lmtest=WORDS, test=WORDS))
+def test_a_header_is_read_the_same_either_way(header):
+    text = codec.encode_header(header)
+
+    assert codec.decode_header(text, path=FILE) == codec.decode_header(f"{text}# seen\n", path=FILE) == header
+
+
 def test_a_cost_keeps_every_digit(recorded):
     interaction = recorded(cost=Decimal("0.00000012345678901234567890"))
 
@@ -143,6 +180,20 @@ def test_a_document_that_is_not_whole_is_refused_by_its_line(text):
 
 def test_a_header_comes_back_as_it_was(header):
     assert codec.decode_header(codec.encode_header(header), path=FILE) == header
+
+
+@pytest.mark.parametrize("source", ["true", "null", "a\\\\u0062", "é", "a\x85b", "y"])
+@pytest.mark.parametrize("quotes", ["", '"'])
+def test_a_header_edited_by_hand_says_what_yaml_says(header, source, quotes):
+    text = codec.encode_header(header).replace("source: stand-in", f"source: {quotes}{source}{quotes}")
+
+    def read(text):
+        try:
+            return codec.decode_header(text, path=FILE)
+        except CassetteFormatError as error:
+            return str(error)
+
+    assert read(text) == read(f"{text}# seen\n")
 
 
 def test_what_a_later_lmtest_adds_to_a_header_is_passed_over(header):

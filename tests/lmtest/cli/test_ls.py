@@ -36,3 +36,10 @@ def test_hidden_files_and_blobs_are_no_cassettes(record, lmtest, project):
     (project / "cassettes/blobs/x.yaml").write_text("a blob")
 
     assert "\n1 cassette, 1 call. " in lmtest("ls").stdout
+
+
+def test_what_a_refresh_left_to_be_accepted_is_not_one_yet(record, lmtest):
+    for name in ("a.yaml", "a.new.yaml", "a.failed.yaml"):
+        record(f"cassettes/{name}", ("Why?", "Because."))
+
+    assert "\n1 cassette, 1 call. " in lmtest("ls").stdout

@@ -283,3 +283,11 @@ def test_a_marker_may_limit_what_its_test_spends(suite):
         result = suite.run(mode="record", provider=provider)
         assert provider.left == 1
     assert "BudgetExceeded" in result.output
+
+
+def test_what_a_failed_test_recorded_is_not_told_as_recorded(suite, paris):
+    suite.write(test_qa=CAPITAL.replace('== "Paris"', '== "Rome"'))
+    result = suite.run(mode="record", provider=paris)
+    assert "mode record: 1 call in 1 test" in result.output
+    assert "1 recorded" not in result.output
+    assert suite.cassettes == []
