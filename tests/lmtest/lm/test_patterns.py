@@ -47,8 +47,9 @@ def test_what_is_written_is_of_the_length_and_matches_in_python_and_in_re2(patte
     if text is not None:
         assert least <= len(text)
         assert longest is None or len(text) <= longest
-        assert re.search(pattern, text)
-        assert re2.search(pattern, text)
+        assert re2.search(pattern, text)  # which constraints are held to
+        if text.isascii():  # beyond it, Python's \b and \w say something else
+            assert re.search(pattern, text)
 
 
 ALPHABET = "abA0 -.\né"
