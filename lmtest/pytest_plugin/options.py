@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -11,9 +12,7 @@ import pytest
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from lmtest.money.limits import Limits
+    from collections.abc import Iterable, Mapping
 
 Unused = Literal["ignore", "warn", "fail"]
 """What to do about recordings that nobody plays."""
@@ -155,28 +154,33 @@ def one_of(text: str, known: Iterable[str], *, source: str) -> Any:
     return text
 
 
-def _limits(config: pytest.Config) -> Limits:
-    from lmtest.money.limits import Limits
+def _limits(config: pytest.Config) -> dict[str, str]:
+    """The flags' limits as environment variables."""
+    told, budget = config.getoption("--lmtest-limit"), config.getoption("--lmtest-budget")
+    if not told and budget is None:
+        return {}
+    from lmtest.money.limits import Limits  # late: a run without these flags does not wait for it
 
-    limits = Limits.parse(config.getoption("--lmtest-limit"), source="--lmtest-limit")
-    if (budget := config.getoption("--lmtest-budget")) is None:
-        return limits
-    if limits.usd_per_run is not None:
-        raise ConfigurationError("--lmtest-budget is --lmtest-limit usd_per_run, and both are given: leave one out.")
-    return Limits.from_mapping({"usd_per_run": budget}, source="--lmtest-budget").or_else(limits)
+    limits = Limits.parse(told, source="--lmtest-limit")
+    if budget is not None:
+        if limits.usd_per_run is not None:
+            raise ConfigurationError(
+                "--lmtest-budget is --lmtest-limit usd_per_run, and both are given: leave one out."
+            )
+        limits = Limits.from_mapping({"usd_per_run": budget}, source="--lmtest-budget").or_else(limits)
+    return dict(limits.over(os.environ))
 
 
-def _say_to_all_processes(config: pytest.Config, limits: Limits) -> None:
+def _say_to_all_processes(config: pytest.Config, limits: Mapping[str, str]) -> None:
     """Say the flags' limits, and one name for the run, in the environment: every process of the run reads it there.
 
     There they win over what markers, calls and files say, as flags must.
     """
-    import os
     import uuid
 
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
-    for name, value in limits.over(os.environ).items():
+    for name, value in limits.items():
         patch.setenv(name, value)
     if "LMTEST_RUN" not in os.environ:
         patch.setenv("LMTEST_RUN", uuid.uuid4().hex[:12])

@@ -4,9 +4,9 @@ import pytest
 
 import lmtest
 from lmtest.cassette.pending import fresh_path
+from lmtest.refresh.chains import why_not
 from lmtest.refresh.drift import Tier, compare
 from lmtest.refresh.pairs import pair
-from lmtest.refresh.resend import why_not
 from lmtest.refresh.result import amounts, read_calls
 
 
