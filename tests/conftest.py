@@ -11,7 +11,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"
 _cache = os.environ["DSPY_CACHEDIR"] = tempfile.mkdtemp(prefix="lmtest-dspy-cache-")
 atexit.register(shutil.rmtree, _cache, ignore_errors=True)
 
-# A busy machine must not fail a law that holds. CI tries the same examples each time, as Hypothesis's own profile for it
-# does: a new one that fails is found where somebody can look at it, not in a change that has nothing to do with it.
+# A busy machine must not fail a law that holds. CI tries the same examples each time, as Hypothesis's own profile for
+# it does: a new one that fails is found where somebody can look at it, not in a change that has nothing to do with it.
 settings.register_profile("suite", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("suite")

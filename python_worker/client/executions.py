@@ -14,6 +14,7 @@ from python_worker.client.errors import from_message, from_rpc
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire import executions as wire
 from python_worker.wire.durations import duration, timestamp
+from python_worker.wire.programs import actions_to_wire
 from python_worker.wire.values import fields_to_wire
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ def to_request(program: str, inputs: Fields, options: Options) -> pb.ExecuteRequ
         idempotency_key=options.idempotency_key,
         adapters=options.adapters,
         retries=options.retries,
-        actions=[pb.Action(name=each.name, options=fields_to_wire(each.options)) for each in options.actions],
+        actions=actions_to_wire(options.actions),
         version=options.version,
     )
 

@@ -7,7 +7,8 @@ import pytest
 from dspy.lm15 import AuthError, RateLimitError, ServerError
 
 from python_worker.client import Reason, connect
-from python_worker.domain.execution import ExecutionStatus, Fallback, Stage, StageStatus
+from python_worker.domain.execution import ExecutionStatus, Fallback
+from python_worker.domain.stage import Stage, StageStatus
 from python_worker.store import AuditLog
 
 from .calling import SKY, refused, wait_until, with_program
