@@ -24,7 +24,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 import lmtest
-from python_worker.domain.execution import Execution, ExecutionStatus, LMCall, Stage, StageRecord, StageStatus
+from python_worker.domain.execution import Execution, ExecutionStatus
+from python_worker.domain.stage import LMCall, Stage, StageRecord, StageStatus
 from python_worker.store import Database, ExecutionTrail, audit
 
 POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/test"

@@ -10,7 +10,8 @@ import pytest
 
 from python_worker.client import WorkerError
 from python_worker.domain.errors import Reason
-from python_worker.domain.execution import ExecutionStatus, Stage, StageStatus
+from python_worker.domain.execution import ExecutionStatus
+from python_worker.domain.stage import Stage, StageStatus
 
 STAGES = list(Stage)
 

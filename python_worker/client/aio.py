@@ -185,15 +185,9 @@ class AsyncSession:
         """Take a variable away."""
         await self._client.run(calls.delete(self.id, name, expected_version=expected_version, reason=reason))
 
-    async def variables(self, pattern: str = "") -> AsyncIterator[Variable]:
+    def variables(self, pattern: str = "") -> AsyncIterator[Variable]:
         """The variables by name; those of a pattern with ``*`` and ``?``, where it is given."""
-        token = ""
-        while True:
-            page, token = await self._client.run(calls.list_variables(self.id, pattern, token))
-            for variable in page:
-                yield variable
-            if not token:
-                return
+        return calls.items_async(self._client, lambda token: calls.list_variables(self.id, pattern, token))
 
     async def history(self, name: str) -> Sequence[Change]:
         """The changes that are kept of a variable, oldest first."""

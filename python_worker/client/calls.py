@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from python_worker.client.errors import from_message
 from python_worker.v1 import worker_pb2 as pb
@@ -15,7 +15,7 @@ from python_worker.wire.durations import duration
 from python_worker.wire.values import from_wire, to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from python_worker.domain.errors import WorkerError
     from python_worker.domain.session import Session, SessionLM
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from python_worker.domain.watch import Change
 
 _Answer = TypeVar("_Answer")
+_Item = TypeVar("_Item")
 _P = ParamSpec("_P")
 _Method = TypeVar("_Method", bound="Callable[..., Any]")
 PAGE = 1000
@@ -43,7 +44,7 @@ class Call(Generic[_Answer]):
     deadline: float | None = None
 
 
-class Runner(ABC):
+class Runner(Protocol):
     """Runs calls."""
 
     @abstractmethod
@@ -51,7 +52,7 @@ class Runner(ABC):
         """Run a call, of either service."""
 
 
-class AsyncRunner(ABC):
+class AsyncRunner(Protocol):
     """Runs calls on the event loop."""
 
     @abstractmethod
@@ -77,6 +78,34 @@ def awaited(make: Callable[_P, Call[_Answer]]) -> Callable[Concatenate[AsyncRunn
         return await self.run(make(*args, **options))
 
     return _signed(method, make)
+
+
+def items(runner: Runner, page: Callable[[str], Call[tuple[list[_Item], str]]]) -> Iterator[_Item]:
+    """All that a list has, page by page.
+
+    Args:
+        runner: Runs the calls.
+        page: Makes the call for a page, by the token that the page before gave; "" for the first.
+    """
+    token = ""
+    while True:
+        found, token = runner.run(page(token))
+        yield from found
+        if not token:
+            return
+
+
+async def items_async(
+    runner: AsyncRunner, page: Callable[[str], Call[tuple[list[_Item], str]]]
+) -> AsyncIterator[_Item]:
+    """The same, on the event loop."""
+    token = ""
+    while True:
+        found, token = await runner.run(page(token))
+        for each in found:
+            yield each
+        if not token:
+            return
 
 
 def _signed(method: _Method, make: Callable[..., Any]) -> _Method:

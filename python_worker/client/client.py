@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
-from google.protobuf.message import Message
 
 from python_worker.client import calls
 from python_worker.client.channel import MOST_BYTES, OPTIONS, bearer
@@ -24,12 +23,7 @@ if TYPE_CHECKING:
     from python_worker.domain.session import Session, SessionLM
     from python_worker.v1 import worker_pb2 as pb
 
-_Request = TypeVar("_Request", bound=Message)
-_Response = TypeVar("_Response")
 _Answer = TypeVar("_Answer")
-
-# What a reply may take on its way, beyond the time an execution was given.
-_WAY = 5.0
 
 
 def connect(
@@ -114,31 +108,18 @@ class Client(ProgramMethods, ExecutionMethods, ToolMethods):
 
     def sessions(self) -> Iterator[Session]:
         """All sessions of the worker, by id."""
-        token = ""
-        while True:
-            page, token = self.run(calls.list_sessions(token))
-            yield from page
-            if not token:
-                return
+        return calls.items(self, calls.list_sessions)
 
     def run(self, call: calls.Call[_Answer]) -> _Answer:
         """Run a call, of either service."""
-        return call.read(self._call(self._methods[call.method], call.request, deadline=call.deadline))
+        check_size(call.request.ByteSize(), self._most_bytes, "the request has")
+        try:
+            deadline = call.deadline or self._deadline
+            response = self._methods[call.method](call.request, timeout=deadline, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise from_rpc(error) from error
+        return call.read(response)
 
     def open_watch(self, request: pb.WatchRequest) -> Any:
         """Open a stream of changes, which lasts until one side ends it."""
         return self._state.Watch(request, metadata=self._metadata)
-
-    def _call(
-        self,
-        method: grpc.UnaryUnaryMultiCallable[_Request, _Response] | Any,
-        request: _Request,
-        *,
-        deadline: float | None = None,
-    ) -> _Response:
-        check_size(request.ByteSize(), self._most_bytes, "the request has")
-        try:
-            response: _Response = method(request, timeout=deadline or self._deadline, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise from_rpc(error) from error
-        return response

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message import Message
@@ -14,10 +13,11 @@ from python_worker.client.errors import from_message, from_rpc
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire import executions as wire
 from python_worker.wire.durations import duration, timestamp
+from python_worker.wire.programs import actions_to_wire
 from python_worker.wire.values import fields_to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from datetime import datetime
 
     from python_worker.domain.action import Action
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from python_worker.domain.execution import Execution, ExecutionStatus
     from python_worker.domain.execution_event import ExecutionEvent
     from python_worker.domain.value import Fields
-
-_Answer = TypeVar("_Answer")
 
 WAY = 5.0
 """Seconds that a reply may take on its way, beyond the time an execution was given."""
@@ -69,16 +67,107 @@ class Order:
     options: Options = Options()
 
 
-class ExecutionMethods(ABC):
+def to_request(program: str, inputs: Fields, options: Options) -> pb.ExecuteRequest:
+    """The request for a run."""
+    return pb.ExecuteRequest(
+        program=program,
+        inputs=fields_to_wire(inputs),
+        timeout=None if options.timeout is None else duration(options.timeout),
+        session=options.session,
+        validate_inputs=options.validate_inputs,
+        track_metrics=options.track_metrics,
+        idempotency_key=options.idempotency_key,
+        adapters=options.adapters,
+        retries=options.retries,
+        actions=actions_to_wire(options.actions),
+        version=options.version,
+    )
+
+
+def patience(options: Options, deadline: float) -> float:
+    """Seconds to wait for a run's end, where calls have a deadline."""
+    return deadline if options.timeout is None else options.timeout + WAY
+
+
+def execute(program: str, inputs: Fields, options: Options) -> calls.Call[Execution]:
+    """Run a program."""
+    return calls.Call(
+        method="Execute",
+        request=to_request(program, inputs, options),
+        read=wire.execution_from_wire,
+        deadline=None if options.timeout is None else options.timeout + WAY,
+    )
+
+
+def cancel(execution_id: str) -> calls.Call[Execution]:
+    """Stop an execution, whoever started it; the execution as it ended."""
+    request = pb.CancelExecutionRequest(execution_id=execution_id)
+    return calls.Call(method="CancelExecution", request=request, read=wire.execution_from_wire)
+
+
+def get_execution(execution_id: str) -> calls.Call[Execution]:
+    """The execution with its trail, however it ended."""
+    request = pb.GetExecutionRequest(execution_id=execution_id)
+    return calls.Call(method="GetExecution", request=request, read=wire.execution_from_wire)
+
+
+def list_executions(
+    *,
+    session: str = "",
+    program: str = "",
+    statuses: Sequence[ExecutionStatus] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Callable[[str], calls.Call[tuple[list[Execution], str]]]:
+    """What makes the call for a page of executions, by the token of the page before."""
+
+    def page(token: str) -> calls.Call[tuple[list[Execution], str]]:
+        request = pb.ListExecutionsRequest(
+            session=session,
+            program=program,
+            statuses=wire.statuses_to_wire(statuses),
+            since=timestamp(since) if since else None,
+            until=timestamp(until) if until else None,
+            page_size=calls.PAGE,
+            page_token=token,
+        )
+        return calls.Call(method="ListExecutions", request=request, read=_read_page)
+
+    return page
+
+
+def adapters() -> calls.Call[list[AdapterInfo]]:
+    """Where executions can run, in the worker's order."""
+    return calls.Call(
+        method="ListAdapters",
+        request=pb.ListAdaptersRequest(),
+        read=lambda told: [wire.adapter_from_wire(each) for each in told.adapters],
+    )
+
+
+def batch_request(orders: Sequence[Order], parallel: int) -> pb.ExecuteBatchRequest:
+    """The request for a batch."""
+    requests = [to_request(each.program, each.inputs, each.options) for each in orders]
+    return pb.ExecuteBatchRequest(requests=requests, parallel=parallel)
+
+
+def read_result(result: pb.BatchResult) -> tuple[int, Execution | WorkerError]:
+    """One result of a batch, with its place."""
+    if result.HasField("error"):
+        return result.index, from_message(result.error)
+    return result.index, wire.execution_from_wire(result.execution)
+
+
+class ExecutionMethods(calls.Runner):
     """The part of the client that runs programs."""
 
     _stub: Any
     _metadata: Any
     _deadline: float
 
-    @abstractmethod
-    def run(self, call: calls.Call[_Answer]) -> _Answer:
-        """Run a call."""
+    cancel = calls.ran(cancel)
+    get_execution = calls.ran(get_execution)
+    adapters = calls.ran(adapters)
 
     def execute(
         self,
@@ -155,14 +244,6 @@ class ExecutionMethods(ABC):
         call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=deadline, metadata=self._metadata)
         return _heard(call, read_result)
 
-    def cancel(self, execution_id: str) -> Execution:
-        """Stop an execution, whoever started it; the execution as it ended."""
-        return self.run(cancel(execution_id))
-
-    def get_execution(self, execution_id: str) -> Execution:
-        """The execution with its trail, however it ended."""
-        return self.run(get(execution_id))
-
     def list_executions(
         self,
         *,
@@ -181,31 +262,20 @@ class ExecutionMethods(ABC):
             since: Started then or later.
             until: Started before.
         """
-        token = ""
-        while True:
-            asked = list_request(
-                session=session, program=program, statuses=statuses, since=since, until=until, token=token
-            )
-            page, token = self.run(list_(asked))
-            yield from page
-            if not token:
-                return
-
-    def adapters(self) -> list[AdapterInfo]:
-        """Where executions can run, in the worker's order."""
-        return self.run(adapters())
+        page = list_executions(session=session, program=program, statuses=statuses, since=since, until=until)
+        return calls.items(self, page)
 
 
-class AsyncExecutionMethods(ABC):
+class AsyncExecutionMethods(calls.AsyncRunner):
     """The part of the asyncio client that runs programs; arguments and errors are those of ``ExecutionMethods``."""
 
     _stub: Any
     _metadata: Any
     _deadline: float
 
-    @abstractmethod
-    async def run(self, call: calls.Call[_Answer]) -> _Answer:
-        """Run a call."""
+    cancel = calls.awaited(cancel)
+    get_execution = calls.awaited(get_execution)
+    adapters = calls.awaited(adapters)
 
     async def execute(self, program: str, inputs: Fields, options: Options | None = None) -> Execution:
         """Run a program, by id or name."""
@@ -230,15 +300,7 @@ class AsyncExecutionMethods(ABC):
         async for result in _heard_async(call):
             yield read_result(result)
 
-    async def cancel(self, execution_id: str) -> Execution:
-        """Stop an execution, whoever started it."""
-        return await self.run(cancel(execution_id))
-
-    async def get_execution(self, execution_id: str) -> Execution:
-        """The execution with its trail, however it ended."""
-        return await self.run(get(execution_id))
-
-    async def list_executions(
+    def list_executions(
         self,
         *,
         session: str = "",
@@ -248,116 +310,12 @@ class AsyncExecutionMethods(ABC):
         until: datetime | None = None,
     ) -> AsyncIterator[Execution]:
         """The executions, the newest first, without their stages."""
-        token = ""
-        while True:
-            asked = list_request(
-                session=session, program=program, statuses=statuses, since=since, until=until, token=token
-            )
-            page, token = await self.run(list_(asked))
-            for execution in page:
-                yield execution
-            if not token:
-                return
-
-    async def adapters(self) -> list[AdapterInfo]:
-        """Where executions can run, in the worker's order."""
-        return await self.run(adapters())
+        page = list_executions(session=session, program=program, statuses=statuses, since=since, until=until)
+        return calls.items_async(self, page)
 
 
-def to_request(program: str, inputs: Fields, options: Options) -> pb.ExecuteRequest:
-    """The request for a run."""
-    return pb.ExecuteRequest(
-        program=program,
-        inputs=fields_to_wire(inputs),
-        timeout=None if options.timeout is None else duration(options.timeout),
-        session=options.session,
-        validate_inputs=options.validate_inputs,
-        track_metrics=options.track_metrics,
-        idempotency_key=options.idempotency_key,
-        adapters=options.adapters,
-        retries=options.retries,
-        actions=[pb.Action(name=each.name, options=fields_to_wire(each.options)) for each in options.actions],
-        version=options.version,
-    )
-
-
-def patience(options: Options, deadline: float) -> float:
-    """Seconds to wait for a run's end, where calls have a deadline."""
-    return deadline if options.timeout is None else options.timeout + WAY
-
-
-def execute(program: str, inputs: Fields, options: Options) -> calls.Call[Execution]:
-    """Run a program."""
-    return calls.Call(
-        method="Execute",
-        request=to_request(program, inputs, options),
-        read=wire.execution_from_wire,
-        deadline=None if options.timeout is None else options.timeout + WAY,
-    )
-
-
-def cancel(execution_id: str) -> calls.Call[Execution]:
-    """Stop an execution."""
-    request = pb.CancelExecutionRequest(execution_id=execution_id)
-    return calls.Call(method="CancelExecution", request=request, read=wire.execution_from_wire)
-
-
-def get(execution_id: str) -> calls.Call[Execution]:
-    """Tell an execution."""
-    request = pb.GetExecutionRequest(execution_id=execution_id)
-    return calls.Call(method="GetExecution", request=request, read=wire.execution_from_wire)
-
-
-def list_request(
-    *,
-    session: str,
-    program: str,
-    statuses: Sequence[ExecutionStatus],
-    since: datetime | None,
-    until: datetime | None,
-    token: str,
-) -> pb.ListExecutionsRequest:
-    """The request for a page."""
-    return pb.ListExecutionsRequest(
-        session=session,
-        program=program,
-        statuses=wire.statuses_to_wire(statuses),
-        since=timestamp(since) if since else None,
-        until=timestamp(until) if until else None,
-        page_size=calls.PAGE,
-        page_token=token,
-    )
-
-
-def list_(request: pb.ListExecutionsRequest) -> calls.Call[tuple[list[Execution], str]]:
-    """A page of executions, with the token of the next."""
-    return calls.Call(
-        method="ListExecutions",
-        request=request,
-        read=lambda page: ([wire.execution_from_wire(each) for each in page.executions], page.next_page_token),
-    )
-
-
-def adapters() -> calls.Call[list[AdapterInfo]]:
-    """Tell where executions can run."""
-    return calls.Call(
-        method="ListAdapters",
-        request=pb.ListAdaptersRequest(),
-        read=lambda told: [wire.adapter_from_wire(each) for each in told.adapters],
-    )
-
-
-def batch_request(orders: Sequence[Order], parallel: int) -> pb.ExecuteBatchRequest:
-    """The request for a batch."""
-    requests = [to_request(each.program, each.inputs, each.options) for each in orders]
-    return pb.ExecuteBatchRequest(requests=requests, parallel=parallel)
-
-
-def read_result(result: pb.BatchResult) -> tuple[int, Execution | WorkerError]:
-    """One result of a batch, with its place."""
-    if result.HasField("error"):
-        return result.index, from_message(result.error)
-    return result.index, wire.execution_from_wire(result.execution)
+def _read_page(page: pb.ListExecutionsResponse) -> tuple[list[Execution], str]:
+    return [wire.execution_from_wire(each) for each in page.executions], page.next_page_token
 
 
 def _heard(call: Any, read: Any) -> Iterator[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from python_worker.client.calls import PAGE, AsyncRunner, Call, Runner, awaited, nothing, ran
+from python_worker.client.calls import PAGE, AsyncRunner, Call, Runner, awaited, items, items_async, nothing, ran
 from python_worker.domain.program import Program, ProgramConfig, parse_format
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire import programs as wire
@@ -197,21 +197,11 @@ class ProgramMethods(Runner):
 
     def signatures(self, pattern: str = "", *, session: str = "") -> Iterator[SignatureRecord]:
         """The session's signatures and everybody's, by name; those of a pattern with ``*`` and ``?``."""
-        token = ""
-        while True:
-            page, token = self.run(list_signatures(pattern, session, token))
-            yield from page
-            if not token:
-                return
+        return items(self, lambda token: list_signatures(pattern, session, token))
 
     def programs(self, pattern: str = "", *, session: str = "") -> Iterator[Program]:
         """The session's programs and everybody's, by name; those of a pattern with ``*`` and ``?``."""
-        token = ""
-        while True:
-            page, token = self.run(list_programs(pattern, session, token))
-            yield from page
-            if not token:
-                return
+        return items(self, lambda token: list_programs(pattern, session, token))
 
 
 class AsyncProgramMethods(AsyncRunner):
@@ -225,22 +215,10 @@ class AsyncProgramMethods(AsyncRunner):
     update_program = awaited(update_program)
     delete_program = awaited(delete_program)
 
-    async def signatures(self, pattern: str = "", *, session: str = "") -> AsyncIterator[SignatureRecord]:
+    def signatures(self, pattern: str = "", *, session: str = "") -> AsyncIterator[SignatureRecord]:
         """The session's signatures and everybody's, by name; those of a pattern with ``*`` and ``?``."""
-        token = ""
-        while True:
-            page, token = await self.run(list_signatures(pattern, session, token))
-            for each in page:
-                yield each
-            if not token:
-                return
+        return items_async(self, lambda token: list_signatures(pattern, session, token))
 
-    async def programs(self, pattern: str = "", *, session: str = "") -> AsyncIterator[Program]:
+    def programs(self, pattern: str = "", *, session: str = "") -> AsyncIterator[Program]:
         """The session's programs and everybody's, by name; those of a pattern with ``*`` and ``?``."""
-        token = ""
-        while True:
-            page, token = await self.run(list_programs(pattern, session, token))
-            for each in page:
-                yield each
-            if not token:
-                return
+        return items_async(self, lambda token: list_programs(pattern, session, token))

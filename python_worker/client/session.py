@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from python_worker.client import calls
 from python_worker.client.batch import Batch
@@ -22,14 +22,9 @@ if TYPE_CHECKING:
     from python_worker.domain.watch import Change
     from python_worker.v1 import worker_pb2 as pb
 
-_Answer = TypeVar("_Answer")
 
-
-class Runner(Protocol):
+class Runner(calls.Runner, Protocol):
     """What a session needs of its client."""
-
-    def run(self, call: calls.Call[_Answer]) -> _Answer:
-        """Run a call of the state service."""
 
     def open_watch(self, request: pb.WatchRequest) -> Any:
         """Open a stream of changes."""
@@ -213,12 +208,7 @@ class RemoteSession(MutableMapping[str, Any]):
 
     def variables(self, pattern: str = "") -> Iterator[Variable]:
         """The variables by name; those whose name is of a pattern with ``*`` and ``?``, where it is given."""
-        token = ""
-        while True:
-            page, token = self._client.run(calls.list_variables(self.id, pattern, token))
-            yield from page
-            if not token:
-                return
+        return calls.items(self._client, lambda token: calls.list_variables(self.id, pattern, token))
 
     def history(self, name: str) -> Sequence[Change]:
         """The changes that are kept of a variable, oldest first."""

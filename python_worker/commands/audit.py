@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from python_worker.domain.audit import Break
     from python_worker.domain.audit_export import ChainPart, ExportFindings
-    from python_worker.domain.execution import Execution, StageRecord
+    from python_worker.domain.execution import Execution
+    from python_worker.domain.stage import StageRecord
     from python_worker.keys import PrivateKey, PublicKeys
 
 _file = click.Path(path_type=Path)

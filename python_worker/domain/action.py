@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from python_worker.domain.execution import LMCall
-    from python_worker.domain.tool import ToolUse
+    from python_worker.domain.stage import LMCall, ToolUse
     from python_worker.domain.value import Fields
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from python_worker.domain.value import storable
 
 if TYPE_CHECKING:
-    from python_worker.domain.execution import Stage
+    from python_worker.domain.stage import Stage
 
 
 class Reason(enum.StrEnum):

@@ -1,4 +1,4 @@
-"""An execution: one run of a program, with what happened at each stage."""
+"""An execution: one run of a program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from python_worker.domain.action import ActionResult
     from python_worker.domain.errors import WorkerError
-    from python_worker.domain.tool import ToolUse
+    from python_worker.domain.stage import StageRecord
     from python_worker.domain.value import Fields
 
 
@@ -24,66 +24,6 @@ class ExecutionStatus(enum.StrEnum):
     FAILED = "failed"
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
-
-
-class Stage(enum.StrEnum):
-    """The stages of a run, in order."""
-
-    SIGNATURE_COMPILATION = "signature_compilation"
-    INPUT_VALIDATION = "input_validation"
-    ADAPTER_EXECUTION = "adapter_execution"
-    OUTPUT_VALIDATION = "output_validation"
-    RESULT_SERIALIZATION = "result_serialization"
-
-
-class StageStatus(enum.StrEnum):
-    """How a stage ended."""
-
-    OK = "ok"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class LMCall:
-    """One call of a language model.
-
-    Attributes:
-        key: The request's fingerprint, 64 hexadecimal digits.
-        hit: Who answered: ``cassette``, ``live`` or ``mock``.
-        input_tokens: None where the provider did not say; likewise ``output_tokens``.
-        cost: USD, or None where the price is unknown.
-        cassette: The file that was played or written, or None.
-        latency: Seconds.
-    """
-
-    key: str
-    hit: str
-    model: str
-    input_tokens: int | None
-    output_tokens: int | None
-    cost: Decimal | None
-    cassette: str | None
-    latency: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageRecord:
-    """What happened at one stage.
-
-    Attributes:
-        duration: Seconds.
-        detail: One sentence.
-        calls: The language model calls, under ``adapter_execution``.
-        tools: The calls of tools, likewise.
-    """
-
-    stage: Stage
-    status: StageStatus
-    started_at: datetime
-    duration: float
-    detail: str
-    calls: tuple[LMCall, ...] = ()
-    tools: tuple[ToolUse, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

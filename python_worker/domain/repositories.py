@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from python_worker.domain.errors import WorkerError
-    from python_worker.domain.execution import Execution, ExecutionQuery, StageRecord
+    from python_worker.domain.execution import Execution, ExecutionQuery
     from python_worker.domain.program import Program
     from python_worker.domain.session import Session
     from python_worker.domain.signature import SignatureRecord
+    from python_worker.domain.stage import StageRecord
     from python_worker.domain.value import Value
     from python_worker.domain.variable import Edit, Variable
     from python_worker.domain.watch import Change

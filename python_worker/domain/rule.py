@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.pattern import searcher
 from python_worker.domain.value import excerpt
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ class _Check:
 
 
 def _found(pattern: str, text: Any) -> bool:
-    import re2  # here: a client that only carries values does without it
-
-    return isinstance(text, str) and re2.search(pattern, text) is not None
+    return isinstance(text, str) and searcher(pattern)(text) is not None
 
 
 _CHECKS: Final[Mapping[str, _Check]] = {
@@ -170,13 +169,9 @@ def _check_bound(check: str, bound: Value, where: str) -> None:
     if not isinstance(bound, takes) or (isinstance(bound, bool) and takes is int):
         raise _refused(f"must be a {getattr(takes, '__name__', 'value')}, not {excerpt(bound)}", where)
     if check == "matches":
-        import re2
-
-        options = re2.Options()
-        options.log_errors = False
         try:
-            re2.compile(bound, options)
-        except re2.error as error:
+            searcher(str(bound))
+        except ValueError as error:
             raise _refused(f"is no pattern: {error}", where) from error
 
 

@@ -1,4 +1,4 @@
-"""Tools that programs call: what they are, what is said about them, and what became of a call."""
+"""Tools that clients serve: what they are, and what is said about them."""
 
 from __future__ import annotations
 
@@ -57,24 +57,6 @@ class Tool:
                 f"{LONGEST_TIMEOUT:g} s.",
                 "timeout",
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolUse:
-    """One call of a tool.
-
-    Attributes:
-        hit: Who answered: ``cassette``, ``client``, ``python`` or ``mock``.
-        key: Of the recording, 64 hexadecimal digits, or "".
-        error: What went wrong, or "".
-        latency: Seconds.
-    """
-
-    tool: str
-    hit: str
-    key: str = ""
-    error: str = ""
-    latency: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

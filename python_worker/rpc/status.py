@@ -5,7 +5,7 @@ from __future__ import annotations
 from grpc import StatusCode
 
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.execution import Stage
+from python_worker.domain.stage import Stage
 
 _CODES = {
     Reason.SYNTAX_ERROR: StatusCode.INVALID_ARGUMENT,

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 
     from python_worker.domain.adapter import AdapterInfo
     from python_worker.domain.errors import WorkerError
-    from python_worker.domain.execution import LMCall
     from python_worker.domain.execution_event import StatusText, Token
     from python_worker.domain.program import Program
     from python_worker.domain.signature import Signature
-    from python_worker.domain.tool import ToolUse
+    from python_worker.domain.stage import LMCall, ToolUse
     from python_worker.domain.value import Fields
     from python_worker.runtime.toolbox import Toolbox
 

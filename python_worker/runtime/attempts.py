@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.execution import Fallback, Stage
+from python_worker.domain.execution import Fallback
+from python_worker.domain.stage import Stage
 from python_worker.runtime.adapter import Outcome, Task
 
 if TYPE_CHECKING:

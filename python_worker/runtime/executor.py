@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from python_worker.domain.action import ActionContext, ActionOutcome
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.execution import Execution, ExecutionStatus, Stage
+from python_worker.domain.execution import Execution, ExecutionStatus
 from python_worker.domain.execution_event import Started
 from python_worker.domain.session import SessionLM
+from python_worker.domain.stage import Stage
 from python_worker.runtime.adapter import Outcome, Task
 from python_worker.runtime.attempts import Attempts
 from python_worker.runtime.ids import new_id

@@ -10,10 +10,9 @@ if TYPE_CHECKING:
     import dspy
 
     import lmtest
-    from python_worker.domain.execution import LMCall
     from python_worker.domain.program import ProgramConfig
     from python_worker.domain.session import SessionLM
-    from python_worker.domain.tool import ToolUse
+    from python_worker.domain.stage import LMCall, ToolUse
     from python_worker.domain.value import Fields
 
 

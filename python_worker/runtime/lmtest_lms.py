@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import lmtest
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.execution import LMCall
 from python_worker.domain.session import SessionLimits
-from python_worker.domain.tool import ToolUse
+from python_worker.domain.stage import LMCall, ToolUse
 from python_worker.domain.value import fingerprint
 from python_worker.settings import read_mode
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
-import re2
 import referencing
 from jsonschema.exceptions import SchemaError
 
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.pattern import searcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ def check_parameters(tool: Tool) -> None:
         _Validator.check_schema(dict(schema))
         for part in _parts(schema):
             _check_part(part)
-    except (SchemaError, ValueError, re2.error) as error:
+    except (SchemaError, ValueError) as error:
         told = error.message if isinstance(error, SchemaError) else error
         raise _refused(tool, f"is no schema that this worker takes: {told}") from error
     if schema and schema.get("type", "object") != "object":
@@ -53,7 +53,7 @@ _NOTHING: referencing.Registry[Any] = referencing.Registry()
 
 
 def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[jsonschema.ValidationError]:
-    if isinstance(value, str) and not re2.search(pattern, value):
+    if isinstance(value, str) and not searcher(pattern)(value):
         yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
 
 
@@ -67,11 +67,7 @@ def _check_part(part: Mapping[str, Any]) -> None:
     if "patternProperties" in part:
         raise ValueError("it has patternProperties: name the properties")
     if isinstance(part.get("pattern"), str):
-        re2.compile(part["pattern"], _QUIET)
-
-
-_QUIET = re2.Options()
-_QUIET.log_errors = False
+        searcher(part["pattern"])
 
 
 def _parts(value: Any) -> Iterator[Mapping[str, Any]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import dspy
 
-    from python_worker.domain.tool import ToolUse
+    from python_worker.domain.stage import ToolUse
     from python_worker.domain.value import Value
     from python_worker.runtime.imports import Imports
     from python_worker.runtime.tools import ToolBroker

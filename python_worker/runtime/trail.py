@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.execution import LMCall, Stage, StageRecord, StageStatus
+from python_worker.domain.stage import LMCall, Stage, StageRecord, StageStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from python_worker.domain.tool import ToolUse
+    from python_worker.domain.stage import ToolUse
 
 _LOG = logging.getLogger(__name__)
 

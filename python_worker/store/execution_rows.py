@@ -15,7 +15,7 @@ from python_worker.store.failures import dump_error, load_error
 from python_worker.store.tables import to_moment, to_number
 
 if TYPE_CHECKING:
-    from python_worker.domain.execution import StageRecord
+    from python_worker.domain.stage import StageRecord
 
 _NONE = "[]"
 

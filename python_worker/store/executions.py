@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from python_worker.domain.audit import chain_of
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.execution import ExecutionStatus, Stage
+from python_worker.domain.execution import ExecutionStatus
+from python_worker.domain.stage import Stage
 from python_worker.domain.value import storable
 from python_worker.store import audit, stages
 from python_worker.store.execution_rows import from_row, to_row
@@ -20,7 +21,8 @@ from python_worker.store.trail import ExecutionTrail
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from python_worker.domain.execution import Execution, ExecutionQuery, StageRecord
+    from python_worker.domain.execution import Execution, ExecutionQuery
+    from python_worker.domain.stage import StageRecord
     from python_worker.store.database import Database
     from python_worker.store.statement import Connected
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import orjson
 
 from python_worker.domain.errors import Position, Problem, Reason, WorkerError
-from python_worker.domain.execution import Stage
+from python_worker.domain.stage import Stage
 from python_worker.domain.value import canonical_json
 
 

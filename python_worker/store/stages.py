@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from python_worker.domain.audit import AuditEntry
-from python_worker.domain.execution import LMCall, Stage, StageRecord, StageStatus
-from python_worker.domain.tool import ToolUse
+from python_worker.domain.stage import LMCall, Stage, StageRecord, StageStatus, ToolUse
 from python_worker.domain.value import canonical_json
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from python_worker.domain.execution import Execution, StageRecord
+    from python_worker.domain.execution import Execution
+    from python_worker.domain.stage import StageRecord
     from python_worker.domain.value import Fields
 
 STARTED = "execution_started"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from python_worker.domain.errors import Position, Problem, Reason, WorkerError
-from python_worker.domain.execution import Stage
+from python_worker.domain.stage import Stage
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.durations import duration, seconds
 

@@ -5,25 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from python_worker.domain.action import Action, ActionMoment, ActionResult
+from python_worker.domain.action import ActionMoment, ActionResult
 from python_worker.domain.adapter import AdapterInfo
 from python_worker.domain.ask import Ask
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.execution import (
-    Execution,
-    ExecutionStatus,
-    Fallback,
-    LMCall,
-    Metrics,
-    Stage,
-    StageRecord,
-    StageStatus,
-)
+from python_worker.domain.execution import Execution, ExecutionStatus, Fallback, Metrics
 from python_worker.domain.execution_event import ExecutionEvent, Started, StatusText, Token
-from python_worker.domain.tool import ToolUse
+from python_worker.domain.stage import LMCall, Stage, StageRecord, StageStatus, ToolUse
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.durations import duration, moment, seconds, timestamp
 from python_worker.wire.errors import from_detail, to_detail
+from python_worker.wire.programs import actions_from_wire
 from python_worker.wire.values import fields_from_wire, fields_to_wire, from_wire
 
 if TYPE_CHECKING:
@@ -131,7 +123,7 @@ def ask_from_wire(message: pb.ExecuteRequest, *, default_timeout: float, asked_b
         idempotency_key=message.idempotency_key,
         adapters=tuple(message.adapters),
         retries=message.retries,
-        actions=tuple(Action(name=each.name, options=fields_from_wire(each.options)) for each in message.actions),
+        actions=actions_from_wire(message.actions),
         version=message.version,
         asked_by=asked_by,
     )

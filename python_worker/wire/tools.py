@@ -6,15 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.tool import (
-    DEFAULT_TIMEOUT,
-    ToClient,
-    Tool,
-    ToolCall,
-    ToolCallCancelled,
-    ToolsRegistered,
-    ToolUse,
-)
+from python_worker.domain.tool import DEFAULT_TIMEOUT, ToClient, Tool, ToolCall, ToolCallCancelled, ToolsRegistered
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.durations import duration, moment, seconds, timestamp
 from python_worker.wire.values import fields_from_wire, fields_to_wire
@@ -84,23 +76,6 @@ def from_worker(message: pb.ToolWorkerMessage) -> ToClient:
             )
         case _:
             raise WorkerError("the worker said what this client does not know.", reason=Reason.INVALID_ARGUMENT)
-
-
-def use_to_wire(use: ToolUse) -> pb.ToolUse:
-    """A call of a tool, in the trail."""
-    latency = None if use.latency is None else duration(use.latency)
-    return pb.ToolUse(tool=use.tool, hit=use.hit, key=use.key, error=use.error, latency=latency)
-
-
-def use_from_wire(message: pb.ToolUse) -> ToolUse:
-    """A call of a tool, in the trail."""
-    return ToolUse(
-        tool=message.tool,
-        hit=message.hit,
-        key=message.key,
-        error=message.error,
-        latency=seconds(message.latency) if message.HasField("latency") else None,
-    )
 
 
 def _parameters(message: pb.Tool) -> Mapping[str, Any]:

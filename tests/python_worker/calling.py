@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from python_worker.client import Reason, WorkerError
-from python_worker.domain.execution import Stage
+from python_worker.domain.stage import Stage
 from python_worker.store import tables
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub, WorkerStub

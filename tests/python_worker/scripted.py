@@ -6,7 +6,7 @@ from contextvars import ContextVar
 import dspy
 from dspy.lm15 import Message, Response, TextPart, Usage, response_to_events
 
-from python_worker.domain.execution import LMCall
+from python_worker.domain.stage import LMCall
 from python_worker.domain.value import fingerprint
 
 # Carried into the threads that DSPy starts for a stream.

@@ -18,7 +18,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lmtest.http.server import StandIn
 from python_worker.client import Reason, WorkerError, connect
-from python_worker.domain.execution import ExecutionStatus, Stage
+from python_worker.domain.execution import ExecutionStatus
+from python_worker.domain.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "python_worker"]

@@ -11,7 +11,8 @@ import lmtest
 from lmtest.testing.provider import ScriptedProvider, fields, rate_limited, server_error, timeout
 from python_worker.client import Options, Order, Reason, SessionLimits, SessionLM, connect
 from python_worker.domain.access import Grant, Tokens
-from python_worker.domain.execution import ExecutionStatus, Stage
+from python_worker.domain.execution import ExecutionStatus
+from python_worker.domain.stage import Stage
 from python_worker.runtime import LmtestLMs
 from python_worker.store import AuditLog, Database
 from python_worker.v1 import worker_pb2 as pb

@@ -7,7 +7,9 @@ import pytest
 from dspy.lm15 import AuthError, RateLimitError, ServerError
 
 from python_worker.client import Reason, connect
-from python_worker.domain.execution import ExecutionStatus, Fallback, Stage, StageStatus
+from python_worker.client.executions import list_executions
+from python_worker.domain.execution import ExecutionStatus, Fallback
+from python_worker.domain.stage import Stage, StageStatus
 from python_worker.store import AuditLog
 
 from .calling import SKY, refused, wait_until, with_program
@@ -265,10 +267,7 @@ def test_pages_stay_as_they_were_while_others_are_added(database, start_worker, 
 
 
 def test_a_token_of_no_page_is_refused(worker):
-    from python_worker.client import executions as calls
-
-    request = calls.list_request(session="", program="", statuses=(), since=None, until=None, token="x")
-    error = refused(worker.client.run, calls.list_(request))
+    error = refused(worker.client.run, list_executions()("x"))
     assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, "page_token")
 
 

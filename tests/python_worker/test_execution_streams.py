@@ -10,7 +10,8 @@ import pytest
 import lmtest
 from lmtest.http.server import StandIn
 from python_worker.client import Order, Reason, Started, Token, WorkerError, connect_async
-from python_worker.domain.execution import Execution, ExecutionStatus, Stage
+from python_worker.domain.execution import Execution, ExecutionStatus
+from python_worker.domain.stage import Stage
 from python_worker.runtime import LmtestLMs
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import WorkerStub

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from python_worker.client import Reason, connect
-from python_worker.domain.execution import ExecutionStatus, Stage
+from python_worker.domain.execution import ExecutionStatus
+from python_worker.domain.stage import Stage
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import WorkerStub
 

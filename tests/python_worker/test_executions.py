@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
-from python_worker.domain.execution import Stage, StageStatus
+from python_worker.domain.stage import Stage, StageStatus
 from python_worker.store import AuditLog
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import WorkerStub

@@ -8,7 +8,8 @@ from dspy.lm15 import AuthError, RateLimitError
 
 import lmtest
 from python_worker.client import Reason
-from python_worker.domain.execution import ExecutionStatus, Stage, StageStatus
+from python_worker.domain.execution import ExecutionStatus
+from python_worker.domain.stage import Stage, StageStatus
 from python_worker.v1 import worker_pb2 as pb
 
 from .calling import SKY, STAGES, refused, stages, status, with_program

@@ -10,9 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from python_worker.domain.errors import Problem, Reason, WorkerError
-from python_worker.domain.execution import Execution, ExecutionStatus, LMCall, Stage, StageRecord, StageStatus
+from python_worker.domain.execution import Execution, ExecutionStatus
 from python_worker.domain.program import Module, Program, ProgramConfig
 from python_worker.domain.signature import SignatureRecord
+from python_worker.domain.stage import LMCall, Stage, StageRecord, StageStatus
 from python_worker.store import Database, SqlExecutions, SqlPrograms, SqlSignatures, tables
 from python_worker.store.statement import Statement
 

@@ -7,7 +7,7 @@ import pytest
 
 from python_worker.client import Reason
 from python_worker.domain.action import Action, ActionContext, ActionMoment, ActionOutcome
-from python_worker.domain.execution import Stage, StageStatus
+from python_worker.domain.stage import Stage, StageStatus
 from python_worker.runtime import Actions, Imports
 
 MODULE = '''

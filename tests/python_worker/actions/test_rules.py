@@ -59,6 +59,13 @@ def test_a_value_that_a_check_does_not_fit_breaks_it():
     assert problems({"field": "text", "at_least": 3}) == ["text must be at least 3"]
 
 
+def test_a_pattern_that_a_field_gives_and_that_is_none_is_not_matched():
+    rule = {"field": "text", "matches": {"field": "given"}}
+    assert problems(rule, VALUES | {"given": "^one"}) == []
+    for given_pattern in ("(", 3, ["one"]):
+        assert len(problems(rule, VALUES | {"given": given_pattern})) == 1
+
+
 def test_all_broken_rules_are_told_and_a_message_stands_for_its_own():
     both = {"all": [{"field": "n", "equals": 4}, {"field": "m", "equals": 4, "message": "m is off"}]}
     assert problems(both) == ["n must be 4", "m is off"]

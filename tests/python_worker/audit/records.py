@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from python_worker.domain.execution import Execution, ExecutionStatus, LMCall, Stage, StageRecord, StageStatus
+from python_worker.domain.execution import Execution, ExecutionStatus
 from python_worker.domain.program import Module, Program, ProgramConfig
 from python_worker.domain.signature import SignatureRecord
-from python_worker.domain.tool import ToolUse
+from python_worker.domain.stage import LMCall, Stage, StageRecord, StageStatus, ToolUse
 from python_worker.keys import PrivateKey, PublicKeys
 from python_worker.store import AuditLog, SqlPrograms, SqlSignatures
 

@@ -12,8 +12,9 @@ import lmtest
 from python_worker.domain.action import ActionMoment, ActionResult
 from python_worker.domain.audit_export import to_lines
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.execution import ExecutionStatus, Fallback, Stage, StageStatus
+from python_worker.domain.execution import ExecutionStatus, Fallback
 from python_worker.domain.media import Media
+from python_worker.domain.stage import Stage, StageStatus
 from python_worker.domain.value import fingerprint
 from python_worker.store import AuditLog, ExecutionTrail, SqlExecutions
 from python_worker.store.audit import events_of

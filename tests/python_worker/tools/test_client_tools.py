@@ -14,7 +14,8 @@ import pytest
 import lmtest
 from python_worker.client import Reason, WorkerError, connect
 from python_worker.client.aio import connect_async
-from python_worker.domain.execution import ExecutionStatus, Stage
+from python_worker.domain.execution import ExecutionStatus
+from python_worker.domain.stage import Stage
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import WorkerStub
 from python_worker.wire.errors import TRAILER

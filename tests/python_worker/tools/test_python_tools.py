@@ -5,7 +5,7 @@ import json
 import pytest
 
 from python_worker.client import Reason, WorkerError
-from python_worker.domain.execution import Stage
+from python_worker.domain.stage import Stage
 
 from .conftest import script, step
 
