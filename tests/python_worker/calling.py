@@ -62,7 +62,7 @@ def watchers(worker):
         return StateStub(channel).GetSession(pb.GetSessionRequest(session="ada"), timeout=20).watchers
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=60):
     end = time.monotonic() + seconds
     for _ in itertools.count():
         if condition():
