@@ -17,6 +17,8 @@ from python_worker.wire.errors import TRAILER
 QA = "signature qa: :string question -> :string answer, :confidence_score confidence"
 SKY = {"sky": {"answer": "blue", "confidence": 0.9}}
 STAGES = list(Stage)
+LONG_ENOUGH = 1.5
+"""Seconds of a deadline that is to pass while a program runs: a busy machine has begun it by then."""
 
 
 def with_program(worker, module="Predict", text=QA):
