@@ -54,6 +54,8 @@ bench: $(BENCH_STAMP)  ## every benchmark, with plots in build/bench; one alone:
 	$(BIN)/python benchmarks/pytest_plugin.py
 	$(BIN)/python benchmarks/signatures.py
 	$(BIN)/python benchmarks/ledger.py
+	$(BIN)/python benchmarks/worker_executions.py
+	$(BIN)/python benchmarks/audit.py
 
 bench-%: $(BENCH_STAMP)
 	@$(BIN)/python benchmarks/$*.py $(ARGS)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import marshal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import orjson
 from dspy.lm15 import Response, TextPart
 
 from lmtest.cassette.memo import Memo
@@ -26,7 +26,7 @@ class Answer:
         call: What its cassette notes of it.
         cost: USD, for DSPy's history.
         plain: The fields of the answer, without the one that a program could change.
-        beside: That one: what the provider said beside the answer.
+        beside: That one, as JSON: what the provider said beside the answer.
     """
 
     call: Call
@@ -39,7 +39,7 @@ class Answer:
         response = object.__new__(Response)
         for put, value in zip(_PUT, self.plain, strict=True):
             put(response, value)
-        _PUT_BESIDE(response, marshal.loads(self.beside))  # noqa: S302 - it was written by this process
+        _PUT_BESIDE(response, orjson.loads(self.beside))
         return response
 
 
@@ -60,8 +60,12 @@ def remember(taken: Taken, response: Response, call: Call, cost: float | None) -
     """Keep an answer that is nothing but text; others are read each time, with what a program could change in them."""
     if not (taken.alone and _is_text(response)):
         return
+    try:
+        beside = orjson.dumps(response.provider_data)
+    except TypeError:
+        return  # a number that orjson does not write
     plain = tuple(getattr(response, name) for name in _FIELDS)
-    answer = Answer(call, cost, plain, marshal.dumps(response.provider_data, 2))
+    answer = Answer(call, cost, plain, beside)
     _answers.put((taken.file.name, taken.text), answer, weight=len(taken.text))
 
 

@@ -17,6 +17,8 @@ from python_worker.wire.errors import TRAILER
 QA = "signature qa: :string question -> :string answer, :confidence_score confidence"
 SKY = {"sky": {"answer": "blue", "confidence": 0.9}}
 STAGES = list(Stage)
+LONG_ENOUGH = 1.5
+"""Seconds of a deadline that is to pass while a program runs: a busy machine has begun it by then."""
 
 
 def with_program(worker, module="Predict", text=QA):
@@ -62,7 +64,7 @@ def watchers(worker):
         return StateStub(channel).GetSession(pb.GetSessionRequest(session="ada"), timeout=20).watchers
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=60):
     end = time.monotonic() + seconds
     for _ in itertools.count():
         if condition():

@@ -43,7 +43,7 @@ def postgres_schema():
 
 def postgres_or_skip():
     """The PostgreSQL server; without one a skip that says so, and under CI a failure: there it must be tested."""
-    engine = sa.create_engine(POSTGRES, connect_args={"connect_timeout": 3})
+    engine = sa.create_engine(POSTGRES, connect_args={"connect_timeout": 30})
     try:
         engine.connect().close()
     except sa.exc.OperationalError as error:

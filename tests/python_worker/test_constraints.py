@@ -1,7 +1,5 @@
 """Constraints: each breaks with one plain message, and none can be set to nonsense."""
 
-import time
-
 import pytest
 
 from python_worker.domain.constraints import CONSTRAINTS, contradiction
@@ -76,9 +74,8 @@ def test_constraints_that_leave_no_value_are_told(limits, says):
 
 def test_a_pattern_that_blows_up_other_engines_takes_linear_time():
     evil = CONSTRAINTS["pattern"]("^(a+)+$")
-    start = time.perf_counter()
+    # A backtracking engine would take longer than the universe is old, and the suite's timeout would end it.
     assert evil.broken_by("a" * 50_000 + "!") is not None
-    assert time.perf_counter() - start < 5  # a backtracking engine would take longer than the universe is old
 
 
 def test_an_unlimited_unique_asks_nothing():

@@ -17,7 +17,7 @@ from python_worker.runtime import LmtestLMs
 from python_worker.store import AuditLog, Database
 from python_worker.v1 import worker_pb2 as pb
 
-from .calling import SKY, refused, status, wait_until, with_program
+from .calling import LONG_ENOUGH, SKY, refused, status, wait_until, with_program
 from .conftest import RunningWorker
 from .test_command_line import Served
 from .test_security import digest
@@ -138,7 +138,7 @@ def test_a_budget_that_is_spent_is_told_before_anything_is_sent(live):
 def test_a_provider_that_never_answers_gives_its_thread_back_at_the_deadline(live):
     worker = live(timeout(), timeout(), GOOD, threads=1)
     for number in (1, 2):
-        error = refused(worker.client.execute, "qa", ASKED, timeout=0.4)
+        error = refused(worker.client.execute, "qa", ASKED, timeout=LONG_ENOUGH)
         assert (error.reason, error.stage) == (Reason.TIMEOUT, Stage.ADAPTER_EXECUTION)
         wait_until(lambda number=number: len(worker.provider.requests) == number)
     # The only thread is free: a hanging call would leave this one in the queue.
@@ -159,7 +159,7 @@ def test_a_run_that_is_cancelled_gives_its_thread_back(live):
 
 def test_a_run_that_timed_out_lists_the_calls_it_made(live):
     worker = live(timeout())
-    error = refused(worker.client.execute, "qa", ASKED, timeout=0.4)
+    error = refused(worker.client.execute, "qa", ASKED, timeout=LONG_ENOUGH)
     (call,) = worker.client.get_execution(error.execution_id).stages[2].calls
     assert (call.hit, call.model, call.cost) == ("live", "gemini/gemini-2.5-flash", None)
 
@@ -291,9 +291,9 @@ def test_a_token_for_one_session_does_not_open_the_executions_of_another(guarded
 
 
 def test_a_free_run_that_outlasts_its_deadline_has_timed_out_and_is_kept(start_worker):
-    worker = with_program(start_worker(SKY, on_call=lambda: Event().wait(0.6)))
+    worker = with_program(start_worker(SKY, on_call=lambda: Event().wait(LONG_ENOUGH + 0.5)))
     worker.lms.live = False
-    error = refused(worker.client.execute, "qa", ASKED, timeout=0.3)
+    error = refused(worker.client.execute, "qa", ASKED, timeout=LONG_ENOUGH)
     assert (error.reason, error.stage) == (Reason.TIMEOUT, Stage.ADAPTER_EXECUTION)
     kept = worker.client.get_execution(error.execution_id)
     assert (kept.status, kept.outputs, len(kept.stages[2].calls)) == (ExecutionStatus.TIMED_OUT, {}, 1)
@@ -311,7 +311,7 @@ def test_a_free_run_waits_for_its_turn_no_longer_than_its_deadline(start_worker)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(worker.client.execute, "qa", ASKED)
         assert begun.wait(60)
-        error = refused(worker.client.execute, "qa", ASKED, timeout=0.2)
+        error = refused(worker.client.execute, "qa", ASKED, timeout=LONG_ENOUGH)
         release.set()
         assert first.result().status is ExecutionStatus.SUCCEEDED
     assert error.reason is Reason.TIMEOUT

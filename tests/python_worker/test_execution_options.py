@@ -12,7 +12,7 @@ from python_worker.domain.execution import ExecutionStatus, Fallback
 from python_worker.domain.stage import Stage, StageStatus
 from python_worker.store import AuditLog
 
-from .calling import SKY, refused, wait_until, with_program
+from .calling import LONG_ENOUGH, SKY, refused, wait_until, with_program
 
 ASKED = {"question": "sky"}
 
@@ -226,7 +226,7 @@ def test_who_waits_for_the_first_run_waits_no_longer_than_its_own_deadline(start
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(worker.client.execute, "qa", ASKED, idempotency_key="k")
         assert begun.wait(60)
-        error = refused(worker.client.execute, "qa", ASKED, idempotency_key="k", timeout=0.2)
+        error = refused(worker.client.execute, "qa", ASKED, idempotency_key="k", timeout=LONG_ENOUGH)
         release.set()
         assert error.execution_id == first.result().id
     assert (error.reason, error.retryable) == (Reason.TIMEOUT, True)

@@ -11,13 +11,13 @@ from python_worker.domain.stage import Stage
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import WorkerStub
 
-from .calling import SKY, is_refused, kept_statuses, refused, wait_until, with_program
+from .calling import LONG_ENOUGH, SKY, is_refused, kept_statuses, refused, wait_until, with_program
 
 
 def test_an_execution_that_takes_too_long_is_deadline_exceeded_and_its_answer_is_not_recorded(start_worker):
     release = threading.Event()
     worker = with_program(start_worker(SKY, on_call=release.wait))
-    error = refused(worker.client.execute, "qa", {"question": "sky"}, timeout=0.2)
+    error = refused(worker.client.execute, "qa", {"question": "sky"}, timeout=LONG_ENOUGH)
     release.set()
     assert (error.reason, error.retryable, error.stage) == (Reason.TIMEOUT, True, Stage.ADAPTER_EXECUTION)
     assert "after it began" in str(error)
@@ -37,7 +37,7 @@ def test_an_execution_still_in_the_queue_at_its_deadline_never_begins(start_work
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(worker.client.execute, "qa", {"question": "sky"})
         begun.wait()
-        error = refused(worker.client.execute, "qa", {"question": "sky"}, timeout=0.2)
+        error = refused(worker.client.execute, "qa", {"question": "sky"}, timeout=LONG_ENOUGH)
         release.set()
         assert first.result().status is ExecutionStatus.SUCCEEDED
     assert "in the queue" in str(error)
@@ -47,7 +47,7 @@ def test_an_execution_still_in_the_queue_at_its_deadline_never_begins(start_work
 def test_the_deadline_of_the_call_itself_ends_the_execution(start_worker):
     release = threading.Event()
     worker = with_program(start_worker(SKY, on_call=release.wait))
-    with connect(worker.target, deadline=0.3) as hasty:
+    with connect(worker.target, deadline=LONG_ENOUGH) as hasty:
         assert refused(hasty.execute, "qa", {"question": "sky"}).reason is Reason.TIMEOUT
     release.set()
     worker.stop()

@@ -21,5 +21,5 @@ def test_a_watcher_whose_connection_is_dead_gives_its_thread_back(start_worker):
     with Wire(worker.target) as wire, connect(wire.target) as client:
         watching = client.session("ada").watch()
         wire.die()
-        wait_until(lambda: watchers(worker) == 0, seconds=60)
+        wait_until(lambda: watchers(worker) == 0)
         watching.close()

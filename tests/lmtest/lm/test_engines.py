@@ -8,7 +8,7 @@ import pytest
 
 import lmtest
 
-from .recordings import QUESTION, acall, qa, record
+from .recordings import QUESTION, acall, qa, record, run
 
 
 @pytest.mark.parametrize("engine", ["auto", "lm15", "litellm"])
@@ -37,9 +37,9 @@ def test_async_calls_are_recorded_and_replayed(engine, provider):
             async with lmtest.use_cassette("qa.yaml", mode=mode):
                 return await asyncio.gather(*(acall(f"{QUESTION} {n}") for n in range(4)))
 
-    answers = asyncio.run(ask("record"))
+    answers = run(ask("record"))
     provider.close()
-    assert asyncio.run(ask("replay")) == answers
+    assert run(ask("replay")) == answers
 
 
 async def _streamed(program, question):
@@ -57,7 +57,7 @@ def _stream(here, mode, path="stream.yaml"):
         dspy.Predict("question -> answer"), stream_listeners=[dspy.streaming.StreamListener("answer")]
     )
     with dspy.context(lm=here), lmtest.use_cassette(path, mode=mode):
-        chunks, prediction = asyncio.run(_streamed(program, QUESTION))
+        chunks, prediction = run(_streamed(program, QUESTION))
     return "".join(chunk.chunk for chunk in chunks), prediction.answer
 
 

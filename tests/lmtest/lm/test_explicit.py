@@ -1,6 +1,5 @@
 """``lmtest.LM``: an LM that carries its cassette, for programs that choose their LM by hand."""
 
-import asyncio
 from pathlib import Path
 
 import dspy
@@ -8,8 +7,7 @@ import pytest
 
 import lmtest
 
-QUESTION = "What is the capital of France?"
-qa = dspy.Predict("question -> answer")
+from .recordings import QUESTION, qa, run
 
 
 def an_lm(server, mode, engine="auto", **options):
@@ -27,10 +25,10 @@ def an_lm(server, mode, engine="auto", **options):
 @pytest.mark.parametrize("engine", ["auto", "litellm"])
 def test_it_records_and_replays(provider, engine):
     with an_lm(provider, "record", engine) as lm, dspy.context(lm=lm):
-        recorded = [qa(question=QUESTION).answer, asyncio.run(qa.acall(question="And Spain?")).answer]
+        recorded = [qa(question=QUESTION).answer, run(qa.acall(question="And Spain?")).answer]
     provider.close()
     with an_lm(provider, "replay", engine) as lm, dspy.context(lm=lm):
-        assert [qa(question=QUESTION).answer, asyncio.run(qa.acall(question="And Spain?")).answer] == recorded
+        assert [qa(question=QUESTION).answer, run(qa.acall(question="And Spain?")).answer] == recorded
     assert len(lm.cassette.played) == 2
 
 
@@ -74,8 +72,8 @@ def test_it_streams(provider):
             return [item async for item in program(question=QUESTION)]
 
     with an_lm(provider, "record") as lm:
-        recorded = asyncio.run(chunks(lm))
+        recorded = run(chunks(lm))
     with an_lm(provider, "replay") as lm:
-        replayed = asyncio.run(chunks(lm))
+        replayed = run(chunks(lm))
     assert len(recorded) > 1
     assert replayed[-1].answer == recorded[-1].answer

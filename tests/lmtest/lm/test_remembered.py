@@ -84,6 +84,13 @@ def test_a_byte_that_is_changed_between_two_plays_is_played(played, project):
     assert word.upper() in played()[0].message.text
 
 
+def test_a_number_of_any_size_is_played_again_as_it_is(played, project):
+    file = project / "qa.yaml"
+    file.write_text(file.read_text().replace("provider_data: {", f'provider_data: {{"big": {2**70}, '))
+
+    assert [played()[0].provider_data["big"] for _ in range(2)] == [2**70, 2**70]
+
+
 def test_rules_that_differ_never_share_a_key(lm, unreachable_lm):
     record(lm, f"{QUESTION} 2026-11-20")
     with dspy.context(lm=unreachable_lm):
