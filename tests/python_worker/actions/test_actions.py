@@ -2,15 +2,20 @@
 
 import importlib
 import sys
+from datetime import date
 
 import pytest
 
 from python_worker.client import Reason
 from python_worker.domain.action import Action, ActionContext, ActionMoment, ActionOutcome
 from python_worker.domain.execution import Stage, StageStatus
+from python_worker.domain.tensor import Tensor
 from python_worker.runtime import Actions, Imports
 
 MODULE = '''
+from datetime import date
+
+from python_worker.domain.tensor import Tensor
 from python_worker.domain.action import ActionRefused
 
 seen = []
@@ -40,6 +45,9 @@ def crash(context, outcome):
 
 def unsayable(context, outcome):
     return {"what": object()}
+
+def typed(context, outcome):
+    return {"grid": Tensor.of([1.5], dtype="float32"), "day": date(2026, 11, 20)}
 
 class Unmakeable:
     def __init__(self, needed):
@@ -244,3 +252,9 @@ def test_a_limit_that_it_does_not_know_is_refused(run):
     error, _ = run(Action(name="resource_management", options={"max_memory": 1}))
     assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, "max_memory")
     assert "max_memory_mib, max_busy_threads, max_waiting" in error.message
+
+
+def test_what_an_action_tells_is_told_later_as_it_was_told_then(run, office):
+    execution, worker = run(Action(name=f"{office}:typed"), allow_imports=(f"{office}:*",))
+    assert execution.action_results[0].values == {"grid": Tensor.of([1.5], dtype="float32"), "day": date(2026, 11, 20)}
+    assert worker.client.get_execution(execution.id) == execution
