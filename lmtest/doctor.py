@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.metadata
 import os
 import platform
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmtest.errors import LMTestError
 from lmtest.modes import choose_mode
 from lmtest.money.ledger import Ledger, default_path
+from lmtest.money.limits import Limits
+from lmtest.money.prices import worst_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from lmtest.settings import Settings
 
@@ -64,6 +68,7 @@ def examine(settings: Settings, root: Path) -> Iterator[Finding]:
     for look in looks:
         yield look()
     yield from _ledger(settings, root)
+    yield from _limits(settings)
 
 
 def _python() -> Finding:
@@ -121,14 +126,40 @@ def _ledger(settings: Settings, root: Path) -> Iterator[Finding]:
         yield Finding(name="ledger", verdict="note", detail="off: nothing is counted, and nothing can be limited")
         return
     place = default_path({}, root, settings.ledger)
+    if isinstance(place, Path) and (obstacle := _obstacle(place)):
+        told = f"{place} cannot be made in {obstacle}: let it be written to, or name another file in LMTEST_LEDGER"
+        yield Finding(name="ledger", verdict="bad", detail=told)
+        return
     try:
         with Ledger(place) as ledger:
+            ledger.check()
             apart = tuple(_apart(ledger))
     except LMTestError as error:
         yield Finding(name="ledger", verdict="bad", detail=str(error))
         return
     yield Finding(name="ledger", verdict="good", detail=str(place))
     yield from apart
+
+
+def _obstacle(file: Path) -> Path | None:
+    """Where a file that is not there could not be made."""
+    nearest = next(each for each in (file, *file.absolute().parents) if each.exists())
+    return None if nearest == file or (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)) else nearest
+
+
+def _limits(settings: Settings) -> Iterator[Finding]:
+    """Limits that cannot be read, or of models that nobody has heard of, which hold nothing where it is a slip."""
+    try:
+        project = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits]")
+        limits = Limits.from_environ(os.environ).or_else(project)
+    except LMTestError as error:
+        yield Finding(name="limits", verdict="bad", detail=str(error))
+        return
+    for model in limits.by_model:
+        if worst_case(model, 1, 1, datetime.now(UTC)) is None:
+            near = difflib.get_close_matches(model, [settings.model, settings.model.partition("/")[2]], n=1, cutoff=0.8)
+            hint = f"; did you mean {near[0]!r}?" if near else "; name its price in LMTEST_PRICES if there is one"
+            yield Finding(name="limits", verdict="note", detail=f"limits name {model!r}, of no known price{hint}")
 
 
 def _apart(ledger: Ledger) -> Iterator[Finding]:

@@ -77,7 +77,10 @@ class Worker:
         self._hub = Hub(state.feed, variables=state.variables, most=settings.max_watchers)
         self._tool_broker = ToolBroker(check_session=state.sessions.get, most=settings.max_tool_clients)
         sessions = _sessions(settings, state, lms)
-        catalogues = _catalogues(database, modules=modules, imports=imports, enter=_enter(settings, sessions))
+        actions = Actions(builtin=builtin_actions(lambda: inline.load), imports=imports, serialize=_serialized_size)
+        catalogues = _catalogues(
+            database, modules=modules, imports=imports, actions=actions, enter=_enter(settings, sessions)
+        )
         servicer = WorkerServicer(
             signatures=catalogues.signatures,
             programs=catalogues.programs,
@@ -90,9 +93,7 @@ class Worker:
                 running=self._running,
                 repeats=Repeats(service),
                 tools=Tools(broker=self._tool_broker, imports=imports),
-                actions=Actions(
-                    builtin=builtin_actions(lambda: inline.load), imports=imports, serialize=_serialized_size
-                ),
+                actions=actions,
                 serialize=_serialized_size,
             ),
             executions=service,
@@ -151,12 +152,14 @@ class _Catalogues(NamedTuple):
 
 
 def _catalogues(
-    database: Database, *, modules: Modules, imports: Imports, enter: Callable[[str], object]
+    database: Database, *, modules: Modules, imports: Imports, actions: Actions, enter: Callable[[str], object]
 ) -> _Catalogues:
     kept, programs = SqlSignatures(database), SqlPrograms(database)
     shelf = Shelf(signatures=kept, programs=programs)
     signatures = SignatureCatalogue(kept, enter=enter)
-    made = ProgramCatalogue(programs, shelf=shelf, signatures=signatures, modules=modules, imports=imports, enter=enter)
+    made = ProgramCatalogue(
+        programs, shelf=shelf, signatures=signatures, modules=modules, imports=imports, actions=actions, enter=enter
+    )
     return _Catalogues(signatures, made, shelf)
 
 

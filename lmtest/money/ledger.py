@@ -163,6 +163,18 @@ class Ledger:
         connection.execute(_NOTE_REPLAYS, (before, ids.get("cassette")))
         connection.executemany(_NOTE_SPENDING, _spending(rows, at_most))
 
+    def check(self) -> None:
+        """See that calls can be written down, where there is a ledger already; makes none, and changes nothing.
+
+        Raises:
+            ConfigurationError: It cannot be read or written; the message says why and how to mend it.
+        """
+        with self.database.reading() as connection:
+            if connection is None:
+                return
+        with self.database.writing() as connection:
+            connection.execute("DELETE FROM reservation WHERE id = ''")  # of none, which only who may write may do
+
     def __iter__(self) -> Iterator[LedgerRow]:
         """Every row, oldest entry first."""
         with self.database.reading() as connection:

@@ -15,6 +15,7 @@ import click
 import lmtest
 from python_worker.commands.newfile import new_file
 from python_worker.commands.where import data_dir, database_url, existing_database
+from python_worker.domain.execution import ExecutionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,7 +42,7 @@ def audit() -> None:
 @audit.command("list")
 @click.option("--session", help="Of this session only; '' for executions of none.")
 @click.option("--program", help="A program's id.")
-@click.option("--status", help="Such as failed.")
+@click.option("--status", type=click.Choice([each.value for each in ExecutionStatus]))
 @click.option("--asked-by", help="The name of a token.")
 @click.option("--since", type=_moment, help="From this moment on, UTC.")
 @click.option("--until", type=_moment, help="Before this one.")
@@ -70,9 +71,12 @@ def list_(
             until=_utc(until).isoformat() if until else "~",
         )
         fitting = (each for each in found if all(getattr(each, name) == value for name, value in asked.items()))
-        for each in itertools.islice(fitting, limit):
+        listed = tuple(itertools.islice(fitting, limit))
+        for each in listed:
             of = f"{each.execution_id}  {each.program_id}  {each.chain}  {each.asked_by}"
             click.echo(f"{each.at[:23]}  {each.status:<10}  {of}".rstrip())
+    if not listed:
+        click.echo("no execution on record fits", err=True)
 
 
 @audit.command()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from python_worker.domain.access import CALLER
-from python_worker.domain.errors import WorkerError
+from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import ExecutionQuery
 from python_worker.rpc.pages import page_size
 from python_worker.runtime.batch import run_batch
@@ -20,6 +20,7 @@ from python_worker.wire.errors import to_detail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     import grpc
 
@@ -118,8 +119,8 @@ class ExecutionMethods:
             session=request.session or None,
             program_id=self._program_id(request.program, request.session) if request.program else None,
             statuses=wire.statuses_from_wire(request.statuses),
-            since=moment(request.since) if request.HasField("since") else None,
-            until=moment(request.until) if request.HasField("until") else None,
+            since=_moment(request, "since"),
+            until=_moment(request, "until"),
         )
 
     def _program_id(self, key: str, session: str) -> str:
@@ -131,6 +132,13 @@ class ExecutionMethods:
         if not CALLER.get().opens_all:
             CALLER.get().check_session(execution.session)
         return execution
+
+
+def _moment(request: pb.ListExecutionsRequest, name: Literal["since", "until"]) -> datetime | None:
+    try:
+        return moment(getattr(request, name)) if request.HasField(name) else None
+    except ValueError as error:
+        raise WorkerError(f"{name}: {error}.", reason=Reason.INVALID_ARGUMENT, field=name) from error
 
 
 def _batch_result(place: int, result: Execution | WorkerError) -> pb.BatchResult:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 import time
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from python_worker.domain.action import ActionContext, ActionOutcome, ActionRefused
 from python_worker.domain.errors import Reason, WorkerError
@@ -87,7 +88,7 @@ class ResourceManagement:
         used = {"memory_mib": memory() / _MIB, "busy_threads": load.busy, "waiting": load.waiting}
         for option, most in context.options.items():
             name = option.removeprefix("max_")
-            if name not in used or option == name or isinstance(most, bool) or not isinstance(most, int | float):
+            if name not in used or option == name or not _is_bound(most):
                 known = ", ".join(f"max_{each}" for each in used)
                 raise WorkerError(
                     f"resource_management: option {option!r}: there are {known}, each a number.",
@@ -111,6 +112,10 @@ class ResourceManagement:
             "output_tokens": sum(call.output_tokens or 0 for call in outcome.calls),
             "cost_usd": str(sum(known, Decimal(0))) if len(known) == len(costs) else None,
         }
+
+
+def _is_bound(most: Value) -> TypeGuard[int | float]:
+    return isinstance(most, int | float) and not isinstance(most, bool) and not math.isnan(most)
 
 
 def memory() -> int:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from python_worker.domain.action import Action
     from python_worker.domain.repositories import Programs
     from python_worker.domain.signature import SignatureRecord
+    from python_worker.runtime.actions import Actions
     from python_worker.runtime.imports import Imports
     from python_worker.runtime.modules import Modules
     from python_worker.runtime.shelf import Shelf
@@ -44,6 +45,7 @@ class ProgramCatalogue:
         signatures: What they are made of.
         modules: Builds them.
         imports: What may be imported.
+        actions: What may be run around them.
         enter: Sees that a session is there; makes it, where something is to be written into it and the worker does so.
     """
 
@@ -55,6 +57,7 @@ class ProgramCatalogue:
         signatures: SignatureCatalogue,
         modules: Modules,
         imports: Imports,
+        actions: Actions,
         enter: Callable[[str], object],
     ) -> None:
         self._programs = programs
@@ -62,6 +65,7 @@ class ProgramCatalogue:
         self._signatures = signatures
         self._modules = modules
         self._imports = imports
+        self._actions = actions
         self._enter = enter
 
     def create(self, name: str, draft: ProgramDraft, *, session: str = "") -> Program:
@@ -136,6 +140,7 @@ class ProgramCatalogue:
 
     def _complete(self, program: Program, draft: ProgramDraft) -> tuple[Program, SignatureRecord | None]:
         """The program with the draft laid over it, built once, and the signature that is to be kept with it."""
+        self._actions.check(draft.actions)
         program = replace(
             program,
             state=draft.state or program.state,

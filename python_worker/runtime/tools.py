@@ -96,7 +96,9 @@ class ToolClient:
             left, self._calls = self._calls, {}
         self._broker.remove(self)
         for future in left.values():
-            future.set_exception(_lost("the client that serves it went away before it answered"))
+            future.set_exception(
+                _lost("the client that serves it went away before it answered; serve it again with client.serve_tools")
+            )
         self._outbox.put(None)
 
     def ask(self, call: ToolCall) -> Future[Value]:

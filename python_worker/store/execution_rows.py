@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from python_worker.domain.action import ActionMoment, ActionResult
+from python_worker.domain.exact import exact_json, from_exact_json
 from python_worker.domain.execution import Execution, ExecutionStatus, Fallback, Metrics
 from python_worker.domain.value import canonical_json
 from python_worker.store.failures import dump_error, load_error
@@ -28,15 +29,15 @@ def to_row(execution: Execution, *, owner: str) -> dict[str, Any]:
         "program_version": execution.program_version,
         "session": execution.session,
         "status": execution.status.value,
-        "inputs": canonical_json(execution.inputs).decode(),
-        "outputs": canonical_json(execution.outputs).decode(),
+        "inputs": exact_json(execution.inputs),
+        "outputs": exact_json(execution.outputs),
         "error": dump_error(execution.error) if execution.error else None,
         "raw_answer": execution.raw_answer,
         "adapter_used": execution.adapter_used,
         "fallbacks": _texts([asdict(each) for each in execution.fallbacks]),
         "attempts": execution.attempts,
         "metrics": _dump_metrics(execution.metrics) if execution.metrics else None,
-        "action_results": _texts([asdict(each) for each in execution.action_results]),
+        "action_results": exact_json([vars(each) for each in execution.action_results]),
         "idempotency_key": execution.idempotency_key,
         "asked_by": execution.asked_by,
         "owner": owner,
@@ -53,15 +54,15 @@ def from_row(row: Any, trail: tuple[StageRecord, ...]) -> Execution:
         program_version=row.program_version,
         session=row.session,
         status=ExecutionStatus(row.status),
-        inputs=orjson.loads(row.inputs),
-        outputs=orjson.loads(row.outputs),
+        inputs=from_exact_json(row.inputs),
+        outputs=from_exact_json(row.outputs),
         error=load_error(row.error, execution_id=row.id) if row.error else None,
         raw_answer=row.raw_answer,
         adapter_used=row.adapter_used,
         fallbacks=tuple(Fallback(**each) for each in orjson.loads(row.fallbacks)),
         attempts=row.attempts,
         metrics=_load_metrics(row.metrics) if row.metrics else None,
-        action_results=tuple(_load_result(each) for each in orjson.loads(row.action_results)),
+        action_results=tuple(_load_result(each) for each in from_exact_json(row.action_results)),
         idempotency_key=row.idempotency_key,
         asked_by=row.asked_by,
         started_at=to_moment(row.started_at),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from python_worker.domain.audit import AuditEntry
+from python_worker.domain.exact import exact_json
 from python_worker.domain.value import canonical_json, fingerprint
 from python_worker.store import stages
 
@@ -54,7 +55,7 @@ class ExecutionTrail:
             "program_id": execution.program_id,
             "program_version": execution.program_version,
             "asked_by": execution.asked_by,
-            "inputs_sha256": fingerprint(execution.inputs),
+            "inputs_sha256": _digest(exact_json(execution.inputs)),
             **self._told("inputs", execution.inputs),
         }
         return [_entry(execution, STARTED, execution.started_at, said), *self._stages(execution, execution.stages)]
@@ -66,8 +67,8 @@ class ExecutionTrail:
             "status": execution.status,
             "reason": error.reason if error else None,
             "message": self.redact(error.message) if error else None,
-            "outputs_sha256": fingerprint(execution.outputs),
-            "raw_answer_sha256": None if answer is None else hashlib.sha256(answer.encode()).hexdigest(),
+            "outputs_sha256": _digest(exact_json(execution.outputs)),
+            "raw_answer_sha256": None if answer is None else _digest(answer),
             "adapter_used": execution.adapter_used,
             "fallbacks": [{"adapter": each.adapter, "why": self.redact(each.why)} for each in execution.fallbacks],
             "attempts": execution.attempts,
@@ -103,6 +104,10 @@ def _entry(execution: Execution, kind: str, at: datetime, said: Mapping[str, Any
         at=at.astimezone(UTC).isoformat(),
         payload=canonical_json(said).decode(),
     )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plain(fields: Fields) -> Any:

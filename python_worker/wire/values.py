@@ -68,8 +68,8 @@ def from_wire(message: pb.Value, path: str) -> Value:
     """A message as a value.
 
     Raises:
-        WorkerError: ``invalid_argument``: a message with no kind set, or a tensor, date or media that contradict
-            themselves.
+        WorkerError: ``invalid_argument``: a message with no kind set, or a time, tensor, date or media that
+            contradict themselves.
     """
     match message.WhichOneof("kind"):
         case "null":
@@ -78,9 +78,7 @@ def from_wire(message: pb.Value, path: str) -> Value:
             return [from_wire(item, f"{path}[{index}]") for index, item in enumerate(message.list.items)]
         case "map":
             return {key: from_wire(item, f"{path}.{key}") for key, item in message.map.entries.items()}
-        case "timestamp":
-            return moment(message.timestamp)
-        case "tensor" | "date" | "media":
+        case "timestamp" | "tensor" | "date" | "media":
             return _composed(message, path)
         case "boolean" | "integer" | "float" | "string" as kind:
             plain: bool | int | float | str = getattr(message, kind)
@@ -95,6 +93,8 @@ def from_wire(message: pb.Value, path: str) -> Value:
 
 def _composed(message: pb.Value, path: str) -> Value:
     try:
+        if message.HasField("timestamp"):
+            return moment(message.timestamp)
         if message.HasField("tensor"):
             tensor = message.tensor
             return Tensor(dtype=tensor.dtype, shape=tuple(tensor.shape), data=tensor.data)

@@ -66,7 +66,7 @@ class ScriptedEngine:
         self._on_call = on_call
 
     def complete(self, request):
-        prompt = request.messages[-1].text
+        prompt = "".join(part.text for part in request.messages[-1].parts if isinstance(part, TextPart))
         self.prompts.append(prompt)
         self.requests.append(request)
         # DSPy's own threads, such as Parallel's, have no context: they are the newest scope's.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from python_worker.client import Reason, WorkerError
 from python_worker.domain.errors import Position
@@ -15,6 +16,9 @@ from python_worker.v1 import worker_pb2 as pb
 from .calling import QA, refused, status, with_program
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "worker.md"
+
+
+BEYOND = Timestamp(seconds=10**15)
 
 
 def test_a_broken_signature_is_invalid_argument_with_the_position(start_worker):
@@ -81,12 +85,25 @@ def test_a_value_of_no_kind_is_refused_by_its_path(start_worker):
     )
 
 
+@pytest.mark.parametrize(
+    ("method", "request_", "field"),
+    [
+        ("Execute", pb.ExecuteRequest(program="qa", inputs={"q": pb.Value(timestamp=BEYOND)}), "q"),
+        ("ListExecutions", pb.ListExecutionsRequest(since=BEYOND), "since"),
+        ("ListExecutions", pb.ListExecutionsRequest(until=BEYOND), "until"),
+    ],
+)
+def test_a_time_beyond_the_calendar_is_refused_by_its_path(start_worker, method, request_, field):
+    code, detail = status(start_worker(), method, request_)
+    assert (code, detail.reason, detail.field) == (grpc.StatusCode.INVALID_ARGUMENT, "invalid_argument", field)
+
+
 def test_a_timestamp_is_refused_where_no_type_holds_one(start_worker):
     worker = with_program(start_worker(), text="signature qa: :map facts -> :string answer")
     moment = datetime(2026, 11, 20, 12, tzinfo=UTC)
     error = refused(worker.client.execute, "qa", {"facts": {"born": [moment]}})
     assert (error.reason, error.field) == (Reason.VALIDATION_ERROR, "facts.born[0]")
-    assert worker.client.get_execution(error.execution_id).inputs == {"facts": {"born": ["2026-11-20T12:00:00+00:00"]}}
+    assert worker.client.get_execution(error.execution_id).inputs == {"facts": {"born": [moment]}}
 
 
 def test_every_reason_has_the_status_the_documentation_tells():

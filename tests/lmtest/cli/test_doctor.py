@@ -71,3 +71,44 @@ def test_a_ledger_that_does_not_read_is_bad(project):
     (project / ".lmtest" / "ledger.sqlite3").write_bytes(b"no database at all, but long enough to be looked at" * 50)
     [ledger] = found("ledger", project)
     assert ledger.verdict == "bad"
+
+
+def test_a_ledger_that_is_not_there_is_good_where_it_can_be_made_and_is_not_made(project):
+    [ledger] = found("ledger", project)
+    assert (ledger.verdict, [*project.iterdir()]) == ("good", [])
+
+
+def test_a_ledger_that_cannot_be_made_is_bad(project):
+    (project / ".lmtest").write_text("a file where the directory would be")
+    [ledger] = found("ledger", project)
+    assert (ledger.verdict, f"cannot be made in {project / '.lmtest'}" in ledger.detail) == ("bad", True)
+
+
+def test_a_ledger_that_cannot_be_written_is_bad(project):
+    file = project / ".lmtest" / "ledger.sqlite3"
+    with Ledger(file) as ledger:
+        ledger.append([CALL])
+    # Whoever runs the tests may be root, whom no permission stops; SQLite's own mark of a newer format stops everybody.
+    with file.open("r+b") as opened:
+        opened.seek(18)
+        opened.write(b"\x03")
+    [finding] = found("ledger", project)
+    assert (finding.verdict, "readonly" in finding.detail) == ("bad", True)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [("gemini/gemini-2.5-flash", None), ("gemini/gemini-2.5-flsh", "did you mean"), ("mine/own", "LMTEST_PRICES")],
+)
+def test_limits_of_a_model_that_nobody_knows_are_a_note(project, monkeypatch, model, told):
+    monkeypatch.setenv("LMTEST_LIMITS", f"{model}:usd_per_run=1")
+    notes = found("limits", project)
+    assert [(note.verdict, model in note.detail, told in note.detail) for note in notes] == (
+        [("note", True, True)] if told else []
+    )
+
+
+def test_limits_that_do_not_read_are_bad(project, monkeypatch):
+    monkeypatch.setenv("LMTEST_USD_PER_RUN", "much")
+    [limits] = found("limits", project)
+    assert (limits.verdict, "much" in limits.detail) == ("bad", True)

@@ -1,16 +1,22 @@
 """Actions around an execution: what they refuse never reaches a model, or nobody; what they say is told."""
 
 import importlib
+import math
 import sys
+from datetime import date
 
 import pytest
 
-from python_worker.client import Reason
+from python_worker.client import Reason, WorkerError
 from python_worker.domain.action import Action, ActionContext, ActionMoment, ActionOutcome
 from python_worker.domain.stage import Stage, StageStatus
+from python_worker.domain.tensor import Tensor
 from python_worker.runtime import Actions, Imports
 
 MODULE = '''
+from datetime import date
+
+from python_worker.domain.tensor import Tensor
 from python_worker.domain.action import ActionRefused
 
 seen = []
@@ -40,6 +46,9 @@ def crash(context, outcome):
 
 def unsayable(context, outcome):
     return {"what": object()}
+
+def typed(context, outcome):
+    return {"grid": Tensor.of([1.5], dtype="float32"), "day": date(2026, 11, 20)}
 
 class Unmakeable:
     def __init__(self, needed):
@@ -244,3 +253,36 @@ def test_a_limit_that_it_does_not_know_is_refused(run):
     error, _ = run(Action(name="resource_management", options={"max_memory": 1}))
     assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, "max_memory")
     assert "max_memory_mib, max_busy_threads, max_waiting" in error.message
+
+
+def test_what_an_action_tells_is_told_later_as_it_was_told_then(run, office):
+    execution, worker = run(Action(name=f"{office}:typed"), allow_imports=(f"{office}:*",))
+    assert execution.action_results[0].values == {"grid": Tensor.of([1.5], dtype="float32"), "day": date(2026, 11, 20)}
+    assert worker.client.get_execution(execution.id) == execution
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "told"),
+    [
+        ("complex_validaton", Reason.INVALID_ARGUMENT, "Did you mean 'complex_validation'?"),
+        ("os:system", Reason.PERMISSION_DENIED, "--allow-import 'os:system'"),
+    ],
+)
+def test_a_program_is_not_made_with_an_action_that_there_is_not(start_worker, name, reason, told):
+    client, typo = start_worker().client, Action(name=name)
+    client.create_program("qa", signature="question -> answer")
+    made, known = client.get_program("qa"), Action(name="resource_management")
+    for refused in (
+        lambda: client.create_program("other", signature="question -> answer", actions=[known, typo]),
+        lambda: client.update_program("qa", actions=[known, typo]),
+    ):
+        with pytest.raises(WorkerError) as caught:
+            refused()
+        assert (caught.value.reason, caught.value.field) == (reason, "actions[1].name")
+        assert told in caught.value.message
+    assert [*client.programs()] == [made]
+
+
+def test_a_bound_that_is_no_number_bounds_nothing_and_is_refused(run):
+    error, _ = run(Action(name="resource_management", options={"max_waiting": math.nan}))
+    assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, "max_waiting")

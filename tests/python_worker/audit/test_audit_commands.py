@@ -40,10 +40,10 @@ def key(worked):
 
 
 def invoke(*arguments, code=0):
-    """The output of a command."""
+    """What a command tells; of one that fails, with what went wrong."""
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == code, (result.output, result.exception)
-    return result.output
+    return result.output if code else result.stdout
 
 
 def refusal(*arguments):
@@ -214,3 +214,12 @@ def test_a_worker_in_use_is_not_restored_over(worked):
     invoke("backup", "backup.jsonl")
     assert "the database is not empty" in refusal("restore", "backup.jsonl")
     assert len(invoke("audit", "list").splitlines()) == 2
+
+
+def test_a_status_that_is_none_is_refused_with_those_there_are(worked):
+    assert "'failed'" in invoke("audit", "list", "--status", "fail", code=2)
+
+
+def test_a_list_without_an_execution_says_so_beside_its_output(worked):
+    result = CliRunner().invoke(cli, ["audit", "list", "--status", "failed"])
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no execution on record fits\n")
