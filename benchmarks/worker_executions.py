@@ -207,7 +207,7 @@ def audit_share(client: Client, database: Database, asked: int) -> dict[str, flo
 
 def keep_the_row_alone(database: Database, execution: Execution) -> None:
     row = to_row(execution, owner="")
-    with database.write_prepared() as connection:
+    with database.write_directly() as connection:
         _INSERT.run(connection, row)
 
 

@@ -94,11 +94,11 @@ def chain_of(session: str) -> str:
 def link(head: AuditHead, entries: Iterable[AuditEntry]) -> list[AuditEvent]:
     """The entries as the next events of a chain."""
     events: list[AuditEvent] = []
-    for entry in entries:
-        sequence, previous = head.sequence + 1, head.digest
-        digest = digest_of(chain=head.chain, sequence=sequence, entry=entry, previous=previous)
-        events.append(AuditEvent(chain=head.chain, sequence=sequence, entry=entry, previous=previous, digest=digest))
-        head = AuditHead(chain=head.chain, sequence=sequence, digest=digest)
+    chain, previous = head.chain, head.digest
+    for sequence, entry in enumerate(entries, head.sequence + 1):
+        digest = digest_of(chain=chain, sequence=sequence, entry=entry, previous=previous)
+        events.append(AuditEvent(chain=chain, sequence=sequence, entry=entry, previous=previous, digest=digest))
+        previous = digest
     return events
 
 

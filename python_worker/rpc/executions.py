@@ -110,7 +110,7 @@ class ExecutionMethods:
         ask = wire.ask_from_wire(
             request, default_timeout=self._default_timeout, asked_by=CALLER.get().name, where=where
         )
-        ask.check()
+        ask.check()  # as it was asked for, before the call's own deadline makes it less
         left = context.time_remaining()
         return ask if left is None else replace(ask, timeout=min(ask.timeout, max(left, 0.001)))
 

@@ -277,24 +277,20 @@ def _ended(
     error: WorkerError | None,
     trail: Trail,
 ) -> Execution:
-    ended = replace(
+    outcomes = attempted.outcomes if attempted else ()
+    return replace(
         begun,
         status=_ending(error),
         outputs=outputs,
         error=error,
+        raw_answer=attempted.last.raw_answer if attempted else None,
+        adapter_used=attempted.adapter if attempted else begun.adapter_used,
         duration=time.perf_counter() - plan.start,
         stages=trail.records,
+        attempts=max(1, len(outcomes)),
+        fallbacks=attempted.fallbacks if attempted else (),
+        metrics=measured(outcomes) if plan.ask.track_metrics else None,
         action_results=plan.around.results,
-    )
-    if attempted is None:
-        return replace(ended, metrics=measured(())) if plan.ask.track_metrics else ended
-    return replace(
-        ended,
-        raw_answer=attempted.last.raw_answer,
-        adapter_used=attempted.adapter,
-        attempts=len(attempted.outcomes),
-        fallbacks=attempted.fallbacks,
-        metrics=measured(attempted.outcomes) if plan.ask.track_metrics else None,
     )
 
 

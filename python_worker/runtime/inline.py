@@ -187,7 +187,7 @@ class _Run:
         face = interface(task.program, task.signature)
         inputs = for_dspy(face, task.inputs) if face else dict(task.inputs)
         adapter = adapter_of(task.program.config.format, lm)
-        listen(lm, words)
+        listen(words)
         # History would grow with every execution: the trail is the worker's history.
         with dspy.context(lm=lm, adapter=adapter, disable_history=True):
             if task.tell is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
-from dspy.utils.callback import BaseCallback
+import dspy
 
 from python_worker.domain.value import storable
 
@@ -24,25 +24,31 @@ class LastWords:
 _HEARD: ContextVar[LastWords | None] = ContextVar("last_words", default=None)
 
 
-class _Ear(BaseCallback):  # type: ignore[misc, unused-ignore]
-    def on_lm_end(self, call_id: str, outputs: Any, exception: Exception | None = None) -> None:  # noqa: ARG002 - DSPy's signature
-        words = _HEARD.get()
-        if words is None or not outputs:
-            return
+class HeardLM(dspy.LM):  # type: ignore[misc, unused-ignore]
+    """A model whose answers are heard by the run that asks for them.
+
+    Not a callback of DSPy's: where there is one, DSPy works out by name what each call was given, at the cost of a
+    twentieth of a replayed execution.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer as any ``dspy.LM``."""
+        return _heard(super().__call__(*args, **kwargs))
+
+    async def acall(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer as any ``dspy.LM``."""
+        return _heard(await super().acall(*args, **kwargs))
+
+
+def listen(words: LastWords) -> None:
+    """Keep what models answer in this context, and in the threads that DSPy starts from it."""
+    _HEARD.set(words)
+
+
+def _heard(outputs: Any) -> Any:
+    words = _HEARD.get()
+    if words is not None and outputs:
         first = outputs[0] if isinstance(outputs, list) else outputs
         text = first.get("text") if isinstance(first, dict) else first
         words.text = None if text is None else storable(str(text))
-
-
-_EAR = _Ear()
-
-
-def listen(lm: Any, words: LastWords) -> None:
-    """Keep what a model answers in this context, and in the threads that DSPy starts from it.
-
-    The model itself carries the callback: one of the context's would be called for every step of DSPy's, at the cost of
-    a tenth of a replayed execution.
-    """
-    if _EAR not in lm.callbacks:
-        lm.callbacks.append(_EAR)
-    _HEARD.set(words)
+    return outputs

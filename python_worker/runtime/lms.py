@@ -42,7 +42,7 @@ class LMs(Protocol):
         """Whether calls of a session may cost money."""
 
     def lm(self, config: ProgramConfig, session: SessionLM) -> dspy.BaseLM:
-        """The model of a program in a session. It may be shared by executions that run at once."""
+        """The model of a program in a session, a ``HeardLM``. It may be shared by executions that run at once."""
 
     def scope(
         self,

@@ -131,12 +131,12 @@ class LmtestLMs:
         return self._cassette_dir / given
 
     def _create(self, model: str, temperature: float | None, max_tokens: int | None) -> dspy.LM:
-        import dspy
+        from python_worker.runtime.last_words import HeardLM
 
         settings: dict[str, Any] = {"api_base": self._api_base, "temperature": temperature, "max_tokens": max_tokens}
         given = {name: value for name, value in settings.items() if value is not None}
         # Tried again by the executor, which waits without a thread and knows the deadline; DSPy would sleep in one.
-        return dspy.LM(model, num_retries=0, **given)
+        return HeardLM(model, num_retries=0, **given)
 
 
 def _limits(session: SessionLM) -> lmtest.Limits | None:

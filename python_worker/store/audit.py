@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -86,29 +87,24 @@ def walk(connection: sa.Connection, chain: str, *, last: int | None = None) -> I
 
 
 def _insert(connection: Connected, events: Sequence[AuditEvent]) -> None:
-    flat = {f"{name}_{place}": value for place, event in enumerate(events) for name, value in _to_row(event).items()}
-    _inserting(len(events)).run(connection, flat)
+    statement, names = _inserting(len(events))
+    values = itertools.chain.from_iterable(map(_to_row, events))
+    statement.run(connection, dict(zip(names, values, strict=True)))
 
 
 @functools.lru_cache(maxsize=_MOST_ROWS)
-def _inserting(count: int) -> Statement:
-    """Several rows in one go: on PostgreSQL each statement costs its way there and back."""
-    names = audit_events.columns.keys()
-    rows: list[dict[str, Any]] = [{name: sa.bindparam(f"{name}_{place}") for name in names} for place in range(count)]
-    return Statement(sa.insert(audit_events).values(rows))
+def _inserting(count: int) -> tuple[Statement, list[str]]:
+    """Several rows in one go: on PostgreSQL each statement costs its way there and back. With the parameters' names."""
+    columns = audit_events.columns.keys()
+    rows: list[dict[str, Any]] = [{name: sa.bindparam(f"{name}_{place}") for name in columns} for place in range(count)]
+    return Statement(sa.insert(audit_events).values(rows)), [f"{name}_{place}" for place in range(count) for name in columns]
 
 
-def _to_row(event: AuditEvent) -> dict[str, Any]:
-    return {
-        "chain": event.chain,
-        "sequence": event.sequence,
-        "execution_id": event.entry.execution_id,
-        "kind": event.entry.kind,
-        "at": event.entry.at,
-        "payload": event.entry.payload,
-        "previous": event.previous,
-        "digest": event.digest,
-    }
+def _to_row(event: AuditEvent) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
+    entry = event.entry
+    said = (entry.execution_id, entry.kind, entry.at, entry.payload)
+    return (event.chain, event.sequence, *said, event.previous, event.digest)
 
 
 def _from_row(row: Any) -> AuditEvent:

@@ -21,10 +21,11 @@ STAGE = "stage"
 
 def to_entry(execution_id: str, record: StageRecord, *, redact: Callable[[Any], Any]) -> AuditEntry:
     """The record as an entry. What went wrong is told in words that may quote a value: they are redacted."""
+    at = record.started_at.isoformat()
     payload = {
         "stage": record.stage,
         "status": record.status,
-        "started_at": record.started_at.isoformat(),
+        "started_at": at,
         "duration": record.duration,
         "detail": record.detail if record.status is StageStatus.OK else redact(record.detail),
         "calls": [{**vars(call), "cost": None if call.cost is None else str(call.cost)} for call in record.calls],
@@ -33,7 +34,7 @@ def to_entry(execution_id: str, record: StageRecord, *, redact: Callable[[Any], 
     return AuditEntry(
         execution_id=execution_id,
         kind=STAGE,
-        at=record.started_at.isoformat(),
+        at=at,
         payload=canonical_json(payload).decode(),
     )
 

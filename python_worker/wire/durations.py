@@ -18,8 +18,13 @@ def duration(seconds: float) -> Duration:
     1.5
     """
     message = Duration()
-    message.FromNanoseconds(round(seconds * 1e9))
+    put_duration(message, seconds)
     return message
+
+
+def put_duration(message: Duration, seconds: float) -> None:
+    """Write seconds into a message, as ``duration`` tells them; where it is part of another, that saves a copy."""
+    message.FromNanoseconds(round(seconds * 1e9))
 
 
 def seconds(message: Duration) -> float:

@@ -13,7 +13,7 @@ from python_worker.domain.execution import Execution, ExecutionStatus, Fallback,
 from python_worker.domain.execution_event import ExecutionEvent, Started, StatusText, Token
 from python_worker.domain.stage import LMCall, Stage, StageRecord, StageStatus, ToolUse
 from python_worker.v1 import worker_pb2 as pb
-from python_worker.wire.durations import duration, moment, seconds, timestamp
+from python_worker.wire.durations import duration, moment, put_duration, put_timestamp, seconds, timestamp
 from python_worker.wire.errors import from_detail, to_detail
 from python_worker.wire.programs import actions_from_wire
 from python_worker.wire.values import fields_from_wire, fields_to_wire, from_wire
@@ -46,7 +46,7 @@ def execution_to_wire(execution: Execution) -> pb.Execution:
         adapter_used=execution.adapter_used,
         started_at=timestamp(execution.started_at),
         duration=_duration(execution.duration),
-        stages=[_stage_to_wire(record) for record in execution.stages],
+        stages=map(_stage_to_wire, execution.stages),
         program_version=execution.program_version,
         session=execution.session,
         attempts=execution.attempts,
@@ -185,15 +185,14 @@ def adapter_from_wire(message: pb.AdapterInfo) -> AdapterInfo:
 
 
 def _stage_to_wire(record: StageRecord) -> pb.StageRecord:
-    return pb.StageRecord(
-        stage=_STAGE[record.stage],
-        status=_STAGE_STATUS[record.status],
-        started_at=timestamp(record.started_at),
-        duration=duration(record.duration),
-        detail=record.detail,
-        calls=[_call_to_wire(call) for call in record.calls],
-        tools=[_tool_to_wire(tool) for tool in record.tools],
+    message = pb.StageRecord(
+        stage=_STAGE[record.stage], status=_STAGE_STATUS[record.status], detail=record.detail
     )
+    put_timestamp(message.started_at, record.started_at)
+    put_duration(message.duration, record.duration)
+    message.calls.extend(map(_call_to_wire, record.calls))
+    message.tools.extend(map(_tool_to_wire, record.tools))
+    return message
 
 
 def _stage_from_wire(message: pb.StageRecord) -> StageRecord:
@@ -203,8 +202,8 @@ def _stage_from_wire(message: pb.StageRecord) -> StageRecord:
         started_at=moment(message.started_at),
         duration=seconds(message.duration),
         detail=message.detail,
-        calls=tuple(_call_from_wire(call) for call in message.calls),
-        tools=tuple(_tool_from_wire(tool) for tool in message.tools),
+        calls=tuple(map(_call_from_wire, message.calls)),
+        tools=tuple(map(_tool_from_wire, message.tools)),
     )
 
 

@@ -3,11 +3,11 @@
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-import dspy
 from dspy.lm15 import Message, Response, TextPart, Usage, response_to_events
 
 from python_worker.domain.stage import LMCall
 from python_worker.domain.value import fingerprint
+from python_worker.runtime.last_words import HeardLM
 
 # Carried into the threads that DSPy starts for a stream.
 _ASKED = ContextVar("asked")
@@ -28,7 +28,7 @@ class ScriptedLMs:
         self.engine = ScriptedEngine(answers, on_call)
         self.on_scope = on_scope
         self.endings, self.configs, self.sessions, self.executions = [], [], [], []
-        self._lm = dspy.LM("scripted/model", engine=self.engine, cache=False, num_retries=0)
+        self._lm = HeardLM("scripted/model", engine=self.engine, cache=False, num_retries=0)
 
     def check(self, session):
         pass
