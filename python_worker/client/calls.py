@@ -9,6 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from python_worker.client.errors import from_message
+from python_worker.domain.errors import Reason, WorkerError
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire import state as wire
 from python_worker.wire.durations import duration
@@ -17,7 +18,6 @@ from python_worker.wire.values import from_wire, to_wire
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from python_worker.domain.errors import WorkerError
     from python_worker.domain.session import Session, SessionLM
     from python_worker.domain.value import Value
     from python_worker.domain.variable import Variable
@@ -42,6 +42,21 @@ class Call(Generic[_Answer]):
     request: Any
     read: Callable[[Any], _Answer]
     deadline: float | None = None
+
+
+def names(given: Sequence[str], field: str) -> tuple[str, ...]:
+    """A list of names; a lone text would be taken for one of letters.
+
+    Raises:
+        WorkerError: ``invalid_argument``.
+    """
+    if isinstance(given, str):
+        raise WorkerError(
+            f"{field} is a text: give a list of names, such as [{given!r}].",
+            reason=Reason.INVALID_ARGUMENT,
+            field=field,
+        )
+    return tuple(given)
 
 
 class Runner(Protocol):

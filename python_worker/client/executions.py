@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from google.protobuf.message import Message
 
 from python_worker.client import calls
 from python_worker.client.errors import from_message, from_rpc
+from python_worker.domain.ask import LONGEST_TIMEOUT
+from python_worker.domain.errors import Reason, WorkerError
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire import executions as wire
 from python_worker.wire.durations import duration, timestamp
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 
     from python_worker.domain.action import Action
     from python_worker.domain.adapter import AdapterInfo
-    from python_worker.domain.errors import WorkerError
     from python_worker.domain.execution import Execution, ExecutionStatus
     from python_worker.domain.execution_event import ExecutionEvent
     from python_worker.domain.value import Fields
@@ -68,7 +70,15 @@ class Order:
 
 
 def to_request(program: str, inputs: Fields, options: Options) -> pb.ExecuteRequest:
-    """The request for a run."""
+    """The request for a run.
+
+    Raises:
+        WorkerError: ``unserializable``: an input that no message can carry; ``invalid_argument``: a timeout that is no
+            number, or adapters that are no list.
+    """
+    if options.timeout is not None and not math.isfinite(options.timeout):
+        told = f"a timeout of {options.timeout} s: give a number of seconds, or None for the worker's own."
+        raise WorkerError(told, reason=Reason.INVALID_ARGUMENT, field="timeout")
     return pb.ExecuteRequest(
         program=program,
         inputs=fields_to_wire(inputs),
@@ -77,7 +87,7 @@ def to_request(program: str, inputs: Fields, options: Options) -> pb.ExecuteRequ
         validate_inputs=options.validate_inputs,
         track_metrics=options.track_metrics,
         idempotency_key=options.idempotency_key,
-        adapters=options.adapters,
+        adapters=calls.names(options.adapters, "adapters"),
         retries=options.retries,
         actions=actions_to_wire(options.actions),
         version=options.version,
@@ -86,7 +96,8 @@ def to_request(program: str, inputs: Fields, options: Options) -> pb.ExecuteRequ
 
 def patience(options: Options, deadline: float) -> float:
     """Seconds to wait for a run's end, where calls have a deadline."""
-    return deadline if options.timeout is None else options.timeout + WAY
+    # Within what a worker takes, so that it can say so of any other: gRPC cannot carry every deadline.
+    return deadline if options.timeout is None else min(max(options.timeout, 0.0), LONGEST_TIMEOUT) + WAY
 
 
 def execute(program: str, inputs: Fields, options: Options) -> calls.Call[Execution]:
@@ -95,7 +106,7 @@ def execute(program: str, inputs: Fields, options: Options) -> calls.Call[Execut
         method="Execute",
         request=to_request(program, inputs, options),
         read=wire.execution_from_wire,
-        deadline=None if options.timeout is None else options.timeout + WAY,
+        deadline=None if options.timeout is None else patience(options, 0.0),
     )
 
 
@@ -208,7 +219,7 @@ class ExecutionMethods(calls.Runner):
             validate_inputs=validate_inputs,
             track_metrics=track_metrics,
             idempotency_key=idempotency_key,
-            adapters=tuple(adapters),
+            adapters=calls.names(adapters, "adapters"),
             retries=retries,
             actions=tuple(actions),
             version=version,

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from python_worker.client.calls import PAGE, AsyncRunner, Call, Runner, awaited, items, items_async, nothing, ran
+from python_worker.client.calls import (
+    PAGE,
+    AsyncRunner,
+    Call,
+    Runner,
+    awaited,
+    items,
+    items_async,
+    names,
+    nothing,
+    ran,
+)
 from python_worker.domain.program import Program, ProgramConfig, parse_format
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire import programs as wire
@@ -107,7 +118,7 @@ def create_program(
         format=None if format is None else parse_format(format),
         demos=tuple(demos),
         module_options=module_options or {},
-        tools=tuple(tools),
+        tools=names(tools, "tools"),
     )
     request = pb.CreateProgramRequest(
         name=name,

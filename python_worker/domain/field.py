@@ -141,7 +141,7 @@ def _unknown(fields: Sequence[Field], values: Fields, prefix: str) -> list[Probl
             kind=Reason.VALIDATION_ERROR,
             field=prefix + name,
             value=excerpt(values[name]),
-            rule=f"one of {_nearest(name, known)}",
+            rule=f"one of {_nearest(name, known)}" if known else "left out: there are no fields",
         )
         for name in values
         if name not in known

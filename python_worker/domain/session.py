@@ -24,7 +24,7 @@ class SessionLimits:
         requests_per_minute: Calls in any minute.
         tokens_per_minute: Tokens in a minute, sent and received together.
         max_concurrency: Calls under way at once.
-        usd_per_run: USD of a worker's life, as a decimal number.
+        usd_per_run: USD that all sessions of the worker have spent in its life, as a decimal number.
         usd_per_month: USD of a calendar month, as a decimal number.
     """
 

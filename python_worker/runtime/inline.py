@@ -82,7 +82,8 @@ class InlineAdapter:
         begun = not future.cancel()
         if begun:
             wait({future}, timeout=_LAST_WORDS)
-        return replace(run.so_far, error=_stopped(cancelled=cancelled.done() and in_time, begun=begun))
+        stopped = _stopped(cancelled=cancelled.done() and in_time, begun=begun, spends=self._lms.spends(task.lm))
+        return replace(run.so_far, error=stopped)
 
     @property
     def load(self) -> Load:
@@ -212,8 +213,10 @@ def _check_wanted(stop: lmtest.Stop) -> None:
         raise WorkerError("nobody waited for the answer any more.", reason=Reason.CANCELLED)
 
 
-def _stopped(*, cancelled: bool, begun: bool) -> WorkerError:
-    where = "after it began; its model call was hung up on and may still cost money" if begun else "in the queue"
+def _stopped(*, cancelled: bool, begun: bool, spends: bool = False) -> WorkerError:
+    where = "after it began" if begun else "in the queue"
+    if begun and spends:
+        where += "; its model call was hung up on and may still cost money"
     if cancelled:
         return WorkerError(f"the execution was cancelled {where}.", reason=Reason.CANCELLED)
     return WorkerError(

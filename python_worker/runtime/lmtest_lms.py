@@ -62,16 +62,16 @@ class LmtestLMs:
             _limits(session)
         except (lmtest.LMTestError, ValueError) as error:
             raise WorkerError(str(error), reason=Reason.INVALID_ARGUMENT, field="lm") from error
+        if mode in {lmtest.Mode.AUTO, lmtest.Mode.REFRESH}:
+            raise WorkerError(
+                f"a session cannot have mode {mode.value}: use record, live, replay or mock.",
+                reason=Reason.CONFIGURATION,
+                field="lm.mode",
+            )
         if self._mode.offline and not mode.offline:
             raise WorkerError(
                 f"this worker runs in mode {self._mode.value}, off the network: a session can have mock or replay, "
                 f"not {mode.value}. Start a worker with --lm-mode {mode.value}.",
-                reason=Reason.CONFIGURATION,
-                field="lm.mode",
-            )
-        if mode in {lmtest.Mode.AUTO, lmtest.Mode.REFRESH}:
-            raise WorkerError(
-                f"a session cannot have mode {mode.value}: use record, live, replay or mock.",
                 reason=Reason.CONFIGURATION,
                 field="lm.mode",
             )

@@ -56,7 +56,8 @@ class SqlSignatures:
                 insert(connection, record)
         except sa.exc.IntegrityError as error:
             raise WorkerError(
-                f"there is a signature {record.name!r} already: choose another name, or get that one.",
+                f"there is a signature {record.name!r} already: choose another name, in the text or beside it (name), "
+                "or get that one.",
                 reason=Reason.ALREADY_EXISTS,
                 field="text",
             ) from error

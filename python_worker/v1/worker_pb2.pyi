@@ -2362,7 +2362,7 @@ class Limits(_message.Message):
     tokens_per_minute: _builtins.int
     max_concurrency: _builtins.int
     usd_per_run: _builtins.str
-    """decimal numbers"""
+    """decimal numbers; of what all sessions of the worker have spent since its start"""
     usd_per_month: _builtins.str
     def __init__(
         self,

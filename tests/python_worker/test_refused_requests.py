@@ -1,5 +1,6 @@
 """Requests about programs that are refused, with the status and the detail that tell why."""
 
+import math
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,10 +69,21 @@ def test_an_unknown_module_is_refused_with_those_there_are(start_worker):
     assert "Predict, ChainOfThought" in str(error)
 
 
-@pytest.mark.parametrize("timeout", [0.0, -1.0, 86_401.0, 1e9])
+@pytest.mark.parametrize("timeout", [0.0, -1.0, -100.0, 86_401.0, 1e9, 1e12, math.nan, math.inf])
 def test_a_timeout_that_is_no_time_is_refused(start_worker, timeout):
     error = refused(with_program(start_worker()).client.execute, "qa", {"question": "sky"}, timeout=timeout)
     assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, "timeout")
+
+
+def test_a_text_where_names_are_wanted_is_refused_with_the_list_of_it(start_worker):
+    client = start_worker().client
+    for field, call in (
+        ("adapters", lambda: client.execute("qa", {}, adapters="mock")),
+        ("tools", lambda: client.create_program("qa", signature="q -> a", module="ReAct", tools="mock")),
+    ):
+        error = refused(call)
+        assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, field)
+        assert "['mock']" in error.message
 
 
 def test_a_value_of_no_kind_is_refused_by_its_path(start_worker):

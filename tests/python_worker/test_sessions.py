@@ -192,6 +192,7 @@ def lms(tmp_path):
     ("lm", "says"),
     [
         (Own(mode="live"), "off the network"),
+        (Own(mode="auto"), "use record, live, replay or mock"),
         (Own(mode="repaly"), "Did you mean 'replay'?"),
         (Own(cassette_dir="../elsewhere"), "leaves the worker's own"),
         (Own(cassette_dir="/etc"), "leaves the worker's own"),
