@@ -30,12 +30,6 @@ def answering(text):
     return weather
 
 
-def refused(call, *args, **options):
-    with pytest.raises(WorkerError) as caught:
-        call(*args, **options)
-    return caught.value
-
-
 def uses(execution):
     [record] = [record for record in execution.stages if record.stage is Stage.ADAPTER_EXECUTION]
     return [(use.tool, use.hit, use.error) for use in record.tools]

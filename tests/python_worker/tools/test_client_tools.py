@@ -12,8 +12,9 @@ from python_worker.domain.stage import Stage
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import WorkerStub
 
+from ..calling import refused  # noqa: TID252 - tests are no installed package
 from .conftest import script, step
-from .serving import RawClient, answering, prompts, refused, uses, weather
+from .serving import RawClient, answering, prompts, uses, weather
 
 # ---- what succeeds
 

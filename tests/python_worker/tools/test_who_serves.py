@@ -12,8 +12,9 @@ from python_worker.client.aio import connect_async
 from python_worker.domain.execution import ExecutionStatus
 from python_worker.v1 import worker_pb2 as pb
 
+from ..calling import refused  # noqa: TID252 - tests are no installed package
 from .conftest import script, step
-from .serving import RawClient, answering, prompts, refused, uses, wait_until, weather
+from .serving import RawClient, answering, prompts, uses, wait_until, weather
 
 
 def test_a_name_that_is_served_already_is_refused_and_free_again_when_its_client_ends(start):
