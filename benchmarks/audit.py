@@ -148,13 +148,28 @@ def postgresql(url: str):
     engine.dispose()
 
 
+def answers(url: str) -> bool:
+    engine = sa.create_engine(url, connect_args={"connect_timeout": 10})
+    try:
+        engine.connect().close()
+    except sa.exc.OperationalError as error:
+        print(f"without PostgreSQL: {str(error.orig).strip()}")
+        return False
+    finally:
+        engine.dispose()
+    return True
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--executions", type=int, default=500)
     parser.add_argument("--postgresql", default=POSTGRESQL)
     told = parser.parse_args()
     print(f"{'us for each execution':24}{'entries':>9}{'append':>9}{'bare':>9}{'wall':>9}")
-    for name, opened in (("SQLite", sqlite()), ("PostgreSQL", postgresql(told.postgresql))):
+    databases = {"SQLite": sqlite()}
+    if answers(told.postgresql):
+        databases["PostgreSQL"] = postgresql(told.postgresql)
+    for name, opened in databases.items():
         with opened as database:
             for values in (False, True):
                 trail = ExecutionTrail(values=values, redact=lmtest.redact)

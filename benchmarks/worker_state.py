@@ -3,7 +3,7 @@
     python benchmarks/worker_state.py [--calls 2000] [--database-url postgresql+psycopg://…] [--json figures.json]
 
 The figure to read is the ratio: calls are interleaved with the echo's, so that a machine whose speed drifts does not
-decide. Targets are those of the issue. On PostgreSQL, a durable write waits for its disk: what that takes by itself is
+decide. docs/state.md has the targets. On PostgreSQL, a durable write waits for its disk: what that takes by itself is
 told too. `benchmarks/plots.py` draws what `--json` keeps.
 """
 

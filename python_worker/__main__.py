@@ -94,7 +94,7 @@ for each in (audit, backup, restore):
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="The server's certificate chain, PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key, PEM.")
 @click.option("--tls-client-ca", type=click.Path(path_type=Path), help="Who vouches for clients, PEM; asks for theirs.")
-@click.option("--tokens", type=click.Path(path_type=Path), help="A TOML list of bearer tokens: docs/worker.md.")
+@click.option("--tokens", type=click.Path(path_type=Path), help="A TOML list of bearer tokens: docs/state.md.")
 @click.option(
     "--allow-import",
     "allow_imports",

@@ -103,18 +103,7 @@ class Worker:
             threads=settings.threads,
             tool_broker=self._tool_broker,
         )
-        self._server = RpcServer(
-            servicer,
-            state=_state_servicer(settings, state, self._hub, sessions),
-            host=settings.host,
-            port=settings.port,
-            threads=settings.threads + _SPARE_RPC_THREADS + settings.max_watchers + settings.max_tool_clients,
-            most_bytes=settings.max_message_bytes,
-            reflection=settings.reflection,
-            keepalive=(settings.keepalive, settings.keepalive_timeout),
-            certificates=settings.certificates,
-            tokens=settings.tokens,
-        )
+        self._server = _server(settings, servicer, _state_servicer(settings, state, self._hub, sessions))
 
     @property
     def port(self) -> int:
@@ -180,6 +169,21 @@ def _state_servicer(settings: Settings, state: StateStore, hub: Hub, sessions: S
     make_session = _enter(settings, sessions) if settings.implicit_sessions else None
     variables = VariableService(state.variables, make_session=make_session)
     return StateServicer(sessions=sessions, variables=variables, hub=hub)
+
+
+def _server(settings: Settings, servicer: WorkerServicer, state: StateServicer) -> RpcServer:
+    return RpcServer(
+        servicer,
+        state=state,
+        host=settings.host,
+        port=settings.port,
+        threads=settings.threads + _SPARE_RPC_THREADS + settings.max_watchers + settings.max_tool_clients,
+        most_bytes=settings.max_message_bytes,
+        reflection=settings.reflection,
+        keepalive=(settings.keepalive, settings.keepalive_timeout),
+        certificates=settings.certificates,
+        tokens=settings.tokens,
+    )
 
 
 def _serialized_size(outputs: Fields) -> int:

@@ -5,15 +5,20 @@ from python_worker.client.client import Client, connect
 from python_worker.client.errors import InvalidValue, NotFound, StaleVersion, Unavailable, VariableNotFound
 from python_worker.client.executions import Options, Order
 from python_worker.client.session import RemoteSession
+from python_worker.domain.action import Action
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.execution import Execution, ExecutionStatus
 from python_worker.domain.execution_event import Started, StatusText, Token
 from python_worker.domain.program import Format, ProgramConfig
 from python_worker.domain.session import SessionLimits, SessionLM
 
 __all__ = [
+    "Action",
     "AsyncClient",
     "AsyncSession",
     "Client",
+    "Execution",
+    "ExecutionStatus",
     "Format",
     "InvalidValue",
     "NotFound",

@@ -38,6 +38,8 @@ _CODES = {
     Reason.INTERNAL: StatusCode.UNKNOWN,
 }
 
+_OF_VALUES = {Reason.VALIDATION_ERROR, Reason.CONSTRAINT_VIOLATION}
+
 
 def status_of(error: WorkerError) -> StatusCode:
     """The status a client gets.
@@ -45,6 +47,6 @@ def status_of(error: WorkerError) -> StatusCode:
     A model's answer that breaks its signature is no fault of the client's: it is INTERNAL, with the same reasons as a
     bad input, told apart by the stage.
     """
-    if error.stage is Stage.OUTPUT_VALIDATION:
+    if error.stage is Stage.OUTPUT_VALIDATION and error.reason in _OF_VALUES:
         return StatusCode.INTERNAL
     return _CODES[error.reason]

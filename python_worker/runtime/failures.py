@@ -65,7 +65,9 @@ def _from_dspy(chain: list[BaseException]) -> WorkerError | None:
         if isinstance(error, exceptions.LMError) and not isinstance(error, exceptions.LMUnexpectedError):
             retryable = exceptions.is_retryable_lm_error(error)
             reason = Reason.PROVIDER_FAILURE if retryable else Reason.PROVIDER_REFUSAL
-            return WorkerError(str(error), reason=reason, retryable=retryable, retry_after=error.retry_after)
+            # Some clients tell the address they called, and some providers take the key in it.
+            told = str(lmtest.redact(str(error)))
+            return WorkerError(told, reason=reason, retryable=retryable, retry_after=error.retry_after)
     return None
 
 

@@ -1,5 +1,6 @@
 """What tests of a whole worker share: a program to call, and what became of a call."""
 
+import hashlib
 import itertools
 import time
 
@@ -31,6 +32,11 @@ def refused(call, *args, **options):
     with pytest.raises(WorkerError) as caught:
         call(*args, **options)
     return caught.value
+
+
+def digest(token):
+    """As a list of tokens has it."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def status(worker, method, request):

@@ -150,12 +150,12 @@ def test_mock_mode_answers_without_key_cassettes_or_recordings(tmp_path, serve):
 
 @pytest.fixture
 def run_example(serve):
-    """Runs the example of a documentation page on a worker; what it prints."""
+    """Runs the examples of a page that call a worker, on one; what they print."""
     worker = serve("--lm-mode", "mock")
 
     def run_example(page):
-        examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
-        code = "\n".join(examples).replace("127.0.0.1:50051", worker.target)
+        examples = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+        code = "\n".join(each for each in examples if "connect(" in each).replace("127.0.0.1:50051", worker.target)
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
         assert result.stderr == ""
         return result.stdout
@@ -165,9 +165,14 @@ def run_example(serve):
 
 def test_the_documented_example_runs_as_it_stands_and_again(run_example):
     for _ in range(2):
-        told = run_example("worker.md")
+        told = run_example("docs/worker.md")
         assert re.findall(r"^(\w+) +[\d.]+ ms  ok", told, re.MULTILINE) == [stage.value for stage in Stage]
         assert "validation_error question inputs of 'qa': question must be a string, not 42." in told
+
+
+def test_the_readmes_example_serves_a_tool_and_tells_what_a_program_did(run_example):
+    told = run_example("README.md")
+    assert re.search(r"\['population'[^]]*\]\n$", told), told
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -331,5 +336,5 @@ def test_the_documented_example_of_state_runs_as_it_stands_and_again(run_example
         "initial temperature None 0.7 3",
         "set temperature 0.7 0.9 4",
     ]
-    assert run_example("state.md").splitlines() == told
-    assert run_example("state.md").splitlines() == told
+    assert run_example("docs/state.md").splitlines() == told
+    assert run_example("docs/state.md").splitlines() == told

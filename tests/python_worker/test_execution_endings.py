@@ -17,10 +17,9 @@ from python_worker.runtime import LmtestLMs
 from python_worker.store import AuditLog, Database
 from python_worker.v1 import worker_pb2 as pb
 
-from .calling import LONG_ENOUGH, SKY, refused, status, wait_until, with_program
+from .calling import LONG_ENOUGH, SKY, digest, refused, status, wait_until, with_program
 from .conftest import RunningWorker
 from .test_command_line import Served
-from .test_security import digest
 
 ASKED = {"question": "sky"}
 GOOD = fields(answer="blue", confidence=0.9)

@@ -93,6 +93,14 @@ def test_failures_of_the_model_are_told_apart(start_worker, failure, reason, cod
     assert stages(worker.client.get_execution(detail.execution_id))[-1] == (STAGES[2], StageStatus.FAILED)
 
 
+def test_a_key_in_the_address_that_a_provider_was_called_at_is_told_to_nobody(start_worker):
+    failure = RateLimitError("429 for http://127.0.0.1/v1beta/models/m:generateContent?key=hunter2hunter2", status=429)
+    worker = with_program(start_worker({"sky": failure}))
+    error = refused(worker.client.execute, "qa", {"question": "sky"})
+    assert "generateContent?key=<redacted>" in error.message
+    assert "hunter2" not in worker.client.get_execution(error.execution_id).error.message
+
+
 def test_a_rate_limit_tells_when_to_come_back(start_worker):
     worker = with_program(start_worker({"sky": lmtest.RateLimited("full", retry_after=1.5)}))
     assert refused(worker.client.execute, "qa", {"question": "sky"}).retry_after == 1.5

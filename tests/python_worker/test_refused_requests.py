@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from python_worker.client import Reason, WorkerError
 from python_worker.domain.errors import Position
+from python_worker.domain.stage import Stage
 from python_worker.rpc.status import status_of
 from python_worker.v1 import worker_pb2 as pb
 
@@ -116,6 +117,12 @@ def test_a_timestamp_is_refused_where_no_type_holds_one(start_worker):
     error = refused(worker.client.execute, "qa", {"facts": {"born": [moment]}})
     assert (error.reason, error.field) == (Reason.VALIDATION_ERROR, "facts.born[0]")
     assert worker.client.get_execution(error.execution_id).inputs == {"facts": {"born": [moment]}}
+
+
+@pytest.mark.parametrize("reason", [Reason.ACTION_REFUSED, Reason.TIMEOUT, Reason.CANCELLED, Reason.INTERNAL])
+def test_what_is_no_fault_of_the_answer_has_its_own_status_at_the_stage_that_judges_the_answer(reason):
+    judged = WorkerError("", reason=reason, stage=Stage.OUTPUT_VALIDATION)
+    assert status_of(judged) is status_of(WorkerError("", reason=reason)) is not grpc.StatusCode.INTERNAL
 
 
 def test_every_reason_has_the_status_the_documentation_tells():

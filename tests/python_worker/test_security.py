@@ -1,6 +1,5 @@
 """Who gets in, and how: tokens with their sessions, TLS and mTLS, on a real server."""
 
-import hashlib
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,12 +20,8 @@ from python_worker.security import Certificates, check_exposure, read_certificat
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub
 
+from .calling import digest
 from .test_command_line import COMMAND, NO_KEYS
-
-
-def digest(token):
-    return hashlib.sha256(token.encode()).hexdigest()
-
 
 TOKENS = Tokens(
     {

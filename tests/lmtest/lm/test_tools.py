@@ -3,7 +3,6 @@
 import asyncio
 import contextvars
 import itertools
-import json
 import math
 import threading
 from collections.abc import Callable
@@ -14,14 +13,13 @@ from typing import Annotated, Literal
 import dspy
 import pydantic
 import pytest
-from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lmtest
-from lmtest.cli import cli
 from lmtest.money.ledger import Ledger
-from lmtest.testing import ScriptedProvider, fields
+
+from .tooling import Unknown, never, record, replay, weather
 
 TEXT = st.characters(exclude_categories=["Cs"])
 JSON = st.recursive(
@@ -29,40 +27,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(TEXT), inner, max_size=4),
     max_leaves=12,
 )
-
-
-class Unknown(Exception):
-    """An error with a constructor of its own."""
-
-    def __init__(self, city, *, hint):
-        super().__init__(f"{city}? {hint}")
-        self.hint = hint
-
-
-def weather(answer=lambda city, unit: f"{city}: 20 {unit}", **options):
-    """A tool, and what it was called with."""
-    calls = []
-
-    @lmtest.tool(**options)
-    def weather(city: str, unit: str = "C") -> str:
-        """Tell the weather of a city."""
-        calls.append((city, unit))
-        return answer(city, unit)
-
-    return weather, calls
-
-
-def record(function, *calls, path="tools.yaml", mode="record", **options):
-    with lmtest.use_cassette(path, mode=mode, **options) as cassette:
-        return [function(*each) for each in calls], cassette
-
-
-def replay(function, *calls, path="tools.yaml", **options):
-    return record(function, *calls, path=path, mode="replay", **options)
-
-
-def never(*_args):
-    raise AssertionError("the tool was called")
 
 
 # ── the modes ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -386,139 +350,3 @@ def test_tools_leave_no_row_in_the_ledger(project):
     ledger = Ledger(project / ".lmtest" / "ledger.sqlite3")
     assert list(ledger) == []
     ledger.close()
-
-
-# ── ReAct ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def step(tool, **arguments):
-    return fields(next_thought="Go on.", next_tool_name=tool, next_tool_args=arguments)
-
-
-def agent(function):
-    return dspy.ReAct("question -> answer", tools=[function], max_iters=4)
-
-
-def ask(function, mode, lm, **options):
-    with dspy.context(lm=lm), lmtest.use_cassette("agent.yaml", mode=mode, **options) as cassette:
-        return agent(function)(question="Where is it warm?"), cassette
-
-
-SCRIPT = (step("weather", city="Atlantis"), step("weather", city="Rome"), step("finish"))
-END = (fields(reasoning="Looked.", answer="Rome"),)
-
-
-def climate(city, unit):
-    if city == "Atlantis":
-        raise Unknown(city, hint="it sank")
-    return f"{city}: 30"
-
-
-def test_an_agent_is_replayed_whole_its_tools_errors_among_its_prompts(unreachable_lm):
-    with ScriptedProvider([*SCRIPT, *END]) as provider:
-        recorded, _ = ask(weather(climate)[0], "record", provider.lm())
-        assert "Unknown: Atlantis? it sank" in json.dumps(provider.requests[1])
-    played, cassette = ask(weather(never)[0], "replay", unreachable_lm)
-    assert played.toDict() == recorded.toDict()
-    assert [call.tool or "model" for call in cassette.calls] == [
-        "model",
-        "weather",
-        "model",
-        "weather",
-        "model",
-        "model",
-    ]
-
-
-def test_a_traceback_in_a_prompt_may_be_scrubbed_so_that_another_machine_finds_it(unreachable_lm, project):
-    with ScriptedProvider([*SCRIPT, *END]) as provider:
-        ask(weather(climate)[0], "record", provider.lm(), scrub=("traceback",))
-    text = Path("agent.yaml").read_text()
-    assert "<traceback>" in text
-    assert "react.py" not in text
-    ask(weather(never)[0], "replay", unreachable_lm, scrub=("traceback",))
-
-
-def test_an_agent_whose_tool_misses_is_told_of_the_tool_and_not_of_what_followed(unreachable_lm):
-    with ScriptedProvider([*SCRIPT, *END]) as provider:
-        ask(weather(climate)[0], "record", provider.lm())
-    whole = Path("agent.yaml").read_text().split("---\n")
-    Path("agent.yaml").write_text("---\n".join(part for part in whole if "city: Rome\nresult:" not in part))
-    with pytest.raises(lmtest.CassetteMiss, match="this call of the tool 'weather' is not recorded"):
-        ask(weather(never)[0], "replay", unreachable_lm)
-
-
-def test_a_tools_miss_is_told_to_the_next_model_call_alone_because_tests_may_share_a_cassette(unreachable_lm):
-    qa = dspy.Predict("question -> answer")
-    with ScriptedProvider([fields(answer="Paris")]) as provider:
-        with dspy.context(lm=provider.lm()), lmtest.use_cassette("agent.yaml", mode="record"):
-            qa(question="France?")
-    with dspy.context(lm=unreachable_lm), lmtest.use_cassette("agent.yaml", allow_misses=True):
-        with pytest.raises(lmtest.CassetteMiss, match="call of the tool 'weather'"):
-            weather(never)[0]("Paris")
-        with pytest.raises(lmtest.CassetteMiss, match="call of the tool 'weather'"):
-            qa(question="France?")
-        assert qa(question="France?").answer == "Paris"
-
-
-def test_in_mock_mode_an_agent_calls_no_tool(unreachable_lm):
-    function, calls = weather(never)
-    prediction, _ = ask(function, "mock", unreachable_lm)
-    assert prediction.answer
-    assert calls == []
-
-
-# ── the commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def command(*arguments):
-    result = CliRunner().invoke(cli, [str(each) for each in arguments])
-    return result.exit_code, result.output
-
-
-def test_the_file_reads_well_and_the_commands_know_it(project):
-    @lmtest.tool
-    def search(query: str, most: int = 3):
-        if query == "nothing":
-            raise LookupError("nothing found")
-        return [{"title": "Paris", "text": "A city.\nOf light."}]
-
-    with lmtest.use_cassette("tools.yaml", mode="record"):
-        search("Paris", most=1)
-        with pytest.raises(LookupError):
-            search("nothing")
-    text = Path("tools.yaml").read_text()
-    assert "\nrequest:\n  tool: search\n  arguments:\n    query: Paris\n    most: 1\nresult:\n" in text
-    assert '\nraised:\n  type: LookupError\n  message: nothing found\ncost: "0"\n' in text
-    assert command("verify", "tools.yaml")[0] == 0
-    assert "tool search" in command("ls", ".")[1]
-    shown = command("show", "tools.yaml")[1]
-    assert "tool search:" in shown
-    assert "failure (LookupError):" in shown
-    assert command("prune", ".")[0] == 0
-
-
-def test_diff_tells_results_that_differ():
-    record(weather()[0], ["Paris"], path="a.yaml")
-    record(weather(lambda *_: "Paris: 31 C")[0], ["Paris"], path="b.yaml")
-    code, output = command("diff", "a.yaml", "b.yaml")
-    assert code == 1
-    assert "[-20-]{+31+}" in output
-    assert command("diff", "a.yaml", "a.yaml")[0] == 0
-
-
-def test_verify_finds_a_result_edited_by_hand_and_accepts_it():
-    record(weather()[0], ["Paris"])
-    path = Path("tools.yaml")
-    path.write_text(path.read_text().replace("20 C", "21 C"))
-    assert command("verify", path)[0] == 1
-    assert command("verify", "--accept", path)[0] == 0
-    assert replay(weather(never)[0], ["Paris"])[0] == ["Paris: 21 C"]
-
-
-def test_a_tools_answer_under_a_models_request_does_not_read():
-    record(weather()[0], ["Paris"])
-    path = Path("tools.yaml")
-    path.write_text(path.read_text().replace("  tool: weather\n", "  model: weather\n"))
-    with pytest.raises(lmtest.CassetteFormatError, match="this interaction is not whole"):
-        replay(weather(never)[0], ["Paris"])

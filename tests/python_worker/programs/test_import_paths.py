@@ -3,9 +3,11 @@
 import pytest
 
 import lmtest
-from python_worker.client import Reason, WorkerError
+from python_worker.client import Reason
 from python_worker.runtime import Imports
 from python_worker.settings import Settings
+
+from ..calling import refused  # noqa: TID252 - tests are no installed package
 
 SKY = {"sky": {"answer": "blue", "reasoning": "Rayleigh.", "mood": "calm"}}
 
@@ -101,12 +103,6 @@ def mine(tmp_path, monkeypatch):
 @pytest.fixture
 def worker(start_worker, mine):
     return start_worker(SKY, allow_imports=(f"{mine}:*",))
-
-
-def refused(call, *args, **options):
-    with pytest.raises(WorkerError) as caught:
-        call(*args, **options)
-    return caught.value
 
 
 @pytest.mark.parametrize("name", ["Qa", "make", "made"])

@@ -20,18 +20,13 @@ from python_worker.runtime import Imports, Modules
 from python_worker.runtime.modules import accept_outputs, answers
 from python_worker.signatures import parse
 
+from ..calling import refused  # noqa: TID252 - tests are no installed package
 from ..scripted import ScriptedLMs  # noqa: TID252 - tests are no installed package
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "worker.md"
 
 QA = "signature qa: :string question -> :string answer, :confidence_score confidence"
 SKY = {"answer": "blue", "confidence": 0.9}
-
-
-def refused(call, *args, **options):
-    with pytest.raises(WorkerError) as caught:
-        call(*args, **options)
-    return caught.value
 
 
 def program(worker, module, **options):

@@ -5,9 +5,11 @@ import json
 import dspy
 import pytest
 
-from python_worker.client import Reason, WorkerError
+from python_worker.client import Reason
 from python_worker.runtime.saved_state import MOST_BYTES, SAVED_WITH
 from python_worker.signatures import parse, to_dspy
+
+from ..calling import refused  # noqa: TID252 - tests are no installed package
 
 QA = "signature qa: :string question -> :string answer, :integer n"
 SKY = {"sky": {"answer": "blue", "n": 1, "reasoning": "Rayleigh.", "rationale": "Rayleigh."}}
@@ -24,12 +26,6 @@ def saved(tmp_path, module):
 
 def signature():
     return to_dspy(parse(QA))
-
-
-def refused(call, *args, **options):
-    with pytest.raises(WorkerError) as caught:
-        call(*args, **options)
-    return caught.value
 
 
 @pytest.mark.filterwarnings("ignore:The 'prefix' argument:DeprecationWarning")  # DSPy's own use of it

@@ -1,7 +1,6 @@
 """Whose programs are: sessions, and tokens that open some of them."""
 
 import contextlib
-import hashlib
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +9,8 @@ import sqlalchemy as sa
 from python_worker.client import NotFound, Reason, WorkerError, connect
 from python_worker.domain.access import Grant, Tokens
 from python_worker.store import tables
+
+from ..calling import digest  # noqa: TID252 - tests are no installed package
 
 QA = "signature qa: :string question -> :string answer"
 SKY = {"sky": {"answer": "blue", "reasoning": "Rayleigh."}}
@@ -99,10 +100,6 @@ def test_programs_of_a_session_whose_time_is_up_are_gone_before_it_is_swept_away
 
 
 # ---- tokens
-
-
-def digest(token):
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 TOKENS = Tokens(

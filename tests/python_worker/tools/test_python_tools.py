@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from python_worker.client import Reason, WorkerError
+from python_worker.client import Reason
 from python_worker.domain.stage import Stage
 
+from ..calling import refused  # noqa: TID252 - tests are no installed package
 from .conftest import script, step
 
 MODULE = '''
@@ -37,12 +38,6 @@ def geography(tool_module):
 def uses(execution):
     [record] = [record for record in execution.stages if record.stage is Stage.ADAPTER_EXECUTION]
     return [(use.tool, use.hit, use.error) for use in record.tools]
-
-
-def refused(call, *args, **options):
-    with pytest.raises(WorkerError) as caught:
-        call(*args, **options)
-    return caught.value
 
 
 def test_a_python_tool_is_called_recorded_and_replayed(start, geography):

@@ -1,7 +1,5 @@
 """Who may serve tools, where tokens are asked for."""
 
-import hashlib
-
 import grpc
 import pytest
 
@@ -11,10 +9,7 @@ from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import WorkerStub
 from python_worker.wire.errors import TRAILER
 
-
-def digest(token):
-    return hashlib.sha256(token.encode()).hexdigest()
-
+from ..calling import digest  # noqa: TID252 - tests are no installed package
 
 TOKENS = Tokens({digest("root"): Grant(name="root"), digest("ada"): Grant(name="ada", sessions=("ada-*",))})
 
