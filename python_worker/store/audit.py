@@ -97,7 +97,9 @@ def _inserting(count: int) -> tuple[Statement, list[str]]:
     """Several rows in one go: on PostgreSQL each statement costs its way there and back. With the parameters' names."""
     columns = audit_events.columns.keys()
     rows: list[dict[str, Any]] = [{name: sa.bindparam(f"{name}_{place}") for name in columns} for place in range(count)]
-    return Statement(sa.insert(audit_events).values(rows)), [f"{name}_{place}" for place in range(count) for name in columns]
+    return Statement(sa.insert(audit_events).values(rows)), [
+        f"{name}_{place}" for place in range(count) for name in columns
+    ]
 
 
 def _to_row(event: AuditEvent) -> tuple[Any, ...]:

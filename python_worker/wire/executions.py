@@ -193,9 +193,7 @@ def adapter_from_wire(message: pb.AdapterInfo) -> AdapterInfo:
 
 
 def _stage_to_wire(record: StageRecord) -> pb.StageRecord:
-    message = pb.StageRecord(
-        stage=_STAGE[record.stage], status=_STAGE_STATUS[record.status], detail=record.detail
-    )
+    message = pb.StageRecord(stage=_STAGE[record.stage], status=_STAGE_STATUS[record.status], detail=record.detail)
     put_timestamp(message.started_at, record.started_at)
     put_duration(message.duration, record.duration)
     message.calls.extend(map(_call_to_wire, record.calls))
