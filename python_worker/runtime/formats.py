@@ -20,12 +20,12 @@ def adapter_of(format_: Format | None, lm: dspy.BaseLM) -> dspy.Adapter | None:
         format_: None where a program names none.
         lm: Reads the answers of ``two_step``, which wants a second model call for that.
     """
+    if format_ is None:
+        return None
     import dspy
     from dspy.adapters.baml_adapter import BAMLAdapter
 
     match format_:
-        case None:
-            return None
         case Format.CHAT:
             return dspy.ChatAdapter()
         case Format.JSON:

@@ -11,7 +11,8 @@ def new_id(kind: str) -> str:
 
     The time comes first so that what is made together stands together in a database's indexes.
 
-    >>> new_id("exec").startswith("exec_")
-    True
+    >>> first = new_id("exec")
+    >>> first.startswith("exec_"), len(first)
+    (True, 37)
     """
     return f"{kind}_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"

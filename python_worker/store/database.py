@@ -194,8 +194,14 @@ def _create_engine(url: str) -> sa.Engine:
         raise WorkerError(f"the database URL does not read as one: {forms}", reason=Reason.CONFIGURATION) from error
     if backend not in {"sqlite", "postgresql"}:
         raise WorkerError(f"the worker does not store in {backend}: {forms}", reason=Reason.CONFIGURATION)
-    # Every connection is kept: making one costs more than what is done with it.
-    pool: dict[str, Any] = {"poolclass": sa.QueuePool, "pool_size": _CONNECTIONS, "max_overflow": 0}
+    # Every connection is kept: making one costs more than what is done with it. The one that was used last comes first:
+    # SQLite forgets the pages that a connection has read as soon as another one writes.
+    pool: dict[str, Any] = {
+        "poolclass": sa.QueuePool,
+        "pool_size": _CONNECTIONS,
+        "max_overflow": 0,
+        "pool_use_lifo": True,
+    }
     if backend == "sqlite":
         engine = sa.create_engine(url, **pool)
         sa.event.listen(engine, "connect", _prepare_sqlite)

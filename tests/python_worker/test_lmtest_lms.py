@@ -1,5 +1,7 @@
 """Which model a program gets, and which cassette an execution."""
 
+import asyncio
+
 import dspy
 import pytest
 
@@ -8,6 +10,7 @@ from lmtest.money.ledger import Ledger
 from python_worker.domain.program import ProgramConfig
 from python_worker.domain.session import SessionLM
 from python_worker.runtime import LmtestLMs
+from python_worker.runtime.last_words import LastWords, listen
 from python_worker.runtime.lmtest_lms import MAX_MODELS
 
 
@@ -54,3 +57,15 @@ def test_the_ledgers_row_names_the_execution(lms, tmp_path, monkeypatch):
         dspy.Predict("question -> answer")(question="What is the capital of France?")
     with Ledger(tmp_path / "ledger.sqlite3") as ledger:
         assert [row.execution for row in ledger] == ["exec_1"]
+
+
+def test_the_last_words_are_heard_of_a_model_asked_either_way_and_of_its_copies(lms, monkeypatch):
+    monkeypatch.setenv("LMTEST_LEDGER", "off")
+    session = SessionLM(mode="mock")
+    model = lms.lm(ProgramConfig(), session)
+    with lms.scope("qa", {}, session, execution_id="exec_1"):
+        for lm in (model, model.copy(temperature=0.5)):
+            listen(once := LastWords())
+            assert lm("What is the capital of France?") == [once.text]
+            listen(awaited := LastWords())
+            assert asyncio.run(lm.acall("And of Spain?")) == [awaited.text]
