@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -11,9 +12,7 @@ import pytest
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from lmtest.money.limits import Limits
+    from collections.abc import Iterable, Mapping
 
 Unused = Literal["ignore", "warn", "fail"]
 """What to do about recordings that nobody plays."""
@@ -32,6 +31,7 @@ MARKER: Final = (
 
 _NARROWS = {"-k": "keyword", "-m": "markexpr", "--lf": "lf", "--deselect": "deselect", "--sw": "stepwise"}
 _AGE = re.compile(r"(\d+)\s*([hdw])")
+_NO_LIMITS = {"LMTEST_LEDGER", "LMTEST_RUN"}
 _HOURS = {"h": 1, "d": 24, "w": 168}
 
 
@@ -95,7 +95,7 @@ def check(config: pytest.Config) -> None:
             parse_age(age, source="lmtest_max_age")
         one_of(config.getini("lmtest_on_expiry") or "warn", get_args(Expiry), source="lmtest_on_expiry")
         one_of(config.getini("lmtest_unused") or "warn", get_args(Unused), source="lmtest_unused")
-        _say_to_all_processes(config, _limits(config))
+        _say_to_all_processes(config, _limits_in_variables(config))
         if path := config.getoption("--lmtest-report"):
             one_of(f".{path.rpartition('.')[2]}", (".json", ".md"), source=f"the ending of --lmtest-report {path}")
         if config.getoption("--lmtest-prune"):
@@ -155,28 +155,34 @@ def one_of(text: str, known: Iterable[str], *, source: str) -> Any:
     return text
 
 
-def _limits(config: pytest.Config) -> Limits:
-    from lmtest.money.limits import Limits
+def _limits_in_variables(config: pytest.Config) -> dict[str, str]:
+    """The flags' limits as the environment's variables say them; those must read, too."""
+    given, budget = config.getoption("--lmtest-limit"), config.getoption("--lmtest-budget")
+    in_environment = any(name.startswith("LMTEST_") and name not in _NO_LIMITS for name in os.environ)
+    if not given and budget is None and not in_environment:
+        return {}
+    from lmtest.money.limits import Limits  # late: most runs are given none
 
-    limits = Limits.parse(config.getoption("--lmtest-limit"), source="--lmtest-limit")
-    if (budget := config.getoption("--lmtest-budget")) is None:
-        return limits
-    if limits.usd_per_run is not None:
-        raise ConfigurationError("--lmtest-budget is --lmtest-limit usd_per_run, and both are given: leave one out.")
-    return Limits.from_mapping({"usd_per_run": budget}, source="--lmtest-budget").or_else(limits)
+    limits = Limits.parse(given, source="--lmtest-limit")
+    if budget is not None:
+        if limits.usd_per_run is not None:
+            raise ConfigurationError(
+                "--lmtest-budget is --lmtest-limit usd_per_run, and both are given: leave one out."
+            )
+        limits = Limits.from_mapping({"usd_per_run": budget}, source="--lmtest-budget").or_else(limits)
+    return limits.over(os.environ)
 
 
-def _say_to_all_processes(config: pytest.Config, limits: Limits) -> None:
+def _say_to_all_processes(config: pytest.Config, limits: Mapping[str, str]) -> None:
     """Say the flags' limits, and one name for the run, in the environment: every process of the run reads it there.
 
     There they win over what markers, calls and files say, as flags must.
     """
-    import os
     import uuid
 
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
-    for name, value in limits.over(os.environ).items():
+    for name, value in limits.items():
         patch.setenv(name, value)
     if "LMTEST_RUN" not in os.environ:
         patch.setenv("LMTEST_RUN", uuid.uuid4().hex[:12])
