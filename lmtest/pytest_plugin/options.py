@@ -30,6 +30,7 @@ MARKER: Final = (
 )
 
 _NARROWS = {"-k": "keyword", "-m": "markexpr", "--lf": "lf", "--deselect": "deselect", "--sw": "stepwise"}
+_DIRECTORY = pytest.StashKey[str]()
 _AGE = re.compile(r"(\d+)\s*([hdw])")
 _NO_LIMITS = {"LMTEST_LEDGER", "LMTEST_RUN"}
 _HOURS = {"h": 1, "d": 24, "w": 168}
@@ -112,10 +113,14 @@ def unused(config: pytest.Config) -> Unused:
 
 def directory(config: pytest.Config) -> str:
     """Where cassettes are kept, from the root directory: as the flag, the ini file or ``[tool.lmtest]`` says."""
+    if (kept := config.stash.get(_DIRECTORY, None)) is not None:
+        return kept
     from lmtest import settings
 
     given: str = config.getoption("--lmtest-dir") or config.getini("lmtest_dir")
-    return given or settings.load(config.rootpath)[0].cassette_dir
+    # Kept, because every test asks.
+    config.stash[_DIRECTORY] = found = given or settings.load(config.rootpath)[0].cassette_dir
+    return found
 
 
 def narrowed(config: pytest.Config) -> str | None:
