@@ -76,7 +76,7 @@ def load(start: Path | None = None) -> tuple[Settings, Path]:
             continue
         if stat.S_ISREG(stamp.st_mode):
             return _read(Path(file), stamp.st_mtime_ns, stamp.st_size, ledger), directory
-    return _validated({}, Path("the environment"), ledger), Path(here)
+    return _of_environment(ledger), Path(here)
 
 
 @functools.lru_cache(maxsize=32)
@@ -84,6 +84,11 @@ def _places(here: str) -> tuple[tuple[Path, str], ...]:
     """A directory and those above, each with the file that makes it a project."""
     start = Path(here)
     return tuple((directory, str(directory / "pyproject.toml")) for directory in (start, *start.parents))
+
+
+@functools.lru_cache(maxsize=32)
+def _of_environment(ledger: str | None) -> Settings:
+    return _validated({}, Path("the environment"), ledger)
 
 
 @functools.lru_cache(maxsize=32)

@@ -38,7 +38,12 @@ def run_id() -> str:
 
 def ledger_of(settings: Settings, root: Path) -> Ledger | None:
     """The project's ledger, or None where it keeps none; one for all cassettes of this process."""
-    return None if settings.ledger == OFF else _ledgers.at(default_path({}, root, settings.ledger))
+    return None if settings.ledger == OFF else _ledgers.at(_place(root, settings.ledger))
+
+
+@functools.lru_cache(maxsize=32)
+def _place(root: Path, configured: str | None) -> Path | str:
+    return default_path({}, root, configured)
 
 
 class _Ledgers:

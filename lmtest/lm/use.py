@@ -22,7 +22,7 @@ from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError
 from lmtest.lm.billing import gate_for, row_of, write_played
 from lmtest.lm.scope import Scope
 from lmtest.modes import Mode, choose_mode
-from lmtest.money.limits import Limits
+from lmtest.money.limits import NO_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -112,7 +112,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         self._record_failures = record_failures
         self._speed = replay_speed
         self._limits = Limits.of(limits, source="use_cassette(limits=...)")
-        self._tighter = tighter or Limits()
+        self._tighter = tighter or NO_LIMITS
         self._hold_rows = hold_rows
         self._rules = tuple(rules)
         self._allow_misses = allow_misses

@@ -78,13 +78,15 @@ class Limits:
     @classmethod
     def of(cls, given: Limits | Mapping[str, Any] | None, *, source: str) -> Limits:
         """The limits that a caller gave, as such or by name; see `from_mapping`."""
+        if given is None:
+            return NO_LIMITS
         if isinstance(given, Limits):
             return given
-        if given is not None and not isinstance(given, Mapping):
+        if not isinstance(given, Mapping):
             raise ConfigurationError(
                 f"{source} is {given!r}; give lmtest.Limits, or names of limits with their values."
             )
-        return cls.from_mapping(given or {}, source=source)
+        return cls.from_mapping(given, source=source)
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any], *, source: str) -> Limits:
@@ -271,3 +273,7 @@ def _amount(name: str, value: Usd) -> Decimal:
     if not usd.is_finite() or usd < 0 or isinstance(value, bool):
         raise ConfigurationError(f"{name} is {value!r}; give USD such as 1.50, or leave it out for no limit.")
     return usd
+
+
+NO_LIMITS: Final = Limits()
+"""What holds where nobody sets any."""

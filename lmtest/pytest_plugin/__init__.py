@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from lmtest.cassette.cassette import Cassette
     from lmtest.modes import Mode
+    from lmtest.pytest_plugin.covered import Covered
 
 
 # ── declarations ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -39,16 +40,21 @@ def pytest_configure(config: pytest.Config) -> None:
 # ── a test ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Have the test's cassette opened before its other fixtures, which may call models too."""
+    """Have the test's cassette opened before its fixtures, which may call models too."""
+    __tracebackhide__ = True
     names: list[str] | None = getattr(item, "fixturenames", None)
     if names is None:
         return  # an item of another plugin's, that has no fixtures
     marked = item.get_closest_marker("lmtest") is not None or item.config.getini("lmtest_auto")
-    if marked or "lmtest_cassette" in names:
-        # A list of its own: parametrizations of one function share theirs, and not all of them may be marked.
-        vars(item)["fixturenames"] = ["lmtest_cassette", *(name for name in names if name != "lmtest_cassette")]
+    if not marked and "lmtest_cassette" not in names:
+        return
+    if not any(_is_overridden(item, name) for name in _OVERRIDABLE):
+        # Running a fixture takes pytest as long as a replay.
+        _open(item, name=None, directory=options.directory(item.config), config={})
+        return
+    # A list of its own: parametrizations of one function share theirs, and not all of them may be marked.
+    vars(item)["fixturenames"] = ["lmtest_cassette", *(name for name in names if name != "lmtest_cassette")]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -97,9 +103,34 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+_OVERRIDABLE: Final = ("lmtest_cassette", "lmtest_cassette_name", "lmtest_cassette_dir", "lmtest_config")
+
+
+def _is_overridden(item: pytest.Item, name: str) -> bool:
+    """Whether users define a fixture of ours themselves.
+
+    There is no public way to ask; should pytest lose this one, the answer is yes, and the fixtures are run.
+    """
+    known = getattr(getattr(item.session, "_fixturemanager", None), "_arg2fixturedefs", {})
+    return len(known.get(name, ())) != 1
+
+
+def _open(item: pytest.Item, *, name: str | None, directory: str, config: dict[str, Any]) -> Covered:
+    """Open the test's cassette, once; see :func:`lmtest.pytest_plugin.covered.open_for`."""
+    __tracebackhide__ = True
+    from lmtest.errors import LMTestError
+    from lmtest.pytest_plugin.covered import open_for
+    from lmtest.pytest_plugin.naming import cassette_name
+
+    try:
+        return open_for(item, name=name or cassette_name(item), directory=directory, config=config)
+    except LMTestError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
 def _is_open(item: pytest.Item) -> bool:
-    """Whether the test may have a cassette; asked before anything heavy is imported."""
-    return "lmtest_cassette" in getattr(item, "fixturenames", ())
+    """Whether the test has a cassette; asked before anything heavy is imported."""
+    return shared.COVERED in item.stash
 
 
 # ── fixtures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -109,30 +140,13 @@ def _is_open(item: pytest.Item) -> bool:
 def lmtest_cassette(request: pytest.FixtureRequest) -> Cassette:
     """The test's open cassette. A test that asks for it has one, marked or not."""
     __tracebackhide__ = True
-    from lmtest.errors import LMTestError
-    from lmtest.pytest_plugin.covered import open_for
-    from lmtest.pytest_plugin.naming import cassette_name
-
-    try:
-        covered = open_for(
-            request.node,
-            name=str(_said(request, "lmtest_cassette_name", lambda: cassette_name(request.node))),
-            directory=str(_said(request, "lmtest_cassette_dir", lambda: options.directory(request.config))),
-            config=_said(request, "lmtest_config", dict),
-        )
-    except LMTestError as error:
-        pytest.fail(str(error), pytrace=False)
+    covered = request.node.stash.get(shared.COVERED, None) or _open(
+        request.node,
+        name=str(request.getfixturevalue("lmtest_cassette_name")),
+        directory=str(request.getfixturevalue("lmtest_cassette_dir")),
+        config=request.getfixturevalue("lmtest_config"),
+    )
     return covered.own.cassette
-
-
-def _said(request: pytest.FixtureRequest, name: str, ours: Callable[[], Any]) -> Any:
-    """What a fixture says that users may override.
-
-    Where none does, ours is not run: that takes pytest as long as a replay. There is no public way to ask who defines
-    a fixture; should pytest lose this one, ours is run.
-    """
-    known = getattr(getattr(request.session, "_fixturemanager", None), "_arg2fixturedefs", {})
-    return ours() if len(known.get(name, ())) == 1 else request.getfixturevalue(name)
 
 
 @pytest.fixture

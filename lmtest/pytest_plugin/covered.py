@@ -92,8 +92,6 @@ class Covered:
 # Whose frames between the user's call and a miss tell nobody anything.
 _NOT_THE_USERS = frozenset({"dspy", "lmtest", "contextlib", "asyncio", "anyio"})
 
-_COVERED = pytest.StashKey[Covered]()
-
 
 def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, Any]) -> Covered:
     """Open the test's cassette, and close the network when the mode is offline.
@@ -132,7 +130,7 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
         recordings=len(own.cassette.recorded),
         misses=len(own.cassette.missed),
     )
-    item.stash[_COVERED] = covered
+    item.stash[shared.COVERED] = covered
     item.session.stash[shared.RELEASE] = release
     covered.exits.enter_context(own.active())
     if own.cassette.mode.offline:
@@ -154,7 +152,7 @@ def open_beside(covered: Covered, name: str) -> Iterator[Cassette]:
 
 def covered_of(item: pytest.Item) -> Covered | None:
     """What is known of a test while it runs, if its cassette is open."""
-    return item.stash.get(_COVERED, None)
+    return item.stash.get(shared.COVERED, None)
 
 
 def lm_of(covered: Covered) -> Any:
@@ -218,7 +216,7 @@ def note_phase(item: pytest.Item, report: pytest.TestReport) -> None:
         tally = covered.tally()
         vars(report)[KEY] = tally.plain
         report.user_properties.extend(tally.properties)
-        del item.stash[_COVERED]
+        del item.stash[shared.COVERED]
 
 
 def close_for(item: pytest.Item, *, failed: bool) -> None:

@@ -30,7 +30,9 @@ MARKER: Final = (
 )
 
 _NARROWS = {"-k": "keyword", "-m": "markexpr", "--lf": "lf", "--deselect": "deselect", "--sw": "stepwise"}
+_DIRECTORY = pytest.StashKey[str]()
 _AGE = re.compile(r"(\d+)\s*([hdw])")
+_NO_LIMITS = {"LMTEST_LEDGER", "LMTEST_RUN"}
 _HOURS = {"h": 1, "d": 24, "w": 168}
 
 
@@ -94,7 +96,7 @@ def check(config: pytest.Config) -> None:
             parse_age(age, source="lmtest_max_age")
         one_of(config.getini("lmtest_on_expiry") or "warn", get_args(Expiry), source="lmtest_on_expiry")
         one_of(config.getini("lmtest_unused") or "warn", get_args(Unused), source="lmtest_unused")
-        _say_to_all_processes(config, _limits(config))
+        _say_to_all_processes(config, _limits_in_variables(config))
         if path := config.getoption("--lmtest-report"):
             one_of(f".{path.rpartition('.')[2]}", (".json", ".md"), source=f"the ending of --lmtest-report {path}")
         if config.getoption("--lmtest-prune"):
@@ -111,10 +113,14 @@ def unused(config: pytest.Config) -> Unused:
 
 def directory(config: pytest.Config) -> str:
     """Where cassettes are kept, from the root directory: as the flag, the ini file or ``[tool.lmtest]`` says."""
+    if (kept := config.stash.get(_DIRECTORY, None)) is not None:
+        return kept
     from lmtest import settings
 
     given: str = config.getoption("--lmtest-dir") or config.getini("lmtest_dir")
-    return given or settings.load(config.rootpath)[0].cassette_dir
+    # Kept, because every test asks.
+    config.stash[_DIRECTORY] = found = given or settings.load(config.rootpath)[0].cassette_dir
+    return found
 
 
 def narrowed(config: pytest.Config) -> str | None:
@@ -154,21 +160,22 @@ def one_of(text: str, known: Iterable[str], *, source: str) -> Any:
     return text
 
 
-def _limits(config: pytest.Config) -> dict[str, str]:
-    """The flags' limits as environment variables."""
-    told, budget = config.getoption("--lmtest-limit"), config.getoption("--lmtest-budget")
-    if not told and budget is None:
+def _limits_in_variables(config: pytest.Config) -> dict[str, str]:
+    """The flags' limits as the environment's variables say them; those must read, too."""
+    given, budget = config.getoption("--lmtest-limit"), config.getoption("--lmtest-budget")
+    in_environment = any(name.startswith("LMTEST_") and name not in _NO_LIMITS for name in os.environ)
+    if not given and budget is None and not in_environment:
         return {}
-    from lmtest.money.limits import Limits  # late: a run without these flags does not wait for it
+    from lmtest.money.limits import Limits  # late: most runs are given none
 
-    limits = Limits.parse(told, source="--lmtest-limit")
+    limits = Limits.parse(given, source="--lmtest-limit")
     if budget is not None:
         if limits.usd_per_run is not None:
             raise ConfigurationError(
                 "--lmtest-budget is --lmtest-limit usd_per_run, and both are given: leave one out."
             )
         limits = Limits.from_mapping({"usd_per_run": budget}, source="--lmtest-budget").or_else(limits)
-    return dict(limits.over(os.environ))
+    return limits.over(os.environ)
 
 
 def _say_to_all_processes(config: pytest.Config, limits: Mapping[str, str]) -> None:

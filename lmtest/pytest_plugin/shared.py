@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from lmtest.pytest_plugin.covered import Covered
     from lmtest.pytest_plugin.opened import Opened
     from lmtest.pytest_plugin.tally import File
+
+COVERED: pytest.StashKey[Covered] = pytest.StashKey()
+"""Of a test: itself while its cassette is open."""
 
 OPEN = pytest.StashKey[dict[pytest.Collector, "Opened"]]()
 """Of a session: what is open, by whose it is."""

@@ -191,3 +191,30 @@ def test_b(model): pass
 """
     suite.write(test_a=ASK + text.replace("BASE", repr(f"{paris.url}/v1beta")), test_b=ASK + "def test_c(): ask('c')")
     assert suite.run("-p", "no:randomly", mode="record", provider=paris).outcomes == {"passed": 3}
+
+
+def test_a_skipped_test_opens_no_cassette(pytester):
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.mark.lmtest("broken")
+        @pytest.mark.skip
+        def test_it():
+            raise AssertionError
+    """)
+    (pytester.mkdir("cassettes") / "broken.yaml").write_text("no cassette")
+    pytester.runpytest_subprocess().assert_outcomes(skipped=1)
+
+
+def test_a_cassette_asked_for_while_the_test_runs_is_closed_with_it(pytester):
+    pytester.makepyfile("""
+        from lmtest.lm import seam
+
+        def test_asks(request):
+            assert request.getfixturevalue("lmtest_cassette").mode.value == "mock"
+            assert seam.bound() is not None
+
+        def test_after():
+            assert seam.bound() is None
+    """)
+    pytester.runpytest_subprocess("--lmtest-mode=mock", "-p", "no:randomly").assert_outcomes(passed=2)
