@@ -39,8 +39,8 @@ _UPDATE_HEAD = Statement(
     .values(sequence=sa.bindparam("sequence"), digest=sa.bindparam("digest"))
 )
 
-_MOST_ROWS = 32
-"""An execution has seven events or so; a statement has not room for any number of rows."""
+_MOST_ROWS = {"sqlite": 32, "postgresql": 6}
+"""In a statement. PostgreSQL's driver reads one of more than fifty parameters anew each time; an event has eight."""
 
 
 def append(connection: Connected, chain: str, entries: Sequence[AuditEntry]) -> None:
@@ -49,9 +49,9 @@ def append(connection: Connected, chain: str, entries: Sequence[AuditEntry]) -> 
     The chain's head is locked until that ends: writers of one chain queue here, and the order of its events is the
     order of commits.
     """
-    events = link(lock_head(connection, chain), entries)
-    for start in range(0, len(events), _MOST_ROWS):
-        _insert(connection, events[start : start + _MOST_ROWS])
+    events, most = link(lock_head(connection, chain), entries), _MOST_ROWS[connection.dialect.name]
+    for start in range(0, len(events), most):
+        _insert(connection, events[start : start + most])
     last = {"sequence": events[-1].sequence, "digest": events[-1].digest}
     _UPDATE_HEAD.run(connection, {"the_chain": chain} | last)
 
@@ -92,7 +92,7 @@ def _insert(connection: Connected, events: Sequence[AuditEvent]) -> None:
     statement.run(connection, dict(zip(names, values, strict=True)))
 
 
-@functools.lru_cache(maxsize=_MOST_ROWS)
+@functools.lru_cache(maxsize=max(_MOST_ROWS.values()))
 def _inserting(count: int) -> tuple[Statement, list[str]]:
     """Several rows in one go: on PostgreSQL each statement costs its way there and back. With the parameters' names."""
     columns = audit_events.columns.keys()
