@@ -20,7 +20,7 @@ from lmtest.errors import (
     Stopped,
     ToolError,
 )
-from lmtest.modes import Mode
+from lmtest.modes import Mode, choose_mode
 from lmtest.network import block_network
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ __all__ = [
     "Stopped",
     "ToolError",
     "block_network",
+    "choose_mode",
     "redact",
     "tool",
     "use_cassette",

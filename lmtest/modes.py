@@ -32,6 +32,25 @@ class Mode(enum.StrEnum):
     REFRESH = "refresh"
     LIVE = "live"
 
+    @classmethod
+    def parse(cls, text: str, *, source: str) -> Mode:
+        """Read a mode's name.
+
+        Args:
+            text: The name, in any case.
+            source: Who gave it, for the message.
+
+        Raises:
+            ConfigurationError: There is no such mode; the message names the nearest one.
+
+        >>> Mode.parse("Replay", source="LM_MODE")
+        <Mode.REPLAY: 'replay'>
+        """
+        try:
+            return cls(text.strip().lower())
+        except ValueError:
+            raise ConfigurationError(_unknown(text, source, [mode.value for mode in cls])) from None
+
     @property
     def offline(self) -> bool:
         """Whether no call of this mode may reach the network."""
@@ -67,28 +86,10 @@ _LAYERS = {
 _RESEMBLES = 0.7
 
 
-def parse_mode(text: str, *, source: str) -> Mode:
-    """Read a mode's name.
-
-    Args:
-        text: The name, in any case.
-        source: Who gave it, for the message.
-
-    Raises:
-        ConfigurationError: There is no such mode; the message names the nearest one.
-
-    >>> parse_mode("Replay", source="LM_MODE")
-    <Mode.REPLAY: 'replay'>
-    """
-    try:
-        return Mode(text.strip().lower())
-    except ValueError:
-        raise ConfigurationError(_unknown(text, source, [mode.value for mode in Mode])) from None
-
-
 def choose_mode(
     *,
     flag: str | None = None,
+    flag_name: str = "the mode flag",
     environ: Mapping[str, str] | None = None,
     argument: str | None = None,
     configured: str | None = None,
@@ -96,7 +97,8 @@ def choose_mode(
     """Decide the mode.
 
     Args:
-        flag: The value of ``--lmtest-mode`` or ``--mode``.
+        flag: The value of ``--lmtest-mode``, ``--mode`` or ``--lm-mode``.
+        flag_name: Which of them, for messages.
         environ: The environment; the process's own when not given.
         argument: What a marker or a call gave.
         configured: ``mode`` of ``[tool.lmtest]``.
@@ -110,19 +112,16 @@ def choose_mode(
     <Mode.REPLAY: 'replay'>
     """
     environ = os.environ if environ is None else environ
-    choice = _first_that_speaks(flag, environ, argument, configured)
+    flagged = flag and ModeChoice(mode=Mode.parse(flag, source=flag_name), source=flag_name)
+    choice = flagged or _first_that_speaks(environ, argument, configured)
     if choice.mode is Mode.AUTO and environ.get("CI", "").lower() in {"1", "true"} and not _records_in_ci(environ):
         return ModeChoice(mode=Mode.REPLAY, source=f"{choice.source} (auto is replay under CI)")
     return choice
 
 
-def _first_that_speaks(
-    flag: str | None, environ: Mapping[str, str], argument: str | None, configured: str | None
-) -> ModeChoice:
-    if flag:
-        return ModeChoice(mode=parse_mode(flag, source="the mode flag"), source="the mode flag")
+def _first_that_speaks(environ: Mapping[str, str], argument: str | None, configured: str | None) -> ModeChoice:
     if environ.get("LM_MODE"):
-        return ModeChoice(mode=parse_mode(environ["LM_MODE"], source="LM_MODE"), source="LM_MODE")
+        return ModeChoice(mode=Mode.parse(environ["LM_MODE"], source="LM_MODE"), source="LM_MODE")
     if layer := environ.get("TEST_MODE"):
         if layer in _LAYERS:
             return ModeChoice(mode=_LAYERS[layer], source="TEST_MODE")
@@ -131,7 +130,7 @@ def _first_that_speaks(
             raise ConfigurationError(_unknown(layer, "TEST_MODE", list(_LAYERS)))
     for text, source in ((argument, "the marker or call"), (configured, "[tool.lmtest] in pyproject.toml")):
         if text:
-            return ModeChoice(mode=parse_mode(text, source=source), source=source)
+            return ModeChoice(mode=Mode.parse(text, source=source), source=source)
     return ModeChoice(mode=Mode.REPLAY, source="the default")
 
 

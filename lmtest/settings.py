@@ -22,7 +22,7 @@ class Settings(BaseModel):
 
     Attributes:
         mode: The mode where nothing else says one.
-        model: The model that examples and the worker use where none is named.
+        model: The model of the ``lmtest_lm`` fixture.
         cassette_dir: Where the plugin keeps cassettes, relative to the project.
         ignore: JSONPath queries of parts of a request that do not matter.
         scrub: Patterns, or names of known ones, that do not matter.

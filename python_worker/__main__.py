@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 import lmtest
 from python_worker.commands.audit import audit
@@ -21,7 +20,7 @@ from python_worker.commands.backup import backup, restore
 from python_worker.commands.where import data_dir, database_url
 from python_worker.domain.errors import WorkerError
 from python_worker.security import read_certificates, read_tokens
-from python_worker.settings import DEFAULT_MODEL, Settings, read_mode
+from python_worker.settings import DEFAULT_MODEL, Settings
 
 if TYPE_CHECKING:
     from python_worker.store import Database
@@ -39,10 +38,7 @@ for each in (audit, backup, restore):
 @cli.command()
 @click.option(
     "--lm-mode",
-    envvar="LM_MODE",
-    default="replay",
-    show_default=True,
-    help="mock, replay, record, auto, refresh or live.",
+    help="mock, replay, record, auto, refresh or live; else LM_MODE says, else TEST_MODE, else it is replay.",
 )
 @click.option("--cassette-dir", type=click.Path(path_type=Path), default=Path("cassettes"), show_default=True)
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The model of programs that name none.")
@@ -113,7 +109,7 @@ for each in (audit, backup, restore):
 @click.option("--reflection", is_flag=True, help="Let clients ask for the contract itself.")
 def serve(
     *,
-    lm_mode: str,
+    lm_mode: str | None,
     tls_cert: Path | None,
     tls_key: Path | None,
     tls_client_ca: Path | None,
@@ -126,7 +122,7 @@ def serve(
     os.environ.update(lmtest.Limits.parse(limits, source="--limit").over(os.environ))
     os.environ.setdefault("LMTEST_RUN", uuid.uuid4().hex[:12])
     settings = Settings(
-        mode=read_mode(lm_mode, source=_who_said("lm_mode")),
+        mode=lmtest.choose_mode(flag=lm_mode, flag_name="--lm-mode").mode,
         certificates=read_certificates(certificate=tls_cert, key=tls_key, client_ca=tls_client_ca),
         tokens=read_tokens(tokens) if tokens else None,
         **given,  # type: ignore[arg-type] # click has checked each
@@ -154,14 +150,6 @@ def main() -> None:
     except (lmtest.LMTestError, WorkerError) as error:
         click.echo(f"python_worker: {error}", err=True)
         sys.exit(2)
-
-
-def _who_said(parameter: str) -> str:
-    """The variable or the flag that an option's value came from."""
-    context = click.get_current_context()
-    option = next(each for each in context.command.params if each.name == parameter)
-    by_environment = context.get_parameter_source(parameter) is ParameterSource.ENVIRONMENT
-    return str(option.envvar) if by_environment else option.opts[0]
 
 
 def _serve(settings: Settings, database: Database) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -112,27 +111,6 @@ class Settings:
         # In auto, what is recorded needs no key; a call that is not says so itself.
         if not self.mode.offline and self.mode is not lmtest.Mode.AUTO:
             _check_key(self.model, self.mode, environ)
-
-
-def read_mode(text: str, *, source: str) -> lmtest.Mode:
-    """The mode of that name, in any case.
-
-    Args:
-        text: The name.
-        source: Who gave it, for the message: a flag, a variable, a field.
-
-    Raises:
-        lmtest.ConfigurationError: There is none; the message names the nearest.
-
-    >>> read_mode("Replay", source="--lm-mode")
-    <Mode.REPLAY: 'replay'>
-    """
-    known = [mode.value for mode in lmtest.Mode]
-    if text.strip().lower() in known:
-        return lmtest.Mode(text.strip().lower())
-    close = difflib.get_close_matches(text.lower(), known, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise lmtest.ConfigurationError(f"{source} is {text!r}, which is no mode.{hint} Known: {', '.join(known)}.")
 
 
 def _check_key(model: str, mode: lmtest.Mode, environ: Mapping[str, str]) -> None:

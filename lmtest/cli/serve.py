@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lmtest.errors import ConfigurationError
-from lmtest.modes import Mode, parse_mode
+from lmtest.modes import Mode
 
 
 @click.command()
@@ -24,7 +24,7 @@ def command(mode: str, host: str, port: int, port_file: Path | None) -> None:
 
     Prints one line when ready. Any API key is accepted but "invalid".
     """
-    chosen = parse_mode(mode, source="--mode")
+    chosen = Mode.parse(mode, source="--mode")
     if chosen is not Mode.MOCK:
         raise ConfigurationError(
             f"--mode {chosen.value!r} is not there yet for lmtest serve; it has 'mock': lmtest serve --mode mock"

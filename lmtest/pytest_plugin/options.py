@@ -86,12 +86,10 @@ def check(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: A mode, age, choice or limit that is not known; the message is one sentence.
     """
-    from lmtest.modes import choose_mode, parse_mode
+    from lmtest.modes import choose_mode
 
     try:
-        if flag := config.getoption("--lmtest-mode"):
-            parse_mode(flag, source="--lmtest-mode")
-        choose_mode(flag=flag)
+        choose_mode(flag=config.getoption("--lmtest-mode"), flag_name="--lmtest-mode")
         if age := config.getini("lmtest_max_age"):
             parse_age(age, source="lmtest_max_age")
         one_of(config.getini("lmtest_on_expiry") or "warn", get_args(Expiry), source="lmtest_on_expiry")

@@ -13,7 +13,6 @@ from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.session import SessionLimits
 from python_worker.domain.stage import LMCall, ToolUse
 from python_worker.domain.value import fingerprint
-from python_worker.settings import read_mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +114,7 @@ class LmtestLMs:
         return self._folder(session) / program_name / f"{fingerprint(inputs)[:12]}.yaml"
 
     def _mode_of(self, session: SessionLM) -> lmtest.Mode:
-        return read_mode(session.mode, source="lm.mode") if session.mode else self._mode
+        return lmtest.Mode.parse(session.mode, source="lm.mode") if session.mode else self._mode
 
     def _folder(self, session: SessionLM) -> Path:
         if not session.cassette_dir:

@@ -237,6 +237,8 @@ def test_a_port_that_is_taken_is_one_sentence_exit_code_2_and_nothing_written(tm
 def test_the_modes_environment_variable_is_taken_where_no_flag_is_given(tmp_path):
     assert "GEMINI_API_KEY" in run(tmp_path, "serve", LM_MODE="live").stderr
     assert "LM_MODE is 'repaly'" in run(tmp_path, "serve", LM_MODE="repaly").stderr
+    assert "--lm-mode is 'repaly'" in run(tmp_path, "serve", "--lm-mode", "repaly", LM_MODE="mock").stderr
+    assert "GEMINI_API_KEY" in run(tmp_path, "serve", TEST_MODE="e2e").stderr  # which is live
 
 
 def test_audit_show_prints_the_stages_and_the_calls(recorded):
