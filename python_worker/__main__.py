@@ -123,7 +123,8 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT; prints GRPC_READY:<port> when ready."""
     # Said where every process of the worker reads them; there they win over pyproject.toml.
-    os.environ.update(lmtest.Limits.parse(limits, source="--limit").over(os.environ))
+    given_limits = lmtest.Limits.parse(limits, source="--limit")
+    os.environ.update(given_limits.over(os.environ, flag="python -m python_worker serve --limit"))
     os.environ.setdefault("LMTEST_RUN", uuid.uuid4().hex[:12])
     settings = Settings(
         mode=read_mode(lm_mode, source=_who_said("lm_mode")),

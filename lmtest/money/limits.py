@@ -21,6 +21,9 @@ Usd = Decimal | float | str
 VARIABLE: Final = "LMTEST_LIMITS"
 """The environment's variable for limits of single models: ``MODEL:NAME=VALUE``, several with spaces between."""
 
+FLAG: Final = "LMTEST_LIMIT_FLAG"
+"""The environment's variable for the command's flag that went before its limits, for messages."""
+
 _FORM: Final = "write NAME=VALUE, such as requests_per_minute=10, or MODEL:NAME=VALUE for one model"
 
 
@@ -154,18 +157,24 @@ class Limits:
         """
         limits = cls.parse(environ.get(VARIABLE, "").split(), source=VARIABLE)
         for name in _names():
-            if value := environ.get(_variable(name)):
-                limits = cls.from_mapping({name: value}, source=_variable(name)).or_else(limits)
+            if value := environ.get(variable_of(name)):
+                limits = cls.from_mapping({name: value}, source=variable_of(name)).or_else(limits)
         return limits
 
-    def over(self, environ: Mapping[str, str]) -> dict[str, str]:
+    def over(self, environ: Mapping[str, str], *, flag: str) -> dict[str, str]:
         """Say these limits as variables that go before an environment's own, as a flag's must.
 
-        >>> Limits(usd_per_run="0.10").over({"LMTEST_USD_PER_RUN": "5", "LMTEST_MAX_CONCURRENCY": "2"})
-        {'LMTEST_MAX_CONCURRENCY': '2', 'LMTEST_USD_PER_RUN': '0.10'}
+        Args:
+            environ: The environment.
+            flag: The flag that gave them, with its command: what an error tells whoever is to raise a limit.
+
+        >>> environ = {"LMTEST_USD_PER_RUN": "5", "LMTEST_MAX_WAIT": "2"}
+        >>> said = Limits(usd_per_run="0.10").over(environ, flag="serve --limit")
+        >>> said["LMTEST_USD_PER_RUN"], said["LMTEST_MAX_WAIT"], said["LMTEST_LIMIT_FLAG"]
+        ('0.10', '2.0', 'serve --limit')
         """
         limits = self.or_else(Limits.from_environ(environ))
-        said = {_variable(name): _text(value) for name, value in _given(limits)}
+        said = {FLAG: flag} | {variable_of(name): _text(value) for name, value in _given(limits)}
         of_models = [
             f"{model}:{name}={_text(value)}" for model, its in limits.by_model.items() for name, value in _given(its)
         ]
@@ -215,6 +224,15 @@ class Limits:
         return f"Limits({', '.join(f'{name}={value!r}' for name, value in [*_given(self), *models])})"
 
 
+def variable_of(name: str) -> str:
+    """The environment's variable for a limit of all models.
+
+    >>> variable_of("usd_per_run")
+    'LMTEST_USD_PER_RUN'
+    """
+    return f"LMTEST_{name.upper()}"
+
+
 def _names() -> list[str]:
     return [each.name for each in fields(Limits) if each.name != "by_model"]
 
@@ -225,10 +243,6 @@ def _given(limits: Limits) -> list[tuple[str, Any]]:
 
 def _own(limits: Limits, model: str) -> Limits:
     return limits.by_model.get(model, Limits())
-
-
-def _variable(name: str) -> str:
-    return f"LMTEST_{name.upper()}"
 
 
 def _text(value: float | Decimal) -> str:
