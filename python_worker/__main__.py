@@ -137,6 +137,8 @@ def serve(
     _ = lmtest.use_cassette
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    for doubt in lmtest.Limits.from_environ(os.environ).doubts(settings.model):
+        logging.getLogger("python_worker").warning(doubt)
     database = _open(settings)
     try:
         ended = _serve(settings, database)

@@ -6,6 +6,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -209,6 +210,24 @@ class Limits:
             if name in self.by_model:
                 yield model, self.by_model[name]
                 return
+
+    def doubts(self, expected: str) -> Iterator[str]:
+        """Say which models with limits of their own no price list knows: a mistyped name holds nothing.
+
+        Args:
+            expected: The model that is asked where none is named.
+
+        >>> limits = Limits(by_model={"openai/gpt-5": Limits(usd_per_run=1), "openai/gtp-5": Limits(usd_per_run=1)})
+        >>> list(limits.doubts("openai/gpt-5"))
+        ["limits name 'openai/gtp-5', of no known price; did you mean 'openai/gpt-5'?"]
+        """
+        from lmtest.money.prices import worst_case  # late: few runs hold single models
+
+        for model in self.by_model:
+            if worst_case(model, 1, 1, datetime.now(UTC)) is None:
+                near = difflib.get_close_matches(model, [expected, expected.partition("/")[2]], n=1, cutoff=0.8)
+                hint = f"; did you mean {near[0]!r}?" if near else "; name its price in LMTEST_PRICES if there is one"
+                yield f"limits name {model!r}, of no known price{hint}"
 
     @property
     def in_usd(self) -> bool:

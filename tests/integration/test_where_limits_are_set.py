@@ -5,6 +5,7 @@ Each test sets a budget of nothing in one place, by model or for all, and sees t
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -239,18 +240,20 @@ def test_what_the_plugin_cannot_use_ends_the_run_with_one_sentence(arguments, sa
 
 @pytest.fixture
 def execute(project, provider):
-    """Execute a program on a worker that was started so; gives its failure, or None."""
+    """Execute a program on a worker that was started so; gives its failure, or None; its log is worker.log."""
     started = []
 
     def run(*arguments, session=None, **environ):
         command = [sys.executable, "-m", "python_worker", "serve", "--port", "0", "--lm-mode", "live"]
-        process = subprocess.Popen(
-            [*command, "--api-base", f"{provider.url}/v1beta", *arguments],
-            cwd=project,
-            env={**os.environ, "GEMINI_API_KEY": "any-key", **environ},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        with (project / "worker.log").open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                [*command, "--api-base", f"{provider.url}/v1beta", *arguments],
+                cwd=project,
+                env={**os.environ, "GEMINI_API_KEY": "any-key", **environ},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         started.append(process)
         port = process.stdout.readline().strip().removeprefix("GRPC_READY:")
         with connect(f"127.0.0.1:{port}") as client:
@@ -319,6 +322,13 @@ def test_a_worker_does_not_start_with_a_limit_that_is_none(project):
     ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert "Did you mean 'usd_per_month'?" in ended.stderr
+
+
+def test_a_worker_s_log_tells_a_limit_of_a_model_that_nobody_knows(execute, project):
+    limits = ("--limit", "gemini/gemini-2.5-flsh:usd_per_run=1", "--limit", f"{MODEL}:usd_per_run=1")
+    assert execute(*limits) is None
+    told = re.findall(r"WARNING python_worker: (limits .*)", (project / "worker.log").read_text(encoding="utf-8"))
+    assert told == ["limits name 'gemini/gemini-2.5-flsh', of no known price; did you mean 'gemini/gemini-2.5-flash'?"]
 
 
 # ── lmtest refresh ───────────────────────────────────────────────────────────────────────────────────────────────────
