@@ -96,6 +96,11 @@ for each in (audit, backup, restore):
 @click.option("--tls-client-ca", type=click.Path(path_type=Path), help="Who vouches for clients, PEM; asks for theirs.")
 @click.option("--tokens", type=click.Path(path_type=Path), help="A TOML list of bearer tokens: docs/state.md.")
 @click.option(
+    "--insecure",
+    is_flag=True,
+    help="Listen beyond loopback without tokens, or with them in the clear: where the network keeps others out.",
+)
+@click.option(
     "--allow-import",
     "allow_imports",
     multiple=True,
@@ -139,6 +144,8 @@ def serve(
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for doubt in lmtest.Limits.from_environ(os.environ).doubts(settings.model):
         logging.getLogger("python_worker").warning(doubt)
+    if settings.exposure:
+        logging.getLogger("python_worker").warning("insecure, as told: %s", settings.exposure)
     database = _open(settings)
     try:
         ended = _serve(settings, database)
