@@ -186,9 +186,10 @@ def test_a_key_or_a_file_that_is_none_is_a_sentence(worked, key, arguments, says
 
 def test_a_backup_is_restored_elsewhere(worked):
     told = invoke("backup", "backup.jsonl")
-    assert re.fullmatch(r"backup\.jsonl: \d+ lines\n", told)
+    rows = re.fullmatch(r"(\d+) rows backed up to backup\.jsonl\n", told)[1]
     assert stat.S_IMODE((worked / "backup.jsonl").stat().st_mode) == 0o600
-    assert "the audit trail holds" in invoke("restore", "backup.jsonl", "--data-dir", "elsewhere")
+    told = invoke("restore", "backup.jsonl", "--data-dir", "elsewhere")
+    assert told == f"{rows} rows restored from backup.jsonl; the audit trail holds\n"
     assert invoke("audit", "list", "--data-dir", "elsewhere") == invoke("audit", "list")
 
 
