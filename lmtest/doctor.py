@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.metadata
 import os
 import platform
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -17,7 +15,6 @@ from lmtest.errors import LMTestError
 from lmtest.modes import choose_mode
 from lmtest.money.ledger import Ledger, default_path
 from lmtest.money.limits import Limits
-from lmtest.money.prices import worst_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,11 +152,8 @@ def _limits(settings: Settings) -> Iterator[Finding]:
     except LMTestError as error:
         yield Finding(name="limits", verdict="bad", detail=str(error))
         return
-    for model in limits.by_model:
-        if worst_case(model, 1, 1, datetime.now(UTC)) is None:
-            near = difflib.get_close_matches(model, [settings.model, settings.model.partition("/")[2]], n=1, cutoff=0.8)
-            hint = f"; did you mean {near[0]!r}?" if near else "; name its price in LMTEST_PRICES if there is one"
-            yield Finding(name="limits", verdict="note", detail=f"limits name {model!r}, of no known price{hint}")
+    for doubt in limits.doubts(settings.model):
+        yield Finding(name="limits", verdict="note", detail=doubt)
 
 
 def _apart(ledger: Ledger) -> Iterator[Finding]:

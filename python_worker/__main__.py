@@ -92,6 +92,11 @@ for each in (audit, backup, restore):
 @click.option("--tls-client-ca", type=click.Path(path_type=Path), help="Who vouches for clients, PEM; asks for theirs.")
 @click.option("--tokens", type=click.Path(path_type=Path), help="A TOML list of bearer tokens: docs/state.md.")
 @click.option(
+    "--insecure",
+    is_flag=True,
+    help="Listen beyond loopback without tokens, or with them in the clear: where the network keeps others out.",
+)
+@click.option(
     "--allow-import",
     "allow_imports",
     multiple=True,
@@ -119,7 +124,8 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT; prints GRPC_READY:<port> when ready."""
     # Said where every process of the worker reads them; there they win over pyproject.toml.
-    os.environ.update(lmtest.Limits.parse(limits, source="--limit").over(os.environ))
+    given_limits = lmtest.Limits.parse(limits, source="--limit")
+    os.environ.update(given_limits.over(os.environ, flag="python -m python_worker serve --limit"))
     os.environ.setdefault("LMTEST_RUN", uuid.uuid4().hex[:12])
     settings = Settings(
         mode=lmtest.choose_mode(flag=lm_mode, flag_name="--lm-mode").mode,
@@ -132,6 +138,10 @@ def serve(
     _ = lmtest.use_cassette
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    for doubt in lmtest.Limits.from_environ(os.environ).doubts(settings.model):
+        logging.getLogger("python_worker").warning(doubt)
+    if settings.exposure:
+        logging.getLogger("python_worker").warning("insecure, as told: %s", settings.exposure)
     database = _open(settings)
     try:
         ended = _serve(settings, database)

@@ -64,16 +64,22 @@ def read_tokens(path: Path) -> Tokens:
     return Tokens(dict(_grant(name, table, path) for name, table in tables.items()))
 
 
-def check_exposure(host: str, *, tokens: bool, tls: bool) -> None:
-    """See that tokens do not cross a network in the clear.
+def exposure(host: str, *, tokens: bool, certificates: Certificates | None) -> str:
+    """What listening on an address would lay open to its network, and what closes it; "" where nothing.
 
-    Raises:
-        lmtest.ConfigurationError: They would.
+    >>> exposure("127.0.0.1", tokens=False, certificates=None)
+    ''
     """
-    if tokens and not tls and not _is_loopback(host):
-        raise lmtest.ConfigurationError(
-            f"--tokens without TLS on {host}: whoever listens there would read them. Add --tls-cert and --tls-key."
+    if _is_loopback(host):
+        return ""
+    if tokens and not certificates:
+        return f"--tokens without TLS on {host}: whoever listens there reads them. Add --tls-cert and --tls-key"
+    if not tokens and not (certificates and certificates.client_ca):
+        return (
+            f"--host {host} without --tokens: whoever reaches it runs programs at your cost. Add --tokens with "
+            "--tls-cert and --tls-key, or --tls-client-ca"
         )
+    return ""
 
 
 def _grant(name: str, table: Any, path: Path) -> tuple[str, Grant]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import lmtest
-from python_worker.security import check_exposure
+from python_worker.security import exposure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +54,7 @@ class Settings:
         max_tool_clients: How many clients may serve tools; each holds two threads.
         certificates: For TLS; None serves in the clear.
         tokens: Who may do what; None asks nobody.
+        insecure: Whether it may listen beyond loopback without knowing who calls, or in the clear.
         allow_imports: What clients may name by import path: ``package.module:name``, with ``*`` and ``?``.
         audit_values: Whether the audit trail tells inputs and outputs by value too, not by hash alone.
     """
@@ -83,8 +84,14 @@ class Settings:
     max_tool_clients: int = 100
     certificates: Certificates | None = None
     tokens: Tokens | None = None
+    insecure: bool = False
     allow_imports: tuple[str, ...] = ()
     audit_values: bool = False
+
+    @property
+    def exposure(self) -> str:
+        """What listening on its address lays open; see `python_worker.security.exposure`."""
+        return exposure(self.host, tokens=self.tokens is not None, certificates=self.certificates)
 
     def check(self, environ: Mapping[str, str]) -> None:
         """See that the mode can work here.
@@ -92,7 +99,10 @@ class Settings:
         Raises:
             lmtest.ConfigurationError: It cannot; the message says what is missing.
         """
-        check_exposure(self.host, tokens=self.tokens is not None, tls=self.certificates is not None)
+        if self.exposure and not self.insecure:
+            raise lmtest.ConfigurationError(
+                f"{self.exposure}; listen on 127.0.0.1; or say --insecure where the network keeps others out."
+            )
         if not self.model.strip():
             raise lmtest.ConfigurationError(
                 "--model is empty, and programs that name no model would have none: name one, such as "

@@ -112,6 +112,7 @@ def gate_for(
     """
     from lmtest.lm.gate import Gate  # late: only live calls pass one
     from lmtest.money.limits import Limits
+    from lmtest.money.origin import Origin
 
     configured = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits] in pyproject.toml")
     return Gate(
@@ -121,6 +122,7 @@ def gate_for(
         row=row,
         test=test,
         on_unknown_price=settings.on_unknown_price,
+        origin=Origin.of(os.environ, tighter=tighter),
     )
 
 

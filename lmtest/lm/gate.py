@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lmtest.money.budget import OnUnknownPrice, Reservation
     from lmtest.money.ledger import Ledger, LedgerRow
     from lmtest.money.limits import Limits
+    from lmtest.money.origin import Origin
 
 BYTES_PER_TOKEN: Final = 3
 """For the estimate before a call: English has about four bytes a token, code and other languages fewer."""
@@ -56,6 +57,7 @@ class Gate:
         row: Makes a call's row.
         test: The test that calls.
         on_unknown_price: Whether a call of unknown price is refused when a budget is set.
+        origin: Where the limits were set.
 
     Raises:
         ConfigurationError: There are limits and no ledger to keep them in.
@@ -70,6 +72,7 @@ class Gate:
         row: Callable[[Call], LedgerRow],
         test: str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
+        origin: Origin | None = None,
     ) -> None:
         if limits and ledger is None:
             raise ConfigurationError(
@@ -83,7 +86,7 @@ class Gate:
         self._on_unknown_price = on_unknown_price
         self._budget = None
         if ledger is not None:
-            self._budget = Budget(ledger, limits, run=run, on_unknown_price=on_unknown_price)
+            self._budget = Budget(ledger, limits, run=run, on_unknown_price=on_unknown_price, origin=origin)
 
     @contextlib.contextmanager
     def passed(self, model: str, request: Json, most_output: int | None) -> Iterator[Passage]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from lmtest.errors import BudgetExceeded
 from lmtest.money.amounts import to_pico, to_usd
 from lmtest.money.ledger import periods
+from lmtest.money.origin import Origin
 from lmtest.money.waiting import Clock
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Budget:
         limits: What calls may cost, of all models together and of single ones.
         run: The run's id.
         on_unknown_price: Whether a call of unknown price is refused, or sent unheld.
+        origin: Where the limits were set.
         lease: Seconds after which a call that neither settled nor released is taken for dead; more than any call lasts.
         clock: The time, the same for all processes.
     """
@@ -59,6 +61,7 @@ class Budget:
         *,
         run: str,
         on_unknown_price: OnUnknownPrice = "refuse",
+        origin: Origin | None = None,
         lease: float = 900.0,
         clock: Clock | None = None,
     ) -> None:
@@ -66,6 +69,7 @@ class Budget:
         self._limits = limits
         self._run = run
         self._on_unknown_price = on_unknown_price
+        self._origin = origin or Origin()
         self._lease = lease
         self._clock = clock or Clock()
 
@@ -97,7 +101,7 @@ class Budget:
         with self._ledger.database.writing() as connection:
             connection.execute("DELETE FROM reservation WHERE expires <= ?", (now,))
             for each in held:
-                _check(connection, each, model, estimate)
+                _check(connection, each, model, estimate, self._origin)
             connection.executemany(
                 "INSERT INTO reservation (id, period, model, usd, expires) VALUES (?, ?, ?, ?, ?)",
                 [(reservation.id, each.period, each.model, to_pico(estimate), expires) for each in held],
@@ -157,7 +161,7 @@ class Reservation:
                 connection.execute("DELETE FROM reservation WHERE id = ?", (self.id,))
 
 
-def _check(connection: Connection, held: _Held, model: str, estimate: Decimal | None) -> None:
+def _check(connection: Connection, held: _Held, model: str, estimate: Decimal | None, origin: Origin) -> None:
     where = (held.period, held.model)
     (spent,) = connection.execute(
         "SELECT CAST(coalesce(sum(usd), 0) AS BIGINT) FROM spend WHERE period = ? AND model = ?", where
@@ -173,8 +177,8 @@ def _check(connection: Connection, held: _Held, model: str, estimate: Decimal | 
     mend = (
         "Name its price in LMTEST_PRICES, or set on_unknown_price to 'allow' to send it unheld"
         if estimate is None
-        else f"Raise {held.name} (LMTEST_{held.name.upper()}), lower max_tokens, or answer from cassettes: "
-        "LM_MODE=replay"
+        else f"Raise {held.name} ({origin.told(held.name, held.limit, model=held.model)}), lower max_tokens, or answer "
+        "from cassettes: LM_MODE=replay"
     )
     raise BudgetExceeded(
         f"The call to {model!r} {could}, and {held.name}{whose} is {_dollars(held.limit)}: {_dollars(to_usd(spent))} "

@@ -6,6 +6,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,9 @@ Usd = Decimal | float | str
 
 VARIABLE: Final = "LMTEST_LIMITS"
 """The environment's variable for limits of single models: ``MODEL:NAME=VALUE``, several with spaces between."""
+
+FLAG: Final = "LMTEST_LIMIT_FLAG"
+"""The environment's variable for the command's flag that went before its limits, for messages."""
 
 _FORM: Final = "write NAME=VALUE, such as requests_per_minute=10, or MODEL:NAME=VALUE for one model"
 
@@ -154,18 +158,24 @@ class Limits:
         """
         limits = cls.parse(environ.get(VARIABLE, "").split(), source=VARIABLE)
         for name in _names():
-            if value := environ.get(_variable(name)):
-                limits = cls.from_mapping({name: value}, source=_variable(name)).or_else(limits)
+            if value := environ.get(variable_of(name)):
+                limits = cls.from_mapping({name: value}, source=variable_of(name)).or_else(limits)
         return limits
 
-    def over(self, environ: Mapping[str, str]) -> dict[str, str]:
+    def over(self, environ: Mapping[str, str], *, flag: str) -> dict[str, str]:
         """Say these limits as variables that go before an environment's own, as a flag's must.
 
-        >>> Limits(usd_per_run="0.10").over({"LMTEST_USD_PER_RUN": "5", "LMTEST_MAX_CONCURRENCY": "2"})
-        {'LMTEST_MAX_CONCURRENCY': '2', 'LMTEST_USD_PER_RUN': '0.10'}
+        Args:
+            environ: The environment.
+            flag: The flag that gave them, with its command: what an error tells whoever is to raise a limit.
+
+        >>> environ = {"LMTEST_USD_PER_RUN": "5", "LMTEST_MAX_WAIT": "2"}
+        >>> said = Limits(usd_per_run="0.10").over(environ, flag="serve --limit")
+        >>> said["LMTEST_USD_PER_RUN"], said["LMTEST_MAX_WAIT"], said["LMTEST_LIMIT_FLAG"]
+        ('0.10', '2.0', 'serve --limit')
         """
         limits = self.or_else(Limits.from_environ(environ))
-        said = {_variable(name): _text(value) for name, value in _given(limits)}
+        said = {FLAG: flag} | {variable_of(name): _text(value) for name, value in _given(limits)}
         of_models = [
             f"{model}:{name}={_text(value)}" for model, its in limits.by_model.items() for name, value in _given(its)
         ]
@@ -201,6 +211,24 @@ class Limits:
                 yield model, self.by_model[name]
                 return
 
+    def doubts(self, expected: str) -> Iterator[str]:
+        """Say which models with limits of their own no price list knows: a mistyped name holds nothing.
+
+        Args:
+            expected: The model that is asked where none is named.
+
+        >>> limits = Limits(by_model={"openai/gpt-5": Limits(usd_per_run=1), "openai/gtp-5": Limits(usd_per_run=1)})
+        >>> list(limits.doubts("openai/gpt-5"))
+        ["limits name 'openai/gtp-5', of no known price; did you mean 'openai/gpt-5'?"]
+        """
+        from lmtest.money.prices import worst_case  # late: few runs hold single models
+
+        for model in self.by_model:
+            if worst_case(model, 1, 1, datetime.now(UTC)) is None:
+                near = difflib.get_close_matches(model, [expected, expected.partition("/")[2]], n=1, cutoff=0.8)
+                hint = f"; did you mean {near[0]!r}?" if near else "; name its price in LMTEST_PRICES if there is one"
+                yield f"limits name {model!r}, of no known price{hint}"
+
     @property
     def in_usd(self) -> bool:
         """Whether any of them is an amount of money."""
@@ -215,6 +243,15 @@ class Limits:
         return f"Limits({', '.join(f'{name}={value!r}' for name, value in [*_given(self), *models])})"
 
 
+def variable_of(name: str) -> str:
+    """The environment's variable for a limit of all models.
+
+    >>> variable_of("usd_per_run")
+    'LMTEST_USD_PER_RUN'
+    """
+    return f"LMTEST_{name.upper()}"
+
+
 def _names() -> list[str]:
     return [each.name for each in fields(Limits) if each.name != "by_model"]
 
@@ -225,10 +262,6 @@ def _given(limits: Limits) -> list[tuple[str, Any]]:
 
 def _own(limits: Limits, model: str) -> Limits:
     return limits.by_model.get(model, Limits())
-
-
-def _variable(name: str) -> str:
-    return f"LMTEST_{name.upper()}"
 
 
 def _text(value: float | Decimal) -> str:

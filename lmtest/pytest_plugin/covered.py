@@ -223,6 +223,8 @@ def note_phase(item: pytest.Item, report: pytest.TestReport) -> None:
         del report.wasxfail
     if report.failed or (report.skipped and not hasattr(report, "wasxfail")):
         covered.failed = True
+        if not covered.wishes.allow_misses:
+            report.sections = [(title, _told_once(text, covered.missed)) for title, text in report.sections]
         for missed in covered.untold:
             if str(missed).partition("\n")[0] not in report.longreprtext:
                 report.sections.append(("lmtest: missed, and caught by the program", str(missed)))
@@ -232,6 +234,14 @@ def note_phase(item: pytest.Item, report: pytest.TestReport) -> None:
         vars(report)[KEY] = tally.plain
         report.user_properties.extend(tally.properties)
         del item.stash[shared.COVERED]
+
+
+def _told_once(captured: str, missed: list[Exception]) -> str:
+    """What was captured, without the words of misses that the failure tells: DSPy's loops log what they catch."""
+    for miss in missed:
+        key = getattr(miss, "key", "")[:12]
+        captured = captured.replace(str(miss), f"(missed{key and f', key {key}'}: told with the failure)")
+    return captured
 
 
 def close_for(item: pytest.Item, *, failed: bool) -> None:

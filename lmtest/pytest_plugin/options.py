@@ -166,6 +166,9 @@ def _limits_in_variables(config: pytest.Config) -> dict[str, str]:
         return {}
     from lmtest.money.limits import Limits  # late: most runs are given none
 
+    if not given and budget is None:
+        Limits.from_environ(os.environ)
+        return {}
     limits = Limits.parse(given, source="--lmtest-limit")
     if budget is not None:
         if limits.usd_per_run is not None:
@@ -173,7 +176,7 @@ def _limits_in_variables(config: pytest.Config) -> dict[str, str]:
                 "--lmtest-budget is --lmtest-limit usd_per_run, and both are given: leave one out."
             )
         limits = Limits.from_mapping({"usd_per_run": budget}, source="--lmtest-budget").or_else(limits)
-    return limits.over(os.environ)
+    return limits.over(os.environ, flag="pytest --lmtest-limit")
 
 
 def _say_to_all_processes(config: pytest.Config, limits: Mapping[str, str]) -> None:

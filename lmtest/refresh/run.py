@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from lmtest.modes import Mode
     from lmtest.money.limits import Limits
 
+LIMIT_FLAG: Final = "lmtest refresh --limit"
+"""How whoever runs a refresh sets its limits."""
+
 _EVERY: Final = 0.1
 """Seconds between looks at how far the tests are."""
 
@@ -106,7 +109,7 @@ def _command(tests: Sequence[str]) -> list[str]:
 
 def _environ(environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: str | None) -> dict[str, str]:
     changed = {"LM_MODE": mode.value, "LMTEST_RUN": environ.get("LMTEST_RUN") or uuid.uuid4().hex[:12]}
-    changed |= limits.over(environ) if limits else {}
+    changed |= limits.over(environ, flag=LIMIT_FLAG) if limits is not None else {}
     changed |= {"LMTEST_REFRESH_TO": to} if to else {}
     return {**environ, **changed}
 

@@ -3,7 +3,7 @@
 from python_worker.client.aio import AsyncClient, AsyncSession, connect_async
 from python_worker.client.client import Client, connect
 from python_worker.client.errors import InvalidValue, NotFound, StaleVersion, Unavailable, VariableNotFound
-from python_worker.client.executions import Options, Order
+from python_worker.client.order import Order
 from python_worker.client.session import RemoteSession
 from python_worker.domain.action import Action
 from python_worker.domain.errors import Reason, WorkerError
@@ -22,7 +22,6 @@ __all__ = [
     "Format",
     "InvalidValue",
     "NotFound",
-    "Options",
     "Order",
     "ProgramConfig",
     "Reason",

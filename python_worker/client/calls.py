@@ -82,7 +82,7 @@ def ran(make: Callable[_P, Call[_Answer]]) -> Callable[Concatenate[Runner, _P], 
     def method(self: Runner, /, *args: _P.args, **options: _P.kwargs) -> _Answer:
         return self.run(make(*args, **options))
 
-    return _signed(method, make)
+    return signed(method, make)
 
 
 def awaited(make: Callable[_P, Call[_Answer]]) -> Callable[Concatenate[AsyncRunner, _P], Awaitable[_Answer]]:
@@ -92,7 +92,7 @@ def awaited(make: Callable[_P, Call[_Answer]]) -> Callable[Concatenate[AsyncRunn
     async def method(self: AsyncRunner, /, *args: _P.args, **options: _P.kwargs) -> _Answer:
         return await self.run(make(*args, **options))
 
-    return _signed(method, make)
+    return signed(method, make)
 
 
 def items(runner: Runner, page: Callable[[str], Call[tuple[list[_Item], str]]]) -> Iterator[_Item]:
@@ -123,8 +123,8 @@ async def items_async(
             return
 
 
-def _signed(method: _Method, make: Callable[..., Any]) -> _Method:
-    # For help() and editors, which would take the function's first argument for self.
+def signed(method: _Method, make: Callable[..., Any]) -> _Method:
+    """Say for help() and editors that a method takes what a function does, behind itself."""
     signature = inspect.signature(make)
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     parameters = [itself, *signature.parameters.values()]

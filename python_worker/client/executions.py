@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -11,102 +9,28 @@ from google.protobuf.message import Message
 
 from python_worker.client import calls
 from python_worker.client.errors import from_message, from_rpc
-from python_worker.domain.ask import LONGEST_TIMEOUT
-from python_worker.domain.errors import Reason, WorkerError
+from python_worker.client.order import Order, taking
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire import executions as wire
-from python_worker.wire.durations import duration, timestamp
-from python_worker.wire.programs import actions_to_wire
-from python_worker.wire.values import fields_to_wire
+from python_worker.wire.durations import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from datetime import datetime
 
-    from python_worker.domain.action import Action
     from python_worker.domain.adapter import AdapterInfo
+    from python_worker.domain.errors import WorkerError
     from python_worker.domain.execution import Execution, ExecutionStatus
     from python_worker.domain.execution_event import ExecutionEvent
-    from python_worker.domain.value import Fields
-
-WAY = 5.0
-"""Seconds that a reply may take on its way, beyond the time an execution was given."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a program is run; what is left out is the worker's own.
-
-    Attributes:
-        timeout: Seconds the run may take, all attempts together; None is the worker's setting.
-        session: Id of the session whose language model answers and whose programs are meant.
-        validate_inputs: Whether the signature's types are held to; otherwise DSPy takes them as they are.
-        track_metrics: Whether the execution tells what it used.
-        idempotency_key: A second run with it, in its session, gets the first one's execution.
-        adapters: Where to run, the first that can.
-        retries: How often a retryable failure is tried again, 0 to 10.
-        actions: Beside those of the program.
-        version: Of the program; 0 is the newest.
-    """
-
-    timeout: float | None = None
-    session: str = ""
-    validate_inputs: bool = True
-    track_metrics: bool = False
-    idempotency_key: str = ""
-    adapters: tuple[str, ...] = ()
-    retries: int = 0
-    actions: tuple[Action, ...] = ()
-    version: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """One run of a batch."""
-
-    program: str
-    inputs: Fields
-    options: Options = Options()
-
-
-def to_request(program: str, inputs: Fields, options: Options) -> pb.ExecuteRequest:
-    """The request for a run.
-
-    Raises:
-        WorkerError: ``unserializable``: an input that no message can carry; ``invalid_argument``: a timeout that is no
-            number, or adapters that are no list.
-    """
-    if options.timeout is not None and not math.isfinite(options.timeout):
-        told = f"a timeout of {options.timeout} s: give a number of seconds, or None for the worker's own."
-        raise WorkerError(told, reason=Reason.INVALID_ARGUMENT, field="timeout")
-    return pb.ExecuteRequest(
-        program=program,
-        inputs=fields_to_wire(inputs),
-        timeout=None if options.timeout is None else duration(options.timeout),
-        session=options.session,
-        validate_inputs=options.validate_inputs,
-        track_metrics=options.track_metrics,
-        idempotency_key=options.idempotency_key,
-        adapters=calls.names(options.adapters, "adapters"),
-        retries=options.retries,
-        actions=actions_to_wire(options.actions),
-        version=options.version,
-    )
-
-
-def patience(options: Options, deadline: float) -> float:
-    """Seconds to wait for a run's end, where calls have a deadline."""
-    # Within what a worker takes, so that it can say so of any other: gRPC cannot carry every deadline.
-    return deadline if options.timeout is None else min(max(options.timeout, 0.0), LONGEST_TIMEOUT) + WAY
-
-
-def execute(program: str, inputs: Fields, options: Options) -> calls.Call[Execution]:
+def execute(order: Order) -> calls.Call[Execution]:
     """Run a program."""
     return calls.Call(
         method="Execute",
-        request=to_request(program, inputs, options),
+        request=order.request(),
         read=wire.execution_from_wire,
-        deadline=None if options.timeout is None else patience(options, 0.0),
+        deadline=None if order.timeout is None else order.patience(0.0),
     )
 
 
@@ -158,8 +82,7 @@ def adapters() -> calls.Call[list[AdapterInfo]]:
 
 def batch_request(orders: Sequence[Order], parallel: int) -> pb.ExecuteBatchRequest:
     """The request for a batch."""
-    requests = [to_request(each.program, each.inputs, each.options) for each in orders]
-    return pb.ExecuteBatchRequest(requests=requests, parallel=parallel)
+    return pb.ExecuteBatchRequest(requests=[each.request() for each in orders], parallel=parallel)
 
 
 def read_result(result: pb.BatchResult) -> tuple[int, Execution | WorkerError]:
@@ -180,65 +103,23 @@ class ExecutionMethods(calls.Runner):
     get_execution = calls.ran(get_execution)
     adapters = calls.ran(adapters)
 
-    def execute(
-        self,
-        program: str,
-        inputs: Fields,
-        *,
-        timeout: float | None = None,
-        session: str = "",
-        validate_inputs: bool = True,
-        track_metrics: bool = False,
-        idempotency_key: str = "",
-        adapters: Sequence[str] = (),
-        retries: int = 0,
-        actions: Sequence[Action] = (),
-        version: int = 0,
-    ) -> Execution:
-        """Run a program, by id or name.
-
-        Args:
-            program: Id or name.
-            inputs: By field.
-            timeout: Seconds the run may take, all attempts together; the worker's own setting when None.
-            session: Id of the session whose language model answers; the worker's own where empty.
-            validate_inputs: Whether the signature's types are held to; otherwise DSPy takes them as they are.
-            track_metrics: Whether the execution tells what it used.
-            idempotency_key: A second run with it, in its session, gets the first one's execution.
-            adapters: Where to run, the first that can; the worker's own order where empty.
-            retries: How often a retryable failure is tried again, 0 to 10.
-            actions: Beside those of the program.
-            version: Of the program; 0 is the newest.
+    @taking(Order)
+    def execute(self, order: Order) -> Execution:
+        """Run a program, and wait for its end; the arguments are those of an ``Order``.
 
         Returns:
             The execution, succeeded, with its outputs and its trail.
         """
-        options = Options(
-            timeout=timeout,
-            session=session,
-            validate_inputs=validate_inputs,
-            track_metrics=track_metrics,
-            idempotency_key=idempotency_key,
-            adapters=calls.names(adapters, "adapters"),
-            retries=retries,
-            actions=tuple(actions),
-            version=version,
-        )
-        return self.run(execute(program, inputs, options))
+        return self.run(execute(order))
 
-    def stream(self, program: str, inputs: Fields, options: Options | None = None) -> Iterator[ExecutionEvent]:
+    @taking(Order)
+    def stream(self, order: Order) -> Iterator[ExecutionEvent]:
         """Run a program and hear it: that it started, tokens, what it does, and at last the execution.
 
-        Leaving the iteration cancels the run.
-
-        Args:
-            program: Id or name.
-            inputs: By field.
-            options: How.
+        Leaving the iteration cancels the run. The arguments are those of an ``Order``.
         """
-        options = options or Options()
         call = self._stub.ExecuteStream(
-            to_request(program, inputs, options), timeout=patience(options, self._deadline), metadata=self._metadata
+            order.request(), timeout=order.patience(self._deadline), metadata=self._metadata
         )
         return _heard(call, wire.event_from_wire)
 
@@ -288,17 +169,16 @@ class AsyncExecutionMethods(calls.AsyncRunner):
     get_execution = calls.awaited(get_execution)
     adapters = calls.awaited(adapters)
 
-    async def execute(self, program: str, inputs: Fields, options: Options | None = None) -> Execution:
-        """Run a program, by id or name."""
-        return await self.run(execute(program, inputs, options or Options()))
+    @taking(Order)
+    async def execute(self, order: Order) -> Execution:
+        """Run a program, and wait for its end."""
+        return await self.run(execute(order))
 
-    async def stream(
-        self, program: str, inputs: Fields, options: Options | None = None
-    ) -> AsyncIterator[ExecutionEvent]:
+    @taking(Order)
+    async def stream(self, order: Order) -> AsyncIterator[ExecutionEvent]:
         """Run a program and hear it."""
-        options = options or Options()
         call = self._stub.ExecuteStream(
-            to_request(program, inputs, options), timeout=patience(options, self._deadline), metadata=self._metadata
+            order.request(), timeout=order.patience(self._deadline), metadata=self._metadata
         )
         async for event in _heard_async(call):
             yield wire.event_from_wire(event)

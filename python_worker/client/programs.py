@@ -16,6 +16,7 @@ from python_worker.client.calls import (
     nothing,
     ran,
 )
+from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.program import Program, ProgramConfig, parse_format
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire import programs as wire
@@ -126,7 +127,7 @@ def create_program(
         module=module or ("" if import_path else "Predict"),
         config=wire.config_to_wire(config),
         session=session,
-        state=state,
+        state=_state(state),
         import_path=import_path,
         actions=wire.actions_to_wire(actions),
         metadata=metadata,
@@ -172,7 +173,7 @@ def update_program(
         signature=signature,
         module=module,
         config=wire.config_to_wire(config) if config else None,
-        state=state,
+        state=_state(state),
         actions=wire.actions_to_wire(actions),
         metadata=metadata,
     )
@@ -193,6 +194,21 @@ def list_programs(pattern: str, session: str, token: str) -> Call[tuple[list[Pro
         request=request,
         read=lambda page: ([wire.program_from_wire(each) for each in page.programs], page.next_page_token),
     )
+
+
+def _state(given: str | bytes) -> str:
+    """The text of a saved program, also where its file was read as bytes."""
+    try:
+        text = given.decode() if isinstance(given, bytes) else given
+        text.encode()
+    except (UnicodeError, AttributeError):
+        raise WorkerError(
+            "the state is not the JSON text of a saved program, and pickles are never read: save it by "
+            "module.save('program.json') and send that file's text.",
+            reason=Reason.INVALID_ARGUMENT,
+            field="state",
+        ) from None
+    return text
 
 
 class ProgramMethods(Runner):

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import MutableMapping, Sequence
 
-    from python_worker.client.session import RemoteSession
     from python_worker.domain.value import Value
     from python_worker.domain.variable import Variable
     from python_worker.domain.watch import Change
+
+
+class Variables(Protocol):
+    """What one variable needs of all of them."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """The value of a variable."""
+
+    def __setitem__(self, name: str, value: Value, /) -> None:
+        """Register a variable, or give it a value."""
+
+    def get_variable(self, name: str) -> Variable:
+        """The variable with its type, version and metadata."""
+
+    def increment(self, name: str, by: float, *, reason: str) -> Variable:
+        """Add to a number."""
+
+    def append(self, name: str, *items: Value, reason: str) -> Variable:
+        """Append to a list."""
+
+    def history(self, name: str) -> Sequence[Change]:
+        """The changes that are kept."""
+
+    def roll_back(self, name: str, version: int) -> Variable:
+        """Give it an earlier value."""
+
+    def delete(self, name: str) -> None:
+        """Take it away."""
 
 
 class RemoteVariable:
@@ -20,7 +47,7 @@ class RemoteVariable:
         name: Its name or id.
     """
 
-    def __init__(self, session: RemoteSession, name: str) -> None:
+    def __init__(self, session: Variables, name: str) -> None:
         self._session = session
         self.name = name
 
@@ -70,7 +97,7 @@ class RemoteVariable:
 class Attributes:
     """The variables of a session as attributes: ``s.v.x``, ``s.v.x = 1``, ``del s.v.x``."""
 
-    def __init__(self, session: RemoteSession) -> None:
+    def __init__(self, session: MutableMapping[str, Any]) -> None:
         object.__setattr__(self, "_session", session)
 
     def __getattr__(self, name: str) -> Any:

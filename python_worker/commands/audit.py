@@ -65,7 +65,10 @@ def list_(
 
     asked = {"program_id" if name == "program" else name: value for name, value in wanted.items() if value is not None}
     with existing_database(data_dir, database_url) as database:
-        found = AuditLog(database).executions(
+        log = AuditLog(database)
+        if session:
+            log.expect(session)
+        found = log.executions(
             chain=None if session is None else chain_of(session),
             since=_utc(since).isoformat() if since else "",
             until=_utc(until).isoformat() if until else "~",
@@ -76,7 +79,7 @@ def list_(
             of = f"{each.execution_id}  {each.program_id}  {each.chain}  {each.asked_by}"
             click.echo(f"{each.at[:23]}  {each.status:<10}  {of}".rstrip())
     if not listed:
-        click.echo("no execution on record fits", err=True)
+        click.echo(f"no execution {f'of session {session!r} ' if session else ''}on record fits", err=True)
 
 
 @audit.command()

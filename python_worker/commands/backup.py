@@ -17,14 +17,14 @@ from python_worker.commands.where import data_dir, database_url, existing_databa
 @database_url
 def backup(*, file: Path, data_dir: Path, database_url: str | None) -> None:
     """Write all there is at this moment into a new FILE; workers may go on writing."""
-    from python_worker.store import back_up
+    from python_worker.store import back_up, is_row
 
     with existing_database(data_dir, database_url) as database, new_file(file) as out:
-        lines = 0
+        rows = 0
         for line in back_up(database):
             out.write(line)
-            lines += 1
-    click.echo(f"{file}: {lines} lines")
+            rows += is_row(line)
+    click.echo(f"{rows} rows backed up to {file}")
 
 
 @click.command()
@@ -56,4 +56,4 @@ def restore(*, file: Path, public_key: tuple[Path, ...], data_dir: Path, databas
             database.close()
     except OSError as error:
         raise lmtest.ConfigurationError(f"{str(file)!r} cannot be read: {error.strerror}.") from error
-    click.echo(f"{rows} rows restored; the audit trail holds")
+    click.echo(f"{rows} rows restored from {file}; the audit trail holds")

@@ -49,7 +49,7 @@ class ToolClient:
         self._outbox: queue.SimpleQueue[ToClient | None] = queue.SimpleQueue()
         self._calls: dict[str, Future[Value]] = {}
         self._lock = threading.Lock()
-        self._closed = False
+        self._registered = self._closed = False
         self._error: WorkerError | None = None
 
     def register(self, session: str, tools: Sequence[Tool]) -> None:
@@ -59,10 +59,22 @@ class ToolClient:
             WorkerError: ``invalid_argument``, ``already_exists``, or ``not_found``: no such session.
         """
         self._broker.add(self, session, tools)
+        self._registered = True
         self._outbox.put(ToolsRegistered(tools=tuple(tool.name for tool in tools)))
 
     def answer(self, call_id: str, outcome: Value | ToolRefused) -> None:
-        """Take an answer; one that nobody waits for any more is not heard."""
+        """Take an answer; one that nobody waits for any more is not heard.
+
+        Raises:
+            WorkerError: ``invalid_argument``: it serves nothing yet, so it was asked nothing.
+        """
+        if not self._registered:
+            raise WorkerError(
+                f"an answer to {call_id!r} before any tool is registered: send register first, and answer the calls "
+                "that come after registered.",
+                reason=Reason.INVALID_ARGUMENT,
+                field="answer",
+            )
         with self._lock:
             future = self._calls.pop(call_id, None)
         if future is None:

@@ -1,7 +1,7 @@
 """Storage on SQLite and PostgreSQL: the same tables, migrations and behaviour on both."""
 
 from python_worker.store.audit_log import AuditLog, OnRecord
-from python_worker.store.backup import back_up, restore
+from python_worker.store.backup import back_up, is_row, restore
 from python_worker.store.database import FILE_NAME, Database
 from python_worker.store.executions import SqlExecutions
 from python_worker.store.presence import new_owner, presence_on
@@ -22,6 +22,7 @@ __all__ = [
     "SqlSignatures",
     "StateStore",
     "back_up",
+    "is_row",
     "new_owner",
     "presence_on",
     "restore",

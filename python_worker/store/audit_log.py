@@ -108,11 +108,17 @@ class AuditLog:
         """
         with self._database.read() as connection:
             names = chain_names(connection)
-            if unknown := sorted({*chains}.difference(names)):
-                close = difflib.get_close_matches(unknown[0], names, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else "."
-                raise WorkerError(f"no chain {unknown[0]!r} in the audit trail{hint}", reason=Reason.NOT_FOUND)
+            _expect(chains, names)
             yield (part_of(connection, chain) for chain in sorted(chains or names))
+
+    def expect(self, chain: str) -> None:
+        """See that anything is on record in a chain.
+
+        Raises:
+            WorkerError: ``not_found``: nothing is; the message tells the nearest that there are.
+        """
+        with self._database.read() as connection:
+            _expect([chain], chain_names(connection))
 
 
 def verify_chains(connection: sa.Connection, trust: Trust) -> tuple[int, list[Break]]:
@@ -134,6 +140,18 @@ def chain_names(connection: sa.Connection) -> list[str]:
     """Every chain that anything speaks of, sorted."""
     tables = audit_heads, audit_events, audit_truncations
     return sorted({name for table in tables for name in connection.scalars(sa.select(table.c.chain).distinct())})
+
+
+def _expect(chains: Sequence[str], names: Sequence[str]) -> None:
+    if unknown := sorted({*chains}.difference(names)):
+        close = [repr(each) for each in difflib.get_close_matches(unknown[0], names)]
+        hint = f"; did you mean {' or '.join(close)}?" if close else "."
+        raise WorkerError(
+            f"no session {unknown[0]!r} is on record{hint} `python -m python_worker audit list` tells whose each "
+            "execution is.",
+            reason=Reason.NOT_FOUND,
+            field="session",
+        )
 
 
 def part_of(connection: sa.Connection, chain: str, *, last: int | None = None) -> ChainPart:

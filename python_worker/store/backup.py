@@ -41,10 +41,19 @@ def back_up(database: Database) -> Iterator[bytes]:
         kept = _reflected(connection, tables.metadata.tables)
         first = {"format": FORMAT, "revision": migration.revision_of(connection), "at": datetime.now(UTC)}
         for line in _lines(connection, kept, first):
-            rows += line.startswith(b"[")
+            rows += is_row(line)
             whole.update(line)
             yield line
     yield orjson.dumps({"rows": rows, "sha256": whole.hexdigest()}) + b"\n"
+
+
+def is_row(line: bytes) -> bool:
+    """Whether a line of a backup is a row of a table.
+
+    >>> is_row(b'["ada", 1]'), is_row(b'{"table": "sessions"}')
+    (True, False)
+    """
+    return line.startswith(b"[")
 
 
 def restore(database: Database, file: BinaryIO, *, trust: Trust) -> int:
@@ -89,7 +98,7 @@ def _check(file: BinaryIO) -> str:
     file.seek(0)
     for line in file:
         whole.update(last)
-        rows += last.startswith(b"[")
+        rows += is_row(last)
         last = line
     if _object(last, "sha256") != {"rows": rows, "sha256": whole.hexdigest()} or not last.endswith(b"\n"):
         raise _refused("it is not whole: its last line does not have the number and the SHA-256 of the lines before it")
@@ -136,7 +145,7 @@ def _rows(file: BinaryIO) -> Iterator[list[Any]]:
     while True:
         here = file.tell()
         line = file.readline()
-        if not line.startswith(b"["):
+        if not is_row(line):
             file.seek(here)
             return
         yield [_from_json(value) for value in orjson.loads(line)]

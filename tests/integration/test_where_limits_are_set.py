@@ -5,6 +5,7 @@ Each test sets a budget of nothing in one place, by model or for all, and sees t
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,7 +172,9 @@ def test_plugin_flag_wins_over_everything_looser(model, suite, provider):
     write_pyproject(suite.path, model, usd=5)
     looser = {"LMTEST_LIMITS": as_text(model, "usd_per_run=5")}
     flag = ("--lmtest-limit", as_text(model))
-    assert refused(suite.run(*flag, mode="live", provider=provider, environ=looser), provider)
+    result = suite.run(*flag, mode="live", provider=provider, environ=looser)
+    assert refused(result, provider)
+    assert f"Raise usd_per_run (pytest --lmtest-limit {as_text(model, 'usd_per_run=USD')})" in result.output
 
 
 @WHOSE
@@ -237,18 +240,20 @@ def test_what_the_plugin_cannot_use_ends_the_run_with_one_sentence(arguments, sa
 
 @pytest.fixture
 def execute(project, provider):
-    """Execute a program on a worker that was started so; gives the reason of its failure, or None."""
+    """Execute a program on a worker that was started so; gives its failure, or None; its log is worker.log."""
     started = []
 
     def run(*arguments, session=None, **environ):
         command = [sys.executable, "-m", "python_worker", "serve", "--port", "0", "--lm-mode", "live"]
-        process = subprocess.Popen(
-            [*command, "--api-base", f"{provider.url}/v1beta", *arguments],
-            cwd=project,
-            env={**os.environ, "GEMINI_API_KEY": "any-key", **environ},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        with (project / "worker.log").open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                [*command, "--api-base", f"{provider.url}/v1beta", *arguments],
+                cwd=project,
+                env={**os.environ, "GEMINI_API_KEY": "any-key", **environ},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         started.append(process)
         port = process.stdout.readline().strip().removeprefix("GRPC_READY:")
         with connect(f"127.0.0.1:{port}") as client:
@@ -258,7 +263,7 @@ def execute(project, provider):
             try:
                 client.execute("qa", {"question": "What is the capital of France?"}, **where)
             except WorkerError as error:
-                return error.reason
+                return error
         return None
 
     yield run
@@ -271,7 +276,7 @@ def execute(project, provider):
 def test_worker_flag(model, execute, provider, project):
     write_pyproject(project, model, usd=5)
     looser = {"LMTEST_LIMITS": as_text(model, "usd_per_run=5")}
-    assert execute("--limit", as_text(model), **looser) is Reason.BUDGET_EXCEEDED
+    assert execute("--limit", as_text(model), **looser).reason is Reason.BUDGET_EXCEEDED
     assert provider.requests == []
 
 
@@ -282,20 +287,33 @@ def test_worker_flag_wins_over_what_is_tighter(execute, provider, project):
 
 
 def test_worker_environment(execute, provider):
-    assert execute(LMTEST_USD_PER_RUN="0") is Reason.BUDGET_EXCEEDED
+    assert execute(LMTEST_USD_PER_RUN="0").reason is Reason.BUDGET_EXCEEDED
     assert provider.requests == []
 
 
 def test_worker_pyproject(execute, provider, project):
     write_pyproject(project, MODEL)
-    assert execute() is Reason.BUDGET_EXCEEDED
+    assert execute().reason is Reason.BUDGET_EXCEEDED
     assert provider.requests == []
+
+
+@WHOSE
+@pytest.mark.parametrize("by_flag", [True, False], ids=["set by flag", "set by environment"])
+def test_a_worker_s_error_names_the_flag_that_raises_the_limit(by_flag, model, execute):
+    refused = execute("--limit", as_text(model)) if by_flag else execute(LMTEST_LIMITS=as_text(model))
+    told = f"Raise usd_per_run (python -m python_worker serve --limit {as_text(model, 'usd_per_run=USD')})"
+    assert told in refused.message
+
+
+def test_a_worker_s_error_tells_a_session_s_own_limit_from_the_worker_s(execute):
+    refused = execute("--limit", "usd_per_run=5", session=SessionLimits(usd_per_run="0"))
+    assert "Raise usd_per_run (the caller's own, tighter than its host's)" in refused.message
 
 
 @pytest.mark.parametrize(("workers", "sessions"), [("5", "0"), ("0", "5")])
 def test_of_a_worker_s_limit_and_a_session_s_the_tighter_holds(workers, sessions, execute, provider):
     session = SessionLimits(usd_per_run=sessions)
-    assert execute("--limit", f"usd_per_run={workers}", session=session) is Reason.BUDGET_EXCEEDED
+    assert execute("--limit", f"usd_per_run={workers}", session=session).reason is Reason.BUDGET_EXCEEDED
     assert provider.requests == []
 
 
@@ -304,6 +322,13 @@ def test_a_worker_does_not_start_with_a_limit_that_is_none(project):
     ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert "Did you mean 'usd_per_month'?" in ended.stderr
+
+
+def test_a_worker_s_log_tells_a_limit_of_a_model_that_nobody_knows(execute, project):
+    limits = ("--limit", "gemini/gemini-2.5-flsh:usd_per_run=1", "--limit", f"{MODEL}:usd_per_run=1")
+    assert execute(*limits) is None
+    told = re.findall(r"WARNING python_worker: (limits .*)", (project / "worker.log").read_text(encoding="utf-8"))
+    assert told == ["limits name 'gemini/gemini-2.5-flsh', of no known price; did you mean 'gemini/gemini-2.5-flash'?"]
 
 
 # ── lmtest refresh ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -329,5 +354,7 @@ def test_refresh_flag(flags, how, suite, provider):
         check=False,
     )  # fmt: skip
     assert ended.returncode == 3, ended.stdout + ended.stderr
-    assert "usd_per_run" in json.loads((suite.path / "drift.json").read_text(encoding="utf-8"))["stopped"]
+    stopped = json.loads((suite.path / "drift.json").read_text(encoding="utf-8"))["stopped"]
+    told = as_text(MODEL if MODEL in flags[1] else None, "usd_per_run=USD")
+    assert f"Raise usd_per_run (lmtest refresh --limit {told})" in stopped
     assert provider.requests == []

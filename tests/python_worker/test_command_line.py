@@ -212,6 +212,7 @@ def test_a_model_that_never_answers_does_not_keep_a_stopped_worker_alive(serve, 
         ([], "--cassette-dir 'cassettes' is no directory"),
         (["--lm-mode", "record"], "GEMINI_API_KEY or GOOGLE_API_KEY is not set"),
         (["--lm-mode", "live", "--model", "anthropic/claude"], "ANTHROPIC_API_KEY is not set"),
+        (["--lm-mode", "mock", "--host", "0.0.0.0"], "--host 0.0.0.0 without --tokens: whoever reaches it"),
         (["--lm-mode", "mock", "--database-url", "mysql://x"], "the worker does not store in mysql"),
         (["--lm-mode", "mock", "--database-url", "postgresql+psycopg://x@127.0.0.1:1/x"], "does not answer"),
     ],
@@ -223,6 +224,13 @@ def test_what_cannot_work_is_one_sentence_exit_code_2_and_nothing_written(tmp_pa
     assert says in line
     assert (result.returncode, result.stdout) == (2, "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_is_told_to_be_insecure_listens_beyond_loopback_and_says_so_in_its_log(serve):
+    worker = serve("--lm-mode", "mock", "--host", "0.0.0.0", "--insecure")
+    assert list(worker.client.programs()) == []
+    worker.stop()
+    assert "WARNING python_worker: insecure, as told: --host 0.0.0.0 without --tokens" in worker.errors
 
 
 def test_a_port_that_is_taken_is_one_sentence_exit_code_2_and_nothing_written(tmp_path):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 import lmtest
 from lmtest.testing.provider import ScriptedProvider, fields, rate_limited, server_error, timeout
-from python_worker.client import Options, Order, Reason, SessionLimits, SessionLM, connect
+from python_worker.client import Order, Reason, SessionLimits, SessionLM, connect
 from python_worker.domain.access import Grant, Tokens
 from python_worker.domain.execution import ExecutionStatus
 from python_worker.domain.stage import Stage
@@ -256,16 +256,12 @@ def test_an_execution_tells_who_asked_for_it(guarded):
     assert root.execute("qa", ASKED, session="bob").asked_by == "root"
     execution = ada.execute("qa", ASKED, session="ada")
     assert execution.asked_by == ada.get_execution(execution.id).asked_by == "ada"
-    assert [event.execution_id for event in ada.stream("qa", ASKED, _in("ada")) if hasattr(event, "execution_id")]
+    assert [event.execution_id for event in ada.stream("qa", ASKED, session="ada") if hasattr(event, "execution_id")]
     with worker.database.read() as connection:
         told = connection.scalars(
             sa.text("SELECT payload FROM audit_events WHERE kind = 'execution_started' ORDER BY sequence")
         ).all()
     assert ['"asked_by":"root"' in told[0], '"asked_by":"ada"' in told[1]] == [True, True]
-
-
-def _in(session):
-    return Options(session=session)
 
 
 def test_a_token_for_one_session_does_not_open_the_executions_of_another(guarded):
@@ -277,8 +273,8 @@ def test_a_token_for_one_session_does_not_open_the_executions_of_another(guarded
         lambda: list(ada.list_executions(session="bob")),
         lambda: list(ada.list_executions()),
         lambda: ada.execute("qa", ASKED),
-        lambda: list(ada.stream("qa", ASKED, _in("bob"))),
-        lambda: list(ada.batch([Order(program="qa", inputs=ASKED, options=_in(name)) for name in ("ada", "bob")])),
+        lambda: list(ada.stream("qa", ASKED, session="bob")),
+        lambda: list(ada.batch([Order("qa", ASKED, session=name) for name in ("ada", "bob")])),
     ]
     assert {refused(call).reason for call in refusals} == {Reason.PERMISSION_DENIED}
     assert [each.id for each in ada.list_executions(session="ada")] == [mine.id]

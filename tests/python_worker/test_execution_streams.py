@@ -1,6 +1,7 @@
 """Executions that are heard while they run, and many at once."""
 
 import asyncio
+import inspect
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event, Lock
 
@@ -9,7 +10,7 @@ import pytest
 
 import lmtest
 from lmtest.http.server import StandIn
-from python_worker.client import Order, Reason, Started, Token, WorkerError, connect_async
+from python_worker.client import AsyncClient, Client, Order, Reason, Started, Token, WorkerError, connect_async
 from python_worker.domain.execution import Execution, ExecutionStatus
 from python_worker.domain.stage import Stage
 from python_worker.runtime import LmtestLMs
@@ -131,8 +132,8 @@ def test_a_batch_answers_each_in_its_place_and_one_that_fails_ends_no_other(star
     answers = {f"<{number}>": {"answer": str(number), "confidence": 1} for number in range(20)}
     answers["<7>"] = {"answer": "7", "confidence": 7}
     worker = with_program(start_worker(answers))
-    orders = [Order(program="qa", inputs={"question": f"<{number}>"}) for number in range(20)]
-    found = dict(worker.client.batch([*orders, Order(program="none", inputs={})], parallel=3))
+    orders = [Order("qa", {"question": f"<{number}>"}) for number in range(20)]
+    found = dict(worker.client.batch([*orders, Order("none", {})], parallel=3))
     assert sorted(found) == list(range(21))
     assert (found[7].reason, found[20].reason) == (Reason.CONSTRAINT_VIOLATION, Reason.NOT_FOUND)
     assert worker.client.get_execution(found[7].execution_id).status is ExecutionStatus.FAILED
@@ -154,7 +155,7 @@ def test_a_batch_runs_as_many_at_once_as_it_was_told_and_no_more(start_worker):
             at_once[0] -= 1
 
     worker = with_program(start_worker(SKY, on_call=count))
-    results = list(worker.client.batch([Order(program="qa", inputs=ASKED)] * 12, parallel=2))
+    results = list(worker.client.batch([Order("qa", ASKED)] * 12, parallel=2))
     assert all(isinstance(each, Execution) for _, each in results)
     assert at_once[1] == 2
 
@@ -164,7 +165,7 @@ def test_results_come_as_they_end(start_worker):
     worker = with_program(start_worker(SKY | {"sea": {"answer": "green", "confidence": 1}}))
     engine = worker.lms.engine
     engine._on_call = lambda: release.wait(60) if "sky" in engine.prompts[-1] else None
-    orders = [Order(program="qa", inputs={"question": "sky"}), Order(program="qa", inputs={"question": "sea"})]
+    orders = [Order("qa", {"question": "sky"}), Order("qa", {"question": "sea"})]
     results = worker.client.batch(orders, parallel=2)
     place, first = next(results)
     assert (place, first.outputs["answer"]) == (1, "green")
@@ -180,7 +181,7 @@ def test_whoever_leaves_a_batch_cancels_what_runs_and_what_has_not_begun(start_w
         release.wait(60)
 
     worker = with_program(start_worker(SKY, on_call=hold))
-    results = worker.client.batch([Order(program="qa", inputs=ASKED)] * 10, parallel=1)
+    results = worker.client.batch([Order("qa", ASKED)] * 10, parallel=1)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(next, results)
         assert begun.wait(60)
@@ -215,15 +216,28 @@ def test_a_batch_that_cannot_be_run_is_refused_whole(start_worker, batch, ending
 # ---- asyncio
 
 
+@pytest.mark.parametrize("method", ["execute", "stream"])
+def test_both_clients_take_what_an_order_takes_as_keywords(method):
+    order = inspect.signature(Order).parameters
+    for client in (Client, AsyncClient):
+        taken = dict(inspect.signature(getattr(client, method)).parameters)
+        assert (taken.pop("self").kind, taken) == (inspect.Parameter.POSITIONAL_ONLY, order)
+
+
+def test_an_option_that_there_is_none_of_is_a_type_error(start_worker):
+    with pytest.raises(TypeError, match="timout"):
+        start_worker().client.execute("qa", ASKED, timout=3)
+
+
 @pytest.mark.asyncio
 async def test_the_asyncio_client_does_what_its_twin_does(start_worker):
     worker = await asyncio.to_thread(lambda: with_program(start_worker(SKY)))
     async with connect_async(worker.target) as client:
-        execution = await client.execute("qa", ASKED)
+        execution = await client.execute("qa", ASKED, timeout=30)
         assert await client.get_execution(execution.id) == await client.cancel(execution.id) == execution
         events = [event async for event in client.stream("qa", ASKED)]
         assert (type(events[0]), events[-1].outputs) == (Started, execution.outputs)
-        results = [each async for each in client.batch([Order(program="qa", inputs=ASKED)] * 3)]
+        results = [each async for each in client.batch([Order("qa", ASKED)] * 3)]
         assert sorted(place for place, _ in results) == [0, 1, 2]
         assert len([each async for each in client.list_executions(program="qa")]) == 5
         assert (await client.adapters())[0].name == "inline"

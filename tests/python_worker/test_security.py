@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 import lmtest
 from python_worker.client import Reason, Unavailable, WorkerError, connect
 from python_worker.domain.access import Grant, Tokens
-from python_worker.security import Certificates, check_exposure, read_certificates, read_tokens
+from python_worker.security import Certificates, exposure, read_certificates, read_tokens
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import StateStub
 
@@ -139,16 +139,31 @@ def test_a_list_that_does_not_read_is_a_sentence(tmp_path, text, says):
     assert says in str(caught.value)
 
 
+TLS = Certificates(key=b"key", chain=b"chain")
+MUTUAL = Certificates(key=b"key", chain=b"chain", client_ca=b"authority")
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "worker.example"])
-def test_tokens_do_not_cross_a_network_in_the_clear(host):
-    with pytest.raises(lmtest.ConfigurationError, match="--tls-cert"):
-        check_exposure(host, tokens=True, tls=False)
-    check_exposure(host, tokens=True, tls=True)
+@pytest.mark.parametrize(
+    ("tokens", "certificates", "says"),
+    [
+        (True, None, "--tokens without TLS on"),
+        (False, None, "without --tokens"),
+        (False, TLS, "without --tokens"),
+        (True, TLS, None),
+        (False, MUTUAL, None),
+        (True, MUTUAL, None),
+    ],
+)
+def test_beyond_loopback_callers_are_known_and_tokens_are_not_sent_in_the_clear(host, tokens, certificates, says):
+    told = exposure(host, tokens=tokens, certificates=certificates)
+    assert says in told if says else told == ""
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_tokens_may_be_used_on_loopback_without_tls(host):
-    check_exposure(host, tokens=True, tls=False)
+@pytest.mark.parametrize("tokens", [True, False])
+def test_on_loopback_nothing_is_asked_for(host, tokens):
+    assert exposure(host, tokens=tokens, certificates=None) == ""
 
 
 # ---- TLS

@@ -125,8 +125,9 @@ def test_a_model_may_have_a_limit_of_its_own(ledger):
     held.reserve(model=MODEL, estimate=CENT).settle(row(CENT))
 
     held.reserve(model="openai/gpt-5-mini", estimate=CENT)
-    with pytest.raises(BudgetExceeded, match=r"usd_per_run for 'gemini/gemini-2\.5-flash' is"):
+    with pytest.raises(BudgetExceeded, match=r"usd_per_run for 'gemini/gemini-2\.5-flash' is") as caught:
         held.reserve(model=MODEL, estimate=CENT)
+    assert "Raise usd_per_run (gemini/gemini-2.5-flash:usd_per_run=USD in LMTEST_LIMITS)" in str(caught.value)
 
 
 def test_a_call_of_unknown_price_is_refused_when_a_budget_is_set(ledger):

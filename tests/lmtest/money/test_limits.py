@@ -154,9 +154,9 @@ _LIMITS = st.builds(
 
 @given(_LIMITS, _LIMITS)
 def test_what_is_said_over_an_environment_is_read_back_before_it(flag, outer):
-    environ = outer.over({})
+    environ = outer.over({}, flag="outer")
 
-    assert Limits.from_environ({**environ, **flag.over(environ)}) == flag.or_else(outer)
+    assert Limits.from_environ({**environ, **flag.over(environ, flag="--limit")}) == flag.or_else(outer)
 
 
 @given(_LIMITS, _LIMITS)

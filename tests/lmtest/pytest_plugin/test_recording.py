@@ -1,5 +1,7 @@
 """Record, replay, miss: what a marked test does."""
 
+import re
+
 import pytest
 
 from lmtest.testing import ScriptedProvider, fields, server_error
@@ -96,7 +98,30 @@ def test_it():
     result = suite.run()
     assert result.outcomes == {"failed": 1}
     assert "this request to gemini/gemini-2.5-flash is not recorded" in result.output
-    assert "[-old-]{+new+}" in result.output
+    assert result.output.count("[-old-]{+new+}") == 1
+
+
+def test_misses_that_dspy_logged_are_told_once_each_and_named_by_key_in_the_log(suite, paris):
+    head = """
+import dspy, pytest
+
+@pytest.mark.lmtest
+def test_it():
+    predict = dspy.Predict("question -> answer")
+    predict(question="old")
+"""
+    suite.write(test_qa=head)
+    assert suite.run(mode="record", provider=paris).green
+    loop = """
+    examples = [(predict, dspy.Example(question=each).with_inputs("question")) for each in ("newer", "newest")]
+    dspy.Parallel(num_threads=2, max_errors=9, disable_progress_bar=True)(examples)
+"""
+    (suite.path / "test_qa.py").write_text(head + loop)
+    output = suite.run().output
+    assert [output.count(f"[-old-]{{+{word}+}}") for word in ("newer", "newest")] == [1, 1]
+    keys = set(re.findall(r"is not recorded \(key (\w{12});", output))
+    assert keys == set(re.findall(r"\(missed, key (\w{12}): told with the failure\)", output))
+    assert len(keys) == 2
 
 
 def test_a_miss_is_told_beside_the_failure_that_it_led_to(suite):

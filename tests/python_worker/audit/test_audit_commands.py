@@ -79,6 +79,17 @@ def test_list_tells_what_is_wanted_alone(worked, wanted, found):
     assert [line.split()[2] for line in invoke("audit", "list", *wanted).splitlines()] == found
 
 
+def test_list_of_a_session_that_is_not_on_record_names_the_nearest_and_the_command_that_tells_them(worked):
+    told = "no session 'adda' is on record; did you mean 'ada'? `python -m python_worker audit list` tells whose"
+    assert told in refusal("audit", "list", "--session", "adda")
+    assert "no session 'bob' is on record. `python -m" in refusal("audit", "list", "--session", "bob")
+
+
+def test_list_of_a_session_without_a_fitting_execution_is_no_error(worked):
+    result = CliRunner().invoke(cli, ["audit", "list", "--session", "ada", "--status", "failed"])
+    assert (result.exit_code, result.output) == (0, "no execution of session 'ada' on record fits\n")
+
+
 def test_show_tells_who_asked_and_every_call_of_models_and_tools(worked):
     first, *lines = invoke("audit", "show", "exec_old").splitlines()
     assert first == "exec_old  succeeded  inline  chain ada  asked by adas-token"
@@ -175,7 +186,7 @@ def test_truncate_wants_to_be_told_what_becomes_of_what_goes(worked, key, more):
         (["verify", "--file", "nowhere"], "'nowhere' cannot be read"),
         (
             ["export", "x.jsonl", "--key", "audit.key", "--session", "adda"],
-            "no chain 'adda' in the audit trail; did you",
+            "no session 'adda' is on record; did you",
         ),
     ],
 )
@@ -186,9 +197,10 @@ def test_a_key_or_a_file_that_is_none_is_a_sentence(worked, key, arguments, says
 
 def test_a_backup_is_restored_elsewhere(worked):
     told = invoke("backup", "backup.jsonl")
-    assert re.fullmatch(r"backup\.jsonl: \d+ lines\n", told)
+    rows = re.fullmatch(r"(\d+) rows backed up to backup\.jsonl\n", told)[1]
     assert stat.S_IMODE((worked / "backup.jsonl").stat().st_mode) == 0o600
-    assert "the audit trail holds" in invoke("restore", "backup.jsonl", "--data-dir", "elsewhere")
+    told = invoke("restore", "backup.jsonl", "--data-dir", "elsewhere")
+    assert told == f"{rows} rows restored from backup.jsonl; the audit trail holds\n"
     assert invoke("audit", "list", "--data-dir", "elsewhere") == invoke("audit", "list")
 
 

@@ -1,6 +1,7 @@
 """Programs from saved DSPy programs: their JSON, and what is no such JSON."""
 
 import json
+import pickle
 
 import dspy
 import pytest
@@ -103,6 +104,22 @@ def test_what_is_no_saved_program_is_refused(start_worker, text, says):
     error = refused(start_worker().client.create_program, "qa", signature=QA, state=text)
     assert (error.reason in {Reason.INVALID_ARGUMENT, Reason.LIMIT}, error.field) == (True, "state")
     assert says in str(error)
+
+
+@pytest.mark.parametrize("given", [pickle.dumps({"predict": {}}), {"predict": {}}], ids=["a pickle", "a dictionary"])
+def test_the_client_says_that_it_wants_json_where_it_is_given_no_text(start_worker, given):
+    client = start_worker(SKY).client
+    client.create_program("qa", signature=QA)
+    for call, more in ((client.create_program, {"signature": QA}), (client.update_program, {})):
+        error = refused(call, "qa", state=given, **more)
+        assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, "state")
+        assert "pickles are never read: save it by module.save('program.json')" in str(error)
+
+
+def test_a_file_of_json_may_be_given_as_bytes(start_worker, tmp_path):
+    client = start_worker(SKY).client
+    made = client.create_program("qa", signature=QA, state=saved(tmp_path, dspy.Predict(signature())).encode())
+    assert made.has_state
 
 
 def test_the_state_of_another_module_or_signature_is_refused(start_worker, tmp_path):

@@ -103,6 +103,14 @@ def test_a_tool_that_cannot_be_is_refused_with_its_field(start, tool, told):
     assert detail.field.startswith("tools")
 
 
+def test_an_answer_before_anything_is_registered_is_told_to_register_first(start):
+    with RawClient(start("mock").target) as client:
+        client.send(pb.ToolClientMessage(answer=pb.ToolClientMessage.Answer(call_id="call_1", error="none")))
+        code, detail = client.error()
+    assert (code, detail.reason) == (grpc.StatusCode.INVALID_ARGUMENT, Reason.INVALID_ARGUMENT)
+    assert "an answer to 'call_1' before any tool is registered: send register first" in detail.message
+
+
 def test_a_message_of_no_kind_is_refused(start):
     with RawClient(start("mock").target) as raw:
         raw.send(pb.ToolClientMessage())
