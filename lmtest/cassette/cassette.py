@@ -9,11 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from lmtest.cassette import blobs, store
+from lmtest.cassette import blobs, pending, store
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
 from lmtest.cassette.keys import keys_of
-from lmtest.cassette.pending import failed_path, fresh_path, without_retried
+from lmtest.cassette.locks import identity
 from lmtest.cassette.player import Player
 from lmtest.errors import CassetteExhausted, CassetteMiss, CassetteNotFound
 from lmtest.modes import Mode
@@ -84,6 +84,7 @@ class Cassette:
         record_failures: Whether failures of the provider are recorded.
         may_be_absent: Whether replay may open without a file, and complain only when something is asked of it.
         command: The command that records this cassette, for messages.
+        run: The run that records: what it recorded into the file at another opening is kept.
         versions: Of lmtest and dspy, as they run now.
 
     Raises:
@@ -102,6 +103,7 @@ class Cassette:
         record_failures: bool = False,
         may_be_absent: bool = False,
         command: str = "LM_MODE=record pytest",
+        run: str = "",
         versions: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.path = path
@@ -110,6 +112,7 @@ class Cassette:
         self._redactor = redactor
         self._record_failures = record_failures
         self._command = command
+        self._run = run
         self._versions = versions
         self._lock = threading.Lock()
         self._calls: list[Call] = []
@@ -118,7 +121,7 @@ class Cassette:
         self._sources: set[str] = set()
         self._media: dict[str, bytes] = {}
         # In auto the file is added to whoever wrote it, so which writing it was does not matter.
-        self._opened = store.identity(path) if path is not None and mode is Mode.RECORD else None
+        self._opened = identity(path) if path is not None and mode is Mode.RECORD else None
         self._player = None
         may_be_absent = may_be_absent or mode is Mode.AUTO
         if mode in {Mode.REPLAY, Mode.AUTO} and path is not None and not (may_be_absent and not path.exists()):
@@ -237,7 +240,8 @@ class Cassette:
     def save(self, header: Header) -> None:
         """Write what was recorded in the file's place; without a recording the file stays as it is.
 
-        In ``auto`` it is added to the file. In ``refresh`` it is written beside it, see :mod:`lmtest.cassette.pending`.
+        What this run recorded into it before is kept. In ``auto`` it is added to the file. In ``refresh`` it is written
+        beside it, see :mod:`lmtest.cassette.pending`.
 
         Raises:
             CassetteError: It could not be written; the old file is whole.
@@ -248,7 +252,9 @@ class Cassette:
         if self.mode is Mode.REFRESH:
             self._save_beside(self.path, header, ended_well=True)
         else:
-            store.save(self.path, header, fresh, opened=self._opened, media=self._media_of(fresh))
+            beyond = self.mode is Mode.AUTO  # which asks nobody for what is there
+            media = self._media_of(fresh)
+            store.save(self.path, header, fresh, opened=self._opened, run=self._run, beyond=beyond, media=media)
 
     def keep_failed(self, header: Header) -> None:
         """After a refresh that did not end well, write what was recorded where it is read but never accepted.
@@ -260,11 +266,9 @@ class Cassette:
             self._save_beside(self.path, header, ended_well=False)
 
     def _save_beside(self, path: Path, header: Header, *, ended_well: bool) -> None:
-        fresh = self.recorded if self._record_failures else without_retried(self.recorded)
+        fresh = self.recorded if self._record_failures else pending.without_retried(self.recorded)
         well = ended_well and (self._record_failures or not any(each.failed for each in fresh))
-        target, other = (fresh_path(path), failed_path(path)) if well else (failed_path(path), fresh_path(path))
-        store.save(target, header, fresh, opened=store.identity(target), media=self._media_of(fresh))
-        other.unlink(missing_ok=True)
+        pending.save(path, header, fresh, well=well, run=self._run, media=self._media_of(fresh))
 
     def _media_of(self, interactions: Iterable[Interaction]) -> dict[str, bytes]:
         return {name: self._media[name] for each in interactions for name in blobs.of(each)}

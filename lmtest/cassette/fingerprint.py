@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from lmtest.cassette.blobs import is_reference
 from lmtest.cassette.canonical import digest
+from lmtest.cassette.redact import REDACTED, is_told
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lmtest.cassette.interaction import Json
+    from lmtest.cassette.redact import Redactor
 
 # Settings that say what the provider does anyway. Absent and default are the same request.
 _DEFAULTS: dict[str, Any] = {
@@ -99,14 +99,14 @@ def normalise(
     request: Json,
     rules: Rules = Rules(),
     *,
-    redact: Callable[[str], str] | None = None,
+    redactor: Redactor | None = None,
 ) -> Json:
     """Bring a request to the form in which equal requests are equal values.
 
     Args:
         request: A request as lm15 serialises it.
         rules: What the user declared as not mattering.
-        redact: Takes the secrets out of a text; applied before everything else, so that a key never depends on one.
+        redactor: Takes the secrets out; applied before everything else, so that a key never depends on one.
 
     Returns:
         A new value: no transport, no default settings, text in Unicode NFC and scrubbed, ignored parts left out.
@@ -117,7 +117,7 @@ def normalise(
     >>> normalise({"model": "m", "config": {"timeout": 3, "frequency_penalty": 0.0}})
     {'model': 'm'}
     """
-    normal: Json = _text_of(request, redact, rules.patterns)
+    normal: Json = _text_of(request, redactor, rules.patterns)
     config = normal.get("config")
     if config:
         config = _without_defaults(config)
@@ -151,23 +151,30 @@ def _without_defaults(config: Json) -> Json:
 
 def _text_of(
     value: Any,
-    redact: Callable[[str], str] | None,
+    redactor: Redactor | None,
     patterns: tuple[tuple[re.Pattern[str], str], ...],
 ) -> Any:
-    """A copy of the value with each text brought to its normal form."""
+    """A copy of the value with each text brought to its normal form.
+
+    It is redacted as :meth:`Redactor.value` does it, in one pass: an answer must read the same when it is asked with.
+    """
     if isinstance(value, str):
         if is_reference(value):
             return value
-        text = redact(value) if redact is not None else value
+        text = redactor.text(value) if redactor is not None else value
         if not text.isascii():
             text = unicodedata.normalize("NFC", text)
         for pattern, replacement in patterns:
             text = pattern.sub(replacement, text)
         return text
     if isinstance(value, dict):
-        return {key: _text_of(item, redact, patterns) for key, item in value.items()}
+        normal = {}
+        for key, item in value.items():
+            name, secret = redactor.name(key) if redactor is not None else (key, False)
+            normal[name] = REDACTED if secret and is_told(item) else _text_of(item, redactor, patterns)
+        return normal
     if isinstance(value, (list, tuple)):
-        return [_text_of(item, redact, patterns) for item in value]
+        return [_text_of(item, redactor, patterns) for item in value]
     return value
 
 

@@ -235,7 +235,7 @@ class Header:
         source: The host that answered, or ``stand-in`` for a server of our own on this machine.
         lmtest: The version of lmtest that wrote the file.
         dspy: The version of DSPy under it.
-        test: The id of the test that owns the file, where one does.
+        test: The id of the test that owns the file, where one does; of several, one a line.
     """
 
     format: int
@@ -244,3 +244,12 @@ class Header:
     lmtest: str
     dspy: str | None = None
     test: str | None = None
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        r"""The ids of the tests that own the file.
+
+        >>> Header(format=1, recorded_at="", source="", lmtest="", test="t.py::test_a\nt.py::test_b").tests
+        ('t.py::test_a', 't.py::test_b')
+        """
+        return tuple((self.test or "").splitlines())

@@ -57,9 +57,7 @@ class Keys:
         if exactly is not None and (known := self._known.get(exactly)) is not None:
             return known
         detached, media = blobs.detach(request(), self._redactor.media)
-        if "tool" in detached:
-            detached = self._redactor.value(detached)  # its arguments may be named like a credential
-        normal = normalise(detached, self._rules, redact=self._redactor.text)
+        normal = normalise(detached, self._rules, redactor=self._redactor)
         keyed = Keyed(fingerprint(normal), normal, media)
         if exactly is not None and not media:
             self._known.put(exactly, keyed, weight=len(exactly))

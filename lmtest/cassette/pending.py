@@ -5,6 +5,9 @@ Beside it, so that a pull request shows both, blobs are found, and taking it ove
     qa.yaml             the cassette, as it was
     qa.new.yaml         recorded anew, whole: it may be accepted
     qa.failed.yaml      the test or a call failed: it may be read, never accepted
+
+Of several tests that have one cassette each is a part of it: where one failed, what all of them recorded is in
+``qa.failed.yaml``.
 """
 
 from __future__ import annotations
@@ -12,11 +15,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from lmtest.cassette import store
+from lmtest.cassette.index import Index
+from lmtest.cassette.locks import identity, is_of_run
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from lmtest.cassette.interaction import Interaction
+    from lmtest.cassette.interaction import Header, Interaction
 
 _FRESH: Final = ".new.yaml"
 _FAILED: Final = ".failed.yaml"
@@ -40,6 +47,47 @@ def failed_path(path: Path) -> Path:
 def is_pending(path: Path) -> bool:
     """Whether a file is no cassette of its own but what a refresh recorded for one."""
     return path.name.endswith((_FRESH, _FAILED))
+
+
+def save(
+    path: Path,
+    header: Header,
+    interactions: Sequence[Interaction],
+    *,
+    well: bool,
+    run: str,
+    media: Mapping[str, bytes],
+) -> None:
+    """Write what was recorded for a cassette beside it.
+
+    Args:
+        path: The cassette.
+        header: The first document; it names the test.
+        interactions: What was recorded, in order.
+        well: Whether it may be accepted.
+        run: The run that recorded it: what it recorded for this cassette before is kept.
+        media: What the interactions refer to, by the blob's name.
+
+    Raises:
+        CassetteError: It could not be written.
+    """
+    fresh, failed = fresh_path(path), failed_path(path)
+    with store.saving(path):
+        if well and not (is_of_run(failed, run) and _is_of_others(failed, header)):
+            store.put(fresh, header, interactions, opened=identity(fresh), run=run, media=media)
+            failed.unlink(missing_ok=True)
+            return
+        opened = identity(failed)
+        if is_of_run(fresh, run):
+            fresh.replace(failed)
+            opened = None  # so that it is added to
+        store.put(failed, header, interactions, opened=opened, run=run, media=media)
+        fresh.unlink(missing_ok=True)
+
+
+def _is_of_others(path: Path, header: Header) -> bool:
+    """Whether another test than this one has failed: its own failure is over when it is run again and passes."""
+    return bool(set(Index(path).header.tests) - set(header.tests))
 
 
 def accept(path: Path) -> None:

@@ -96,6 +96,8 @@ class Redactor:
         self._patterns = tuple(map(_compiled, patterns))
         # The same system prompt comes with every call of a program.
         self.text = functools.lru_cache(maxsize=512)(self._text)
+        # And the same names with every request.
+        self.name = functools.lru_cache(maxsize=1024)(self._name)
 
     def value(self, value: Any) -> Any:
         """Take the secrets out of every text of a JSON value; returns a new one."""
@@ -103,8 +105,8 @@ class Redactor:
             return value if is_reference(value) else self.text(value)
         if isinstance(value, dict):
             return {
-                self.text(key): REDACTED if isinstance(item, str) and _FIELD_NAME.match(key) else self.value(item)
-                for key, item in value.items()
+                name: REDACTED if secret and is_told(item) else self.value(item)
+                for (name, secret), item in ((self.name(key), item) for key, item in value.items())
             }
         if isinstance(value, (list, tuple)):
             return [self.value(item) for item in value]
@@ -121,6 +123,10 @@ class Redactor:
         clean = self.text(text)
         return data if clean == text else base64.b64encode(clean.encode()).decode()
 
+    def _name(self, name: str) -> tuple[str, bool]:
+        """A field's name without secrets, and whether it says that the field holds one."""
+        return self._text(name), _FIELD_NAME.match(name) is not None
+
     def _text(self, text: str) -> str:
         if not text.isascii():
             # Half a character, as a stream cut inside one leaves it, has no form in any file.
@@ -135,6 +141,11 @@ class Redactor:
         for pattern in self._patterns:
             text = pattern.sub(REDACTED, text)
         return text
+
+
+def is_told(item: Any) -> bool:
+    """Whether a field tells something: a text, and not a JSON Schema's word for what it would tell."""
+    return isinstance(item, str) and item != "" and not item.startswith("#/$defs/")
 
 
 def redact(value: Any) -> Any:

@@ -1,46 +1,26 @@
-"""Cassette files on disk: replaced whole or not at all, and never over what another process recorded meanwhile."""
+"""Cassette files on disk: replaced whole or not at all, and never over what somebody else, or this run, recorded."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
-import tempfile
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections import Counter, deque
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lmtest.cassette import blobs, codec
 from lmtest.cassette.atomic import replacing, strays
 from lmtest.cassette.index import Index
-from lmtest.errors import CassetteError, CassetteLocked
+from lmtest.cassette.locks import identity, is_of_run, locked, note_writing
+from lmtest.errors import CassetteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
 
+    from lmtest.cassette.index import Entry
     from lmtest.cassette.interaction import Header, Interaction
-
-LOCK_TIMEOUT: Final = 60.0
-"""Seconds to wait for another process that is saving the same cassette."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Identity:
-    """Which writing of a file is on disk; two that differ are two writings."""
-
-    inode: int
-    modified_ns: int
-    size: int
-
-
-def identity(path: Path) -> Identity | None:
-    """Tell which writing of a file is there now, or None where there is no file."""
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return Identity(inode=status.st_ino, modified_ns=status.st_mtime_ns, size=status.st_size)
+    from lmtest.cassette.locks import Identity
 
 
 def save(
@@ -49,29 +29,54 @@ def save(
     interactions: Iterable[Interaction],
     *,
     opened: Identity | None,
+    run: str = "",
+    beyond: bool = False,
     media: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
     """Replace a cassette by what was recorded.
 
-    Whoever was killed, or ran out of disk, in the middle leaves the old bytes. Where another process has recorded into
-    the same file since it was opened, its interactions are kept and these follow them.
+    Whoever was killed, or ran out of disk, in the middle leaves the old bytes. What another process has recorded into
+    the same file since it was opened, or this run at any time, is kept: the k-th answer to a request takes the place of
+    the k-th that was there, and what has none to replace follows.
 
     Args:
         path: The cassette; its directories are made.
         header: The first document.
         interactions: What was recorded, in order.
         opened: The identity of the file when recording began.
+        run: The run that records, or "" where no other writing belongs to it.
+        beyond: Whether the answers come after those that are there instead of in their places.
         media: What the interactions refer to, by the blob's name; written before the cassette.
 
     Raises:
-        CassetteLocked: Another process was saving it for longer than :data:`LOCK_TIMEOUT`.
-        CassetteFormatError: What another process recorded meanwhile does not read.
+        CassetteLocked: Another process was saving it for longer than :data:`lmtest.cassette.locks.LOCK_TIMEOUT`.
+        CassetteFormatError: What is to be kept does not read.
         CassetteError: The disk is full, the directory cannot be written, and the like. The old file is whole.
     """
-    with _saving(path):
-        blobs.write(path.parent, media)
-        kept = _recorded_meanwhile(path, opened, source=header.source)
-        _write(path, kept or codec.encode_header(header).encode(), interactions)
+    with saving(path):
+        put(path, header, interactions, opened=opened, run=run, beyond=beyond, media=media)
+
+
+def put(
+    path: Path,
+    header: Header,
+    interactions: Iterable[Interaction],
+    *,
+    opened: Identity | None,
+    run: str = "",
+    beyond: bool = False,
+    media: Mapping[str, bytes] = MappingProxyType({}),
+) -> None:
+    """Do what :func:`save` does, for whoever keeps all others from saving already."""
+    blobs.write(path.parent, media)
+    now = identity(path)
+    if now is None or (now == opened and not is_of_run(path, run)):
+        pieces: Iterable[bytes] = map(str.encode, [codec.encode_header(header), *map(codec.encode, interactions)])
+    else:
+        pieces = _added(Index(path), header, interactions, beyond=beyond)
+    _write(path, pieces)
+    if run:
+        note_writing(path, run)
 
 
 def rewrite(path: Path, change: Callable[[Index], Iterable[str | bytes]]) -> None:
@@ -85,20 +90,20 @@ def rewrite(path: Path, change: Callable[[Index], Iterable[str | bytes]]) -> Non
         CassetteFormatError: It does not read as a cassette.
         CassetteError: It could not be written; the old file is whole.
     """
-    with _saving(path), replacing(path) as file:
-        for piece in change(Index(path)):
-            file.write(piece if isinstance(piece, bytes) else piece.encode())
+    with saving(path):
+        _write(path, (piece if isinstance(piece, bytes) else piece.encode() for piece in change(Index(path))))
 
 
 @contextlib.contextmanager
-def _saving(path: Path) -> Iterator[None]:
-    """Only one process saves a file at a time; what the system refuses is told."""
+def saving(path: Path) -> Iterator[None]:
+    """Only one process saves a file at a time; what the system refuses is told.
+
+    Raises:
+        CassetteError: Saving was refused.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
-            # Nobody else writes now: what lies there was left by somebody who was killed.
-            for stray in strays(path):
-                stray.unlink(missing_ok=True)
+        with locked(path):
             yield
     except OSError as error:
         raise CassetteError(
@@ -108,53 +113,48 @@ def _saving(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(path: Path, beginning: bytes, interactions: Iterable[Interaction]) -> None:
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
+    # Nobody else writes now: what lies there was left by somebody who was killed.
+    for stray in strays(path):
+        stray.unlink(missing_ok=True)
     with replacing(path) as file:
-        file.write(beginning)
-        for interaction in interactions:
-            file.write(codec.encode(interaction).encode())
+        for piece in pieces:
+            file.write(piece)
 
 
-def _recorded_meanwhile(path: Path, opened: Identity | None, *, source: str) -> bytes:
-    """What stands in the file since it was opened, with a further source; what does not read is not appended to.
+def _added(index: Index, header: Header, interactions: Iterable[Interaction], *, beyond: bool) -> Iterator[bytes]:
+    """The file with what was recorded in it; each document that is not replaced stays byte for byte."""
+    places = Counter() if beyond else Counter(entry.key for entry in index.entries)
+    anew: dict[str, deque[Interaction]] = {}
+    further = []
+    for each in interactions:
+        if places[each.key] > 0:
+            places[each.key] -= 1
+            anew.setdefault(each.key, deque()).append(each)
+        else:
+            further.append(each)
+    yield _preamble(index, header)
+    for entry in index.entries:
+        replacements = anew.get(entry.key)
+        yield codec.encode(replacements.popleft()).encode() if replacements else _document(index, entry)
+    for each in further:
+        yield codec.encode(each).encode()
 
-    The header names every source, so that one host's answers never pass for another's.
-    """
-    now = identity(path)
-    if now is None or now == opened:
-        return b""
-    index = Index(path)
-    sources = ", ".join(sorted({*index.header.source.split(", "), *source.split(", ")}))
-    header = replace(index.header, format=codec.FORMAT, source=sources)
+
+def _preamble(index: Index, header: Header) -> bytes:
+    """The header there is, with every source and test: no host's answers pass for another's, no test goes unnamed."""
+    was = index.header
+    sources = ", ".join(sorted({*was.source.split(", "), *header.source.split(", ")}))
+    tests = "\n".join(dict.fromkeys([*was.tests, *header.tests])) or None
+    now = replace(was, format=codec.FORMAT, source=sources, test=tests)
+    return _ended(index.preamble) if now == was else codec.encode_header(now).encode()
+
+
+def _document(index: Index, entry: Entry) -> bytes:
     if index.header.format != codec.FORMAT:
-        return "".join([codec.encode_header(header), *(codec.encode(index.read(e)) for e in index.entries)]).encode()
-    content = path.read_bytes()
-    if header != index.header:
-        content = codec.encode_header(header).encode() + content[len(index.preamble) :]
-    return content if content.endswith(b"\n") else content + b"\n"
+        return codec.encode(index.read(entry)).encode()
+    return b"---\n" + _ended(index.text(entry).encode())
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout  # late: only saving locks
-
-    lock = FileLock(lock_path(path))
-    try:
-        lock.acquire(timeout=LOCK_TIMEOUT)
-    except Timeout:
-        raise CassetteLocked(
-            f"{path} is being saved by another process for more than {LOCK_TIMEOUT:.0f} s. What was recorded in this "
-            f"run is lost; the file is as it was before. If no such process lives, delete {lock.lock_file}.",
-            path=path,
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def lock_path(path: Path) -> Path:
-    """The lock of a cassette: outside its directory, which may be read-only and is in version control."""
-    directory = Path(tempfile.gettempdir()) / f"lmtest-locks-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    return directory / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]}.lock"
+def _ended(text: bytes) -> bytes:
+    return text if text.endswith(b"\n") else text + b"\n"

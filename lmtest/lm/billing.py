@@ -30,10 +30,14 @@ OFF: Final = "off"
 """The ``ledger`` setting that keeps none."""
 
 
-@functools.cache
 def run_id() -> str:
     """The id of this run: one for all processes of it, where the one that started them says so."""
-    return os.environ.get("LMTEST_RUN") or uuid.uuid4().hex[:12]
+    return os.environ.get("LMTEST_RUN") or _of_process()
+
+
+@functools.cache
+def _of_process() -> str:
+    return uuid.uuid4().hex[:12]
 
 
 def ledger_of(settings: Settings, root: Path) -> Ledger | None:

@@ -19,7 +19,7 @@ from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.interaction import Header
 from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError
-from lmtest.lm.billing import gate_for, row_of, write_played
+from lmtest.lm.billing import gate_for, row_of, run_id, write_played
 from lmtest.lm.scope import Scope
 from lmtest.modes import Mode, choose_mode
 from lmtest.money.limits import NO_LIMITS, Limits
@@ -41,8 +41,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
     """Answer every ``dspy.LM`` call made inside, of any engine, as the mode says. Nothing in the program changes.
 
     Works as ``with``, as ``async with`` and as a decorator of functions and coroutine functions. In ``record`` the file
-    is replaced, and in ``auto`` added to, when the block ends well; after an exception the old bytes stay. In
-    ``refresh`` it always stays: what was recorded is written beside it.
+    is replaced, but for what the same run recorded into it before, and in ``auto`` added to, when the block ends well;
+    after an exception the old bytes stay. In ``refresh`` it always stays: what was recorded is written beside it.
 
     Args:
         path: The cassette. Not read in ``mock`` and ``live``.
@@ -242,6 +242,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             record_failures=configured.record_failures if self._record_failures is None else self._record_failures,
             may_be_absent=self._may_be_absent,
             command=f"LM_MODE=record pytest {self._test!r}" if self._test else "run it again with LM_MODE=record",
+            run=run_id(),
             versions={"dspy": dspy.__version__, "lmtest": lmtest.__version__},
         )
 

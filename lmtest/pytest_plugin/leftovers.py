@@ -100,12 +100,9 @@ def orphans(directory: Path, *, root: Path, collected: Collection[str], tallies:
             or _is_elsewhere(path.relative_to(directory), root, modules)
         ):
             continue
-        owner = _owner(path)
-        if owner is None:
-            continue
-        module = owner.partition("::")[0]
-        gone = not (root / module).exists() or (module in modules and not _exists(owner, ids))
-        if gone or owner in ran:
+        owners = _owners(path)
+        gone = {each for each in owners if _is_gone(each, root, modules, ids)}
+        if owners and all(each in gone or each in ran for each in owners):
             found.append(relative(path, root))
     return tuple(found)
 
@@ -154,21 +151,26 @@ def _is_elsewhere(inside: Path, root: Path, modules: set[str]) -> bool:
     return module not in modules and (root / module).exists()
 
 
+def _is_gone(owner: str, root: Path, modules: set[str], ids: set[str]) -> bool:
+    module = owner.partition("::")[0]
+    return not (root / module).exists() or (module in modules and not _exists(owner, ids))
+
+
 def _exists(owner: str, ids: set[str]) -> bool:
     """Whether a test, or a class or module that shares a cassette, was collected."""
     return owner in ids or any(each.startswith(f"{owner}::") for each in ids)
 
 
-def _owner(path: Path) -> str | None:
-    """The test that a cassette's header names; None where it names none, or the file is no cassette of ours."""
+def _owners(path: Path) -> tuple[str, ...]:
+    """The tests that a cassette's header names; none where the file is no cassette of ours."""
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES).replace(b"\r\n", b"\n")
     text, found, _ = head.partition(b"\n---\n")
     if not found:
-        return None
+        return ()
     from lmtest.cassette import codec
 
     try:
-        return codec.decode_header(text.decode() + "\n", path=path).test
+        return codec.decode_header(text.decode() + "\n", path=path).tests
     except (CassetteFormatError, UnicodeDecodeError):
-        return None  # another tool's YAML is not ours to judge
+        return ()  # another tool's YAML is not ours to judge

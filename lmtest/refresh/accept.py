@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lmtest.cassette import pending, store
 from lmtest.cassette.index import Index
+from lmtest.cassette.locks import identity
 from lmtest.refresh.drift import Tier
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def accept_calls(cassette: CassetteDrift, kept: Collection[int]) -> None:
     fresh = pending.fresh_path(cassette.path)
     header = replace(Index(fresh).header, source=_both(Index(fresh).header.source, Index(cassette.path).header.source))
     chosen = [call.before if place in kept else call.after for place, call in enumerate(cassette.calls)]
-    store.save(fresh, header, [call for call in chosen if call is not None], opened=store.identity(fresh))
+    store.save(fresh, header, [call for call in chosen if call is not None], opened=identity(fresh))
     pending.accept(cassette.path)
 
 

@@ -37,12 +37,12 @@ def carry_out(
     for job in plan.due:
         pending.discard(job.path)
     if by_test:
-        tests = [job.test for job in plan.due if job.test]
+        tests = [test for job in plan.due for test in job.tests]
         run = run_tests(tests, root=root, mode=Mode.REFRESH, limits=sending.limits, to=sending.to, on_end=on_end)
     else:
         run = _resend_all(plan, sending, on_end)
     for job in plan.due:
-        ended = run.of(job.name)
+        ended = run.of(*job.names)
         if ended and ended.limit:
             pending.discard(job.path)  # it was cut short, which says nothing of its answers
     return run

@@ -43,7 +43,7 @@ def tests_to_run(paths: Iterable[Path], *, root: Path, test: str | None) -> list
     if test:
         return [test]
     plan = make_plan([path for path in paths if path.exists()], Choice(again=True), root=root)
-    return sorted({job.test for job in plan.due if job.test})
+    return sorted({test for job in plan.due for test in job.tests})
 
 
 def complete(paths: Sequence[Path], tests: Sequence[str], *, root: Path, limits: Limits) -> Completed:

@@ -51,7 +51,7 @@ class Job:
 
     Attributes:
         path: The cassette.
-        test: The test that owns it.
+        tests: The tests that own it.
         calls: How many are recorded.
         tokens: What they took, sent and received.
         usd: What they would cost now, as far as prices are known.
@@ -61,7 +61,7 @@ class Job:
     """
 
     path: Path
-    test: str | None
+    tests: tuple[str, ...]
     calls: int
     tokens: int
     usd: Decimal
@@ -70,9 +70,9 @@ class Job:
     recorded_at: str
 
     @property
-    def name(self) -> str:
-        """What a run of it is told under: its test, or itself."""
-        return self.test or str(self.path)
+    def names(self) -> tuple[str, ...]:
+        """What a run of it is told under: its tests, or itself."""
+        return self.tests or (str(self.path),)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +125,7 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
                 raise
             skipped.append(Skipped(path=path, reason=str(error)))
             continue
-        job = _job(path, index.header.test, calls, choice.to)
+        job = _job(path, index.header.tests, calls, choice.to)
         if not _wanted(job, calls, choice):
             continue
         if not choice.again and _is_done(calls, fresh_path(path), choice.to):
@@ -147,12 +147,12 @@ def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:
     return (path for path in dict.fromkeys(library.find(paths)) if not is_pending(path))
 
 
-def _job(path: Path, test: str | None, calls: Sequence[Interaction], to: str | None) -> Job:
+def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: str | None) -> Job:
     usages = [call.usage for call in calls]
     prices = [_price(call, to) for call in calls]
     return Job(
         path=path,
-        test=test,
+        tests=tests,
         calls=len(calls),
         tokens=sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in usages),
         usd=sum((usd for usd in prices if usd is not None), Decimal(0)),
@@ -174,7 +174,7 @@ def _wanted(job: Job, calls: Sequence[Interaction], choice: Choice) -> bool:
     return (
         (before is None or not job.recorded_at or datetime.fromisoformat(job.recorded_at) < before)
         and (choice.model is None or any(_is_model(call.model, choice.model) for call in calls))
-        and (choice.test is None or belongs(job.test or "", choice.test))
+        and (choice.test is None or any(belongs(test, choice.test) for test in job.tests))
         and (not choice.failed or failed_path(job.path).exists())
     )
 
@@ -202,9 +202,12 @@ def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path
         from lmtest.refresh.chains import why_not  # brings DSPy, which whoever watches tests must not
 
         return why_not(calls)
-    if not job.test:
+    if not job.tests:
         return "no test is known to own it: re-send its calls with --calls-only, or record it under pytest once more."
-    file = job.test.partition("::")[0]
-    if not (root / file).exists():
-        return f"its test {job.test} is gone: there is no {file}. If nothing plays it any more, delete it."
-    return ""
+    files = {test: test.partition("::")[0] for test in job.tests}
+    gone = [test for test, file in files.items() if not (root / file).exists()]
+    if not gone:
+        return ""
+    left = len(gone) < len(files)
+    advice = "Record it again without that test." if left else "If nothing plays it any more, delete it."
+    return f"its test {gone[0]} is gone: there is no {files[gone[0]]}. {advice}"

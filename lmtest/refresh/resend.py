@@ -54,7 +54,7 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
     Returns:
         How it ended, as if it were a test.
     """
-    use = use_cassette(job.path, flag=Mode.REFRESH.value, test=job.test)
+    use = use_cassette(job.path, flag=Mode.REFRESH.value, test="\n".join(job.tests) or None)
     cassette = use.open()
     scope = use.scope(cassette)
     with ExitStack() as connections, _limited(sending.limits):
@@ -62,11 +62,11 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
             try:
                 _send(replace(call, request=blobs.attach(call.request, job.path.parent)), scope, sending, connections)
             except LimitError as error:
-                return Ended(test=job.name, outcome="failed", reason=str(error), limit=str(error))
+                return Ended(test=job.names[0], outcome="failed", reason=str(error), limit=str(error))
             except dspy.lm15.LM15Error:
                 continue  # it is in the cassette as a failure, which keeps the whole from being accepted
     use.close(cassette, None)
-    return Ended(test=job.name, outcome="passed")
+    return Ended(test=job.names[0], outcome="passed")
 
 
 @contextmanager

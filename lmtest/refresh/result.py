@@ -158,7 +158,7 @@ def gather(
     """
     cassettes, left = [], []
     for job in (*plan.done, *plan.due):
-        ended = run.of(job.name)
+        ended = run.of(*job.names)
         anew = next((each for each in (fresh_path(job.path), failed_path(job.path)) if each.exists()), None)
         failure = ended.reason or "its test failed" if ended and ended.outcome == "failed" else ""
         if ended and ended.limit:
@@ -168,17 +168,18 @@ def gather(
         else:
             drifts = [compare(*each) for each in pair(read_calls(job.path), read_calls(anew))] if anew else []
             scored = [replace(each, scores=score(each)) for each in drifts] if score else drifts
-            cassettes.append(CassetteDrift(path=job.path, test=job.test, calls=tuple(scored), failure=failure))
+            test = ", ".join(job.tests) or None
+            cassettes.append(CassetteDrift(path=job.path, test=test, calls=tuple(scored), failure=failure))
     cassettes.sort(key=lambda cassette: cassette.tier.rank, reverse=True)
     return Drift(cassettes=tuple(cassettes), left=tuple(left), stopped=run.stopped, to=to)
 
 
 def _not_recorded(job: Job, run: Run) -> str:
-    ended = run.of(job.name)
+    ended = run.of(*job.names)
     if ended and ended.outcome == "skipped":
         return f"its test was skipped: {ended.reason}"
     if ended:
         return "its test passed without a call that this cassette would hold"
     if run.stopped:
         return "not reached"
-    return f"pytest ran no such test: {job.name}. If it was renamed, record it again under its new name."
+    return f"pytest ran no such test: {job.names[0]}. If it was renamed, record it again under its new name."

@@ -50,9 +50,9 @@ class Run:
     stopped: str = ""
     log: str = ""
 
-    def of(self, test: str) -> Ended | None:
-        """How a test ended, or the tests of a file or class together: the first that did not pass; None if none ran."""
-        mine = [each for each in self.ended if each.concerns(test)]
+    def of(self, *tests: str) -> Ended | None:
+        """How tests, or those of a file or class, ended together: the first that did not pass; None if none ran."""
+        mine = [each for each in self.ended if any(each.concerns(test) for test in tests)]
         return next((each for each in mine if each.outcome != "passed"), mine[0] if mine else None)
 
 

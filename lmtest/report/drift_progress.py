@@ -60,7 +60,7 @@ class DriftProgress:
 
     def ended(self, ended: Ended) -> None:
         """Count a test, or a cassette, that ended."""
-        for job in [each for each in self._open if ended.concerns(each.name)]:
+        for job in [each for each in self._open if any(map(ended.concerns, each.names))]:
             self._open.remove(job)
             self._count(job, ended)
 

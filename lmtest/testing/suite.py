@@ -29,7 +29,10 @@ _CONFTEST = """
         with dspy.context(lm=dspy.LM("gemini/gemini-2.5-flash", api_base=base, api_key="a-key", num_retries=0)):
             yield
 """
-_OURS = ("LM_MODE", "TEST_MODE", "CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "LMTEST_LEDGER", "PYTEST_ADDOPTS")
+_OURS = (
+    "LM_MODE", "TEST_MODE", "CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "LMTEST_LEDGER", "LMTEST_RUN",
+    "PYTEST_ADDOPTS",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

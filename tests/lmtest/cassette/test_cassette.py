@@ -152,6 +152,22 @@ def test_a_request_with_a_secret_is_still_found_when_replayed(record, ask, open_
     assert open_cassette(path, environ=SECRET).play(ask("Is it hush-hush-hush?")).cost == Decimal("0.01")
 
 
+def test_a_request_that_quotes_a_secret_of_the_answer_before_it_is_found_when_replayed(record, ask, open_cassette):
+    login = {"type": "tool_call", "id": "1", "name": "login", "input": {"password": "hunter2-very-secret"}}
+    request = ask("Log me in.")
+    request["messages"].append({"role": "assistant", "parts": [login]})
+    path = record(request, Reply(response={"text": "you are in"}))
+
+    assert "hunter2" not in path.read_text()
+    replayed = open_cassette(path)
+    quoted = replayed.play(request).request["messages"][1]["parts"][0]
+    request["messages"][1]["parts"] = [quoted]
+    assert open_cassette(path).play(request), "what was played is what the program asks with"
+    with pytest.raises(CassetteMiss) as caught:
+        replayed.play(request | {"system": "Be quick."})
+    assert "hunter2" not in str(caught.value)
+
+
 def test_media_of_request_and_answer_is_kept_beside_the_file_and_played(record, with_image, open_cassette):
     answer = {"message": {"role": "assistant", "parts": [{"type": "image", "media_type": "image/png", "data": IMAGE}]}}
     path = record(with_image(), Reply(response=answer))

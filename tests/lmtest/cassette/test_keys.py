@@ -7,7 +7,7 @@ import marshal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmtest.cassette.fingerprint import Rules
+from lmtest.cassette.fingerprint import Rules, normalise
 from lmtest.cassette.keys import Keys
 from lmtest.cassette.memo import Memo
 from lmtest.cassette.redact import Redactor
@@ -56,3 +56,52 @@ def test_a_memo_gives_what_was_put_or_nothing_and_never_holds_more_than_it_may(m
             memo.put(key, (key, weight), weight=weight)
         assert sum(weights[each] for each in given if memo.get(each) is not None) <= most
         assert all(memo.get(each) in {None, given[each]} for each in given)
+
+
+LOGIN = {"type": "tool_call", "id": "1", "name": "login", "input": {"user": "ada", "password": "hunter2-very-secret"}}
+
+
+def agent(part, **beside):
+    """A request of an agent whose model has called a tool."""
+    asked = {"role": "user", "parts": [{"type": "text", "text": "Log me in."}]}
+    return {"model": "m", "messages": [asked, {"role": "assistant", "parts": [part]}], **beside}
+
+
+def test_what_is_secret_in_an_answer_is_secret_in_the_request_that_quotes_it():
+    redactor = Redactor(environ={})
+    normal = Keys(Rules(), redactor).of(lambda: agent(LOGIN)).normal
+
+    assert normal == agent(redactor.value(LOGIN))
+    assert normal["messages"][1]["parts"][0]["input"] == {"user": "ada", "password": "<redacted>"}
+
+
+FIELDS = st.dictionaries(st.sampled_from(["password", "token", "hush-hush-hush", "text"]), VALUES, max_size=3)
+
+
+@given(FIELDS | st.lists(FIELDS, max_size=2))
+def test_a_request_is_redacted_as_an_answer_is(value):
+    redactor = Redactor(environ={"A_TOKEN": "hush-hush-hush"})
+    keyed = Keys(Rules(), redactor).of(lambda: {"model": "m", "system": value})
+
+    assert keyed.normal == normalise({"model": "m", "system": redactor.value(value)})
+
+
+def test_a_setting_named_like_a_credential_is_taken_out():
+    request = {"model": "m", "config": {"extensions": {"client_secret": "abcdefghijkl", "style": "plain"}}}
+
+    assert Keys(*PLAIN).of(lambda: request).normal["config"]["extensions"] == {
+        "client_secret": "<redacted>",
+        "style": "plain",
+    }
+
+
+def test_a_schema_of_fields_named_like_credentials_stays_whole():
+    schema = {
+        "type": "object",
+        "properties": {"password": {"type": "string"}, "api_key": {"$ref": "#/$defs/Key"}},
+        "required": ["password"],
+        "discriminator": {"mapping": {"password": "#/$defs/Password"}},
+    }
+    request = agent(LOGIN | {"input": {"token": 3, "password": ""}}, tools=[{"name": "login", "parameters": schema}])
+
+    assert Keys(*PLAIN).of(lambda: request).normal == request

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lmtest.cassette import blobs, store
+from lmtest.cassette import blobs, locks, store
 from lmtest.cassette.index import Index
 from lmtest.errors import CassetteError, CassetteFormatError, CassetteLocked
 from lmtest.modes import Mode
@@ -20,7 +20,7 @@ from lmtest.modes import Mode
 PRELUDE = """
 import os, sys, signal
 from pathlib import Path
-from lmtest.cassette import store
+from lmtest.cassette import locks, store
 from lmtest.cassette.fingerprint import fingerprint, normalise
 from lmtest.cassette.interaction import Header, Interaction, Reply
 from lmtest.errors import LMTestError
@@ -33,7 +33,7 @@ def recording(mark, size=100_000):
     return Interaction(key=fingerprint(request), request=request, outcome=Reply(response={"text": mark * size}))
 
 def save(*marks, opened=None, **options):
-    store.save(PATH, HEADER, map(recording, marks), opened=opened or store.identity(PATH), **options)
+    store.save(PATH, HEADER, map(recording, marks), opened=opened or locks.identity(PATH), **options)
 """
 
 
@@ -194,7 +194,7 @@ print(store.Index(PATH).read(store.Index(PATH).entries[0]) == recording("a"))
 def test_two_processes_that_record_into_one_cassette_lose_nothing(tmp_path):
     path = tmp_path / "qa.yaml"
     script = """
-opened = store.identity(PATH)
+opened = locks.identity(PATH)
 print("open", flush=True)
 sys.stdin.readline()
 save(*(f"{sys.argv[2]}{n}" for n in range(5)), opened=opened)
@@ -236,9 +236,9 @@ def test_what_another_process_left_broken_is_not_appended_to(write, recorded, op
 
 def test_a_lock_that_is_held_too_long_is_named(write, recorded, header, monkeypatch):
     path = write(recorded())
-    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr(locks, "LOCK_TIMEOUT", 0.05)
     script = (
-        "import filelock\nwith filelock.FileLock(store.lock_path(PATH)):\n    print('held', flush=True)\n    input()"
+        "import filelock\nwith filelock.FileLock(locks.lock_path(PATH)):\n    print('held', flush=True)\n    input()"
     )
     with start(script, path) as holder:
         holder.stdout.readline()

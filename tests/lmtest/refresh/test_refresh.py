@@ -17,6 +17,7 @@ import lmtest
 from lmtest.cassette.pending import fresh_path
 from lmtest.cli import cli, main
 from lmtest.refresh.result import read_calls
+from lmtest.refresh.run import run_tests
 
 from . import suite
 from .suite import answer, cassette, snapshot
@@ -338,3 +339,33 @@ def test_wrong_usage_is_a_sentence_and_exit_code_2(project, monkeypatch, capsys,
     assert exited.value.code == 2
     assert says in " ".join(capsys.readouterr().err.split())
     assert list(project.iterdir()) == []
+
+
+ONE_FILE = """\
+import dspy
+import pytest
+
+pytestmark = pytest.mark.lmtest("shared/qa")
+
+def test_one():
+    assert dspy.Predict("question -> answer: str, n: int")(question="one?").answer
+
+def test_two():
+    assert dspy.Predict("question -> answer: str, n: int")(question="two?").answer
+"""
+
+
+def test_a_cassette_of_two_tests_is_refreshed_by_both(refresh, project, oracle, monkeypatch):
+    suite.write(project, oracle, monkeypatch, "same")
+    oracle.says |= {"one?": answer("It is Paris", 3), "two?": answer("It is Rome", 3)}
+    (project / "test_both.py").write_text(ONE_FILE)
+    assert run_tests(["test_both.py"], root=project, mode=lmtest.Mode.RECORD).ended
+    path = project / "cassettes/shared/qa.yaml"
+    oracle.says |= {"two?": answer("It is Roma", 3)}
+    oracle.prompts.clear()
+
+    refresh(str(path), "--accept", "all", "--yes")
+
+    assert len(oracle.prompts) == 2, "and no other test was run"
+    assert len(read_calls(path)) == 2
+    assert "Roma" in path.read_text()

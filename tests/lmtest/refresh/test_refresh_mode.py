@@ -42,10 +42,45 @@ def test_what_is_recorded_anew_stands_beside_and_reads_as_a_cassette(lm, oracle,
     assert not Path("qa.new.yaml").exists()
 
 
-def test_refreshing_twice_keeps_the_second_alone(lm, recorded):
+def test_refreshing_twice_keeps_the_second_alone(lm, recorded, monkeypatch):
     ask(lm, "one?", "two?")
+    monkeypatch.setenv("LMTEST_RUN", "another")
     ask(lm, "one?")
     assert len(Index(Path("qa.new.yaml")).entries) == 1
+
+
+def test_what_one_run_refreshes_at_several_openings_stands_beside_together(lm, recorded):
+    ask(lm, "one?", test="t.py::test_one")
+    ask(lm, "two?", test="t.py::test_two")
+    ask(lm, "one?", test="t.py::test_one")
+    index = Index(Path("qa.new.yaml"))
+    assert len(index.entries) == 2
+    assert index.header.tests == ("t.py::test_one", "t.py::test_two")
+
+
+def fail(lm, question, test):
+    with dspy.context(lm=lm), pytest.raises(ZeroDivisionError):
+        with lmtest.use_cassette("qa.yaml", mode="refresh", test=test):
+            qa(question=question)
+            1 / 0  # noqa: B018
+
+
+@pytest.mark.parametrize("failed_first", [True, False])
+def test_where_one_of_a_cassettes_tests_failed_all_of_it_is_never_accepted(lm, recorded, failed_first):
+    if failed_first:
+        fail(lm, "one?", "t.py::test_one")
+    ask(lm, "two?", test="t.py::test_two")
+    if not failed_first:
+        fail(lm, "one?", "t.py::test_one")
+    assert len(Index(Path("qa.failed.yaml")).entries) == 2
+    assert not Path("qa.new.yaml").exists()
+
+
+def test_a_test_that_failed_and_passes_when_run_again_may_be_accepted(lm, recorded):
+    fail(lm, "one?", "t.py::test_one")
+    ask(lm, "one?", test="t.py::test_one")
+    assert len(Index(Path("qa.new.yaml")).entries) == 1
+    assert not Path("qa.failed.yaml").exists()
 
 
 def test_a_failed_call_is_kept_to_be_read_and_never_accepted(lm, oracle, recorded):
