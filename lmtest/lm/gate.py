@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lmtest.money.ledger import Ledger, LedgerRow
     from lmtest.money.limits import Limits
     from lmtest.money.origin import Origin
+    from lmtest.money.waiting import Clock
 
 BYTES_PER_TOKEN: Final = 3
 """For the estimate before a call: English has about four bytes a token, code and other languages fewer."""
@@ -89,13 +90,16 @@ class Gate:
             self._budget = Budget(ledger, limits, run=run, on_unknown_price=on_unknown_price, origin=origin)
 
     @contextlib.contextmanager
-    def passed(self, model: str, request: Json, most_output: int | None) -> Iterator[Passage]:
+    def passed(
+        self, model: str, request: Json, most_output: int | None, clock: Clock | None = None
+    ) -> Iterator[Passage]:
         """Let one call through; its row is written when the block ends.
 
         Args:
             model: The model, as DSPy names it.
             request: The request, as lm15 serialises it.
             most_output: Tokens that may come back at most; None where the model sets no bound.
+            clock: What it waits by; whatever its sleep raises ends the waiting.
 
         Raises:
             BudgetExceeded: It could cost more than is left. Nothing was sent.
@@ -103,9 +107,9 @@ class Gate:
         """
         tokens, patience = estimated_tokens(request) + (most_output or 0), self._patience(model)
         with contextlib.ExitStack() as held:
-            for slots in self._slots(model):
+            for slots in self._slots(model, clock):
                 held.enter_context(slots.held(timeout=patience))
-            for _, rate, cost in self._rates(model, tokens):
+            for _, rate, cost in self._rates(model, tokens, clock):
                 rate.acquire(cost, timeout=patience)
             # Last, because a reservation has a lease and waiting for a turn may outlast it.
             passage, reservation = Passage(), None
@@ -116,13 +120,15 @@ class Gate:
                 self._settle(model, passage, reservation, tokens)
 
     @contextlib.asynccontextmanager
-    async def passed_async(self, model: str, request: Json, most_output: int | None) -> AsyncIterator[Passage]:
+    async def passed_async(
+        self, model: str, request: Json, most_output: int | None, clock: Clock | None = None
+    ) -> AsyncIterator[Passage]:
         """Let one call through as :meth:`passed` does, leaving the event loop free."""
         tokens, patience = estimated_tokens(request) + (most_output or 0), self._patience(model)
         async with contextlib.AsyncExitStack() as held:
-            for slots in self._slots(model):
+            for slots in self._slots(model, clock):
                 await held.enter_async_context(slots.held_async(timeout=patience))
-            for _, rate, cost in self._rates(model, tokens):
+            for _, rate, cost in self._rates(model, tokens, clock):
                 await rate.acquire_async(cost, timeout=patience)
             passage, reservation = Passage(), None
             try:
@@ -137,18 +143,19 @@ class Gate:
         said = [limits.max_wait for _, limits in self._limits.holding(model) if limits.max_wait is not None]
         return said[-1] if said else None
 
-    def _slots(self, model: str) -> Iterator[Slots]:
+    def _slots(self, model: str, clock: Clock | None) -> Iterator[Slots]:
         for whose, limits in self._limits.holding(model):
             if self._ledger is not None and limits.max_concurrency is not None:
                 name = f"max_concurrency {whose}".rstrip()
-                yield Slots(self._ledger.database, name, limit=limits.max_concurrency)
+                yield Slots(self._ledger.database, name, limit=limits.max_concurrency, clock=clock)
 
-    def _rates(self, model: str, tokens: int) -> Iterator[tuple[str, Rate, int]]:
+    def _rates(self, model: str, tokens: int, clock: Clock | None = None) -> Iterator[tuple[str, Rate, int]]:
         for whose, limits in self._limits.holding(model):
             for name, cost in (("requests_per_minute", 1), ("tokens_per_minute", tokens)):
                 permits = getattr(limits, name)
                 if self._ledger is not None and permits is not None:
-                    yield name, Rate(self._ledger.database, f"{name} {whose}".rstrip(), permits=permits), cost
+                    whole = f"{name} {whose}".rstrip()
+                    yield name, Rate(self._ledger.database, whole, permits=permits, clock=clock), cost
 
     def _reserve(self, model: str, request: Json, most_output: int | None) -> Reservation | None:
         if self._budget is None:

@@ -6,7 +6,13 @@ They stand in front of the backend DSPy chose, so the call on the wire is the on
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from lmtest.lm.gate import Gate, Passage
     from lmtest.lm.seam import Billed
     from lmtest.lm.stop import Stop
+    from lmtest.money.waiting import Clock
 
 
 class _Live:
@@ -111,12 +118,14 @@ class _Live:
 
     def _heeded(self) -> AbstractContextManager[None]:
         """Behind the gate: whoever was stopped while it waited there is not sent off afterwards."""
-        return self._stop.heeded(self._backend, self._asked.model) if self._stop else nullcontext()
+        return self._stop.heeded(self._asked.model) if self._stop else nullcontext()
 
     @property
-    def _terms(self) -> tuple[str, Json, int | None]:
+    def _terms(self) -> tuple[str, Json, int | None, Clock | None]:
         """What the gate wants to know of the call."""
-        return self._asked.model, self._request, self._asked.config.max_tokens or most_output_tokens(self._asked.model)
+        model = self._asked.model
+        most_output = self._asked.config.max_tokens or most_output_tokens(model)
+        return model, self._request, most_output, self._stop.clock(model) if self._stop else None
 
     def _dspy_estimate(self, outcome: ModelOutcome) -> Decimal | None:
         """What DSPy would have put in its history: kept beside our own, so that a disagreement shows."""
@@ -142,24 +151,30 @@ class LiveEngine(_Live):
 
         Raises:
             LimitError: A limit stopped the call before it was sent.
+            Stopped: The stop was called, or its time is over.
             ConfigurationError: There is no key.
             LM15Error: What the backend raised.
         """
         with handed_through(), self._gate.passed(*self._terms) as passage, self._heeded(), self._call(passage) as watch:
-            response = self._backend.complete(request)
+            with self._held():
+                response = self._backend.complete(request)
             watch.outcome = translate.reply(response)
         return response
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream, with the same errors as :meth:`complete`."""
         with handed_through(), self._gate.passed(*self._terms) as passage, self._heeded(), self._call(passage) as watch:
-            for event in self._backend.stream(request):
-                watch.see(event)
-                yield event
+            with self._held():
+                for event in self._backend.stream(request):
+                    watch.see(event)
+                    yield event
             watch.outcome = translate.stream(watch.events)
 
     def close(self) -> None:
         """The backend is DSPy's to close."""
+
+    def _held(self) -> AbstractContextManager[None]:
+        return self._stop.holding(self._backend) if self._stop else nullcontext()
 
 
 class AsyncLiveEngine(_Live):
@@ -169,8 +184,9 @@ class AsyncLiveEngine(_Live):
         """Answer whole, with the same errors as :meth:`LiveEngine.complete`."""
         with handed_through():
             async with self._gate.passed_async(*self._terms) as passage:
-                with self._call(passage) as watch:
-                    response = await self._backend.complete(request)
+                with self._heeded(), self._call(passage) as watch:
+                    async with self._held():
+                        response = await self._backend.complete(request)
                     watch.outcome = translate.reply(response)
         return response
 
@@ -178,14 +194,34 @@ class AsyncLiveEngine(_Live):
         """Answer as a stream."""
         with handed_through():
             async with self._gate.passed_async(*self._terms) as passage:
-                with self._call(passage) as watch:
-                    async for event in self._backend.stream(request):
-                        watch.see(event)
-                        yield event
+                with self._heeded(), self._call(passage) as watch:
+                    async with _closing(self._backend.stream(request)) as events:
+                        while (event := await self._next(events)) is not None:
+                            watch.see(event)
+                            yield event
                     watch.outcome = translate.stream(watch.events)
 
     async def aclose(self) -> None:
         """The backend is DSPy's to close."""
+
+    async def _next(self, events: AsyncIterator[Any]) -> Any:
+        # Held for each event alone: what its listener does in between is no call of ours to end.
+        async with self._held():
+            return await anext(events, None)
+
+    def _held(self) -> AbstractAsyncContextManager[None]:
+        return self._stop.holding_task() if self._stop else nullcontext()
+
+
+@asynccontextmanager
+async def _closing(stream: Any) -> AsyncIterator[AsyncIterator[Any]]:
+    """Its events; the connection is not left to the garbage collector where nobody wants them all."""
+    events = aiter(stream)
+    try:
+        yield events
+    finally:
+        if close := getattr(events, "aclose", None):
+            await close()
 
 
 def _is_made_up(outcome: ModelOutcome) -> bool:

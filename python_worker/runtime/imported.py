@@ -31,6 +31,9 @@ def import_module(path: str, imports: Imports) -> dspy.Module:
             raise _refused(path, f"failed when called: {type(error).__name__}: {error}") from error
     if not isinstance(found, dspy.Module):
         raise _refused(path, f"is {type(found).__name__}, not a dspy.Module, nor what makes one")
+    if _forward(found) is None:
+        how = "name a function that returns dspy.syncify(it, in_place=False)"
+        raise _refused(path, f"is {type(found).__name__}, which can only be awaited: it has no forward; {how}")
     # Its state and demos are the program's own: an instance, or what a factory remembers, is others' too.
     return found.deepcopy()
 
@@ -59,10 +62,15 @@ def _is_signature(found: object) -> bool:
 
 
 def _takes(module: dspy.Module, names: set[str]) -> bool:
-    parameters = inspect.signature(type(module).forward).parameters.values()
+    parameters = inspect.signature(_forward(module)).parameters.values()
     named = {each.name for each in parameters if each.kind in {each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY}}
     open_ended = any(each.kind is each.VAR_KEYWORD for each in parameters)
     return open_ended or named - {"self"} == names
+
+
+def _forward(module: dspy.Module) -> Any:
+    # Looked at, not got: DSPy warns of whoever gets it.
+    return vars(module).get("forward") or getattr(type(module), "forward", None)
 
 
 def plain(value: Any) -> Any:

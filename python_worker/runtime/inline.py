@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from asyncio import CancelledError
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,7 @@ class InlineAdapter:
         future = self._submit(run)
         either: set[Future[Any]] = {future, cancelled}
         wait(either, timeout=max(0.0, deadline - time.monotonic()), return_when=FIRST_COMPLETED)
-        if future.done():
+        if future.done() and not _hung_up_on(future.result(), run.stop):
             return future.result()
         in_time = time.monotonic() < deadline - _CLOCKS_APART
         run.stop.now()
@@ -171,7 +172,7 @@ class _Run:
                 _check_wanted(self.stop)
         except ToolLost as lost:
             failure = lost.error
-        except Exception as error:  # noqa: BLE001 - whatever a program raises is an outcome, told apart by explain
+        except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever a program raises is an outcome, told apart by explain
             failure = explain(error)
         processor = time.thread_time() - processor
         return replace(self.so_far, outputs=outputs, error=failure, waited=waited, processor=processor)
@@ -205,6 +206,11 @@ def _only_asks(program: Program) -> bool:
 def _closing() -> WorkerError:
     message = "the worker is shutting down and takes no more programs."
     return WorkerError(message, reason=Reason.UNAVAILABLE, retryable=True)
+
+
+def _hung_up_on(outcome: Outcome, stop: lmtest.Stop) -> bool:
+    # A call that is awaited sees its time pass as soon as who waits for it here: they tell the same.
+    return outcome.error is not None and outcome.error.reason is Reason.CANCELLED and stop.over
 
 
 def _check_wanted(stop: lmtest.Stop) -> None:

@@ -27,7 +27,7 @@ def run_streaming(
     """Run a program in the current DSPy context, telling what its models say while they say it.
 
     It asks the same as an execution that is not heard, so both play the same recordings. The program runs in a thread
-    that DSPy starts, with this context; this one hears it.
+    that DSPy starts, with this context, and may await in a loop of its own; this thread hears it.
 
     Args:
         module: The program.
@@ -38,10 +38,10 @@ def run_streaming(
         What the program answered.
     """
     ears = _Ears(module)
-    heard = streamify(module, include_final_prediction_in_output_stream=True)
 
     async def listen() -> dspy.Prediction:
         prediction: dspy.Prediction | None = None
+        heard = streamify(_into_this_loop(module), include_final_prediction_in_output_stream=True)
         stream: AsyncGenerator[Any, None] = heard(**inputs)
         async with contextlib.aclosing(stream):
             async for said in stream:
@@ -58,6 +58,34 @@ def run_streaming(
         return prediction
 
     return asyncio.run(listen())
+
+
+def _into_this_loop(module: dspy.Module) -> Callable[..., Any]:
+    loop = asyncio.get_running_loop()
+
+    def run(**inputs: Any) -> Any:
+        with dspy.context(send_stream=_Mouth(dspy.settings.send_stream, loop)):
+            return module(**inputs)
+
+    return run
+
+
+class _Mouth:
+    """DSPy's stream, as a program sends to it from whatever loop it runs in.
+
+    DSPy's own belongs to the loop of whoever hears it: sent to from another, it would wait forever once it is full.
+    """
+
+    def __init__(self, stream: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._stream = stream
+        self._loop = loop
+
+    async def send(self, said: Any) -> None:
+        """Send, and wait while the stream is full."""
+        if asyncio.get_running_loop() is self._loop:
+            await self._stream.send(said)
+        else:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._stream.send(said), self._loop))
 
 
 class _Ears:
