@@ -9,11 +9,13 @@ import time
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.action import ActionContext, ActionOutcome, ActionRefused
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.nearest import did_you_mean
 from python_worker.domain.rule import read_rules
+from python_worker.domain.value import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -86,15 +88,9 @@ class ResourceManagement:
         """Compare what is used with what may be."""
         load = self._load()
         used = {"memory_mib": memory() / _MIB, "busy_threads": load.busy, "waiting": load.waiting}
-        for option, most in context.options.items():
-            name = option.removeprefix("max_")
-            if name not in used or option == name or not _is_bound(most):
-                known = ", ".join(f"max_{each}" for each in used)
-                raise WorkerError(
-                    f"resource_management: option {option!r}: there are {known}, each a number.",
-                    reason=Reason.INVALID_ARGUMENT,
-                    field=option,
-                )
+        known = {f"max_{name}": name for name in used}
+        for option, given in context.options.items():
+            most, name = _bound(option, given, known), known[option]
             if used[name] > most:
                 raise ActionRefused(f"{name} is {used[name]:.10g}, beyond {option} of {most:g}. Try again later.", used)
         return dict(used)
@@ -114,8 +110,16 @@ class ResourceManagement:
         }
 
 
-def _is_bound(most: Value) -> TypeGuard[int | float]:
-    return isinstance(most, int | float) and not isinstance(most, bool) and not math.isnan(most)
+def _bound(option: str, given: Value, known: Collection[str]) -> float:
+    if option in known and isinstance(given, int | float) and not isinstance(given, bool) and not math.isnan(given):
+        return given
+    wrong = f" is {excerpt(given)}" if option in known else ""
+    raise WorkerError(
+        f"resource_management: option {option!r}{wrong}: there are {', '.join(known)}, each a number."
+        f"{'' if wrong else did_you_mean(option, known)}",
+        reason=Reason.INVALID_ARGUMENT,
+        field=option,
+    )
 
 
 def memory() -> int:
@@ -132,7 +136,8 @@ def _check_known(rules: Iterable[Rule], fields: Collection[str]) -> None:
     unknown = sorted({name for rule in rules for name in rule.fields if name not in fields})
     if unknown:
         raise WorkerError(
-            f"complex_validation: no field {unknown[0]!r}: there are {', '.join(sorted(fields))}.",
+            f"complex_validation: no field {unknown[0]!r}: there are {', '.join(sorted(fields))}."
+            f"{did_you_mean(unknown[0], fields)}",
             reason=Reason.INVALID_ARGUMENT,
             field="rules",
         )
