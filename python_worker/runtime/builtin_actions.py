@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _MIB = 2**20
 
+_LEAST = "min_budget_usd"
+_MORE_MONEY = "Raise the limits in USD of the worker (--limit) or of the session, or answer from cassettes."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
@@ -71,10 +74,10 @@ class ComplexValidation:
 
 
 class ResourceManagement:
-    """Refuses a run while the worker is too busy, and tells what it used.
+    """Refuses a run while the worker is too busy or too little money is left, and tells what it used.
 
     Options, each a number beyond which the run is refused: ``max_memory_mib`` of this process, ``max_busy_threads``,
-    ``max_waiting``.
+    ``max_waiting``; and ``min_budget_usd``, less than which its budgets must not have left.
 
     Args:
         load: How busy the worker is now.
@@ -88,12 +91,19 @@ class ResourceManagement:
         """Compare what is used with what may be."""
         load = self._load()
         used = {"memory_mib": memory() / _MIB, "busy_threads": load.busy, "waiting": load.waiting}
-        known = {f"max_{name}": name for name in used}
+        left = context.budget_left()
+        told: dict[str, Value] = {**used, "budget_left_usd": None if left is None else f"{left:f}"}
+        known = {f"max_{name}": name for name in used} | {_LEAST: "budget_left_usd"}
         for option, given in context.options.items():
-            most, name = _bound(option, given, known), known[option]
-            if used[name] > most:
-                raise ActionRefused(f"{name} is {used[name]:.10g}, beyond {option} of {most:g}. Try again later.", used)
-        return dict(used)
+            bound, name = _bound(option, given, known), known[option]
+            if option == _LEAST:
+                if left is not None and left < (least := Decimal(str(bound))):
+                    raise ActionRefused(f"{name} is {left:f}, less than {option} of {least:f}. {_MORE_MONEY}", told)
+            elif used[name] > bound:
+                raise ActionRefused(
+                    f"{name} is {used[name]:.10g}, beyond {option} of {bound:g}. Try again later.", told
+                )
+        return told
 
     def after(self, context: ActionContext, outcome: ActionOutcome) -> dict[str, Value]:  # noqa: ARG002 - as hooks are
         """Tell what the run used; processor time is the whole worker's meanwhile, memory what it has now."""

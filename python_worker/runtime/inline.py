@@ -21,6 +21,8 @@ from python_worker.runtime.modules import answers, interface
 from python_worker.runtime.tools import ToolLost
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from python_worker.domain.program import Program
     from python_worker.domain.session import SessionLM
     from python_worker.runtime.last_words import LastWords
@@ -66,6 +68,10 @@ class InlineAdapter:
     def spends(self, lm: SessionLM) -> bool:
         """Whether a run may cost money."""
         return self._lms.spends(lm)
+
+    def budget_left(self, program: Program, lm: SessionLM) -> Decimal | None:
+        """USD that a program's model calls may still cost; None where no budget holds them."""
+        return self._lms.budget_left(program.config, lm)
 
     def run(self, task: Task, *, deadline: float, cancelled: Future[None]) -> Outcome:
         """Run to the end, or until the deadline, or until it is cancelled."""

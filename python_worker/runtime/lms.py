@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from decimal import Decimal
 
     import dspy
 
@@ -40,6 +41,13 @@ class LMs(Protocol):
 
     def spends(self, session: SessionLM) -> bool:
         """Whether calls of a session may cost money."""
+
+    def budget_left(self, config: ProgramConfig, session: SessionLM) -> Decimal | None:
+        """USD that a program's calls in a session may still cost; None where no budget holds them.
+
+        Raises:
+            WorkerError: ``configuration``: nobody can say.
+        """
 
     def lm(self, config: ProgramConfig, session: SessionLM) -> dspy.BaseLM:
         """The model of a program in a session, a ``HeardLM``. It may be shared by executions that run at once."""

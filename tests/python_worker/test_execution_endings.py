@@ -13,42 +13,14 @@ from python_worker.client import Options, Order, Reason, SessionLimits, SessionL
 from python_worker.domain.access import Grant, Tokens
 from python_worker.domain.execution import ExecutionStatus
 from python_worker.domain.stage import Stage
-from python_worker.runtime import LmtestLMs
 from python_worker.store import AuditLog, Database
 from python_worker.v1 import worker_pb2 as pb
 
 from .calling import LONG_ENOUGH, SKY, digest, refused, status, wait_until, with_program
-from .conftest import RunningWorker
 from .test_command_line import Served
 
 ASKED = {"question": "sky"}
 GOOD = fields(answer="blue", confidence=0.9)
-
-
-@pytest.fixture
-def live(tmp_path, monkeypatch):
-    """Start workers whose models are a scripted provider on loopback."""
-    monkeypatch.setenv("GEMINI_API_KEY", "any-key")
-    monkeypatch.setenv("LMTEST_LEDGER", str(tmp_path / "ledger.sqlite3"))
-    running, providers, databases = [], [], []
-
-    def start(*script, repeat_last=True, mode=lmtest.Mode.LIVE, **settings):
-        providers.append(ScriptedProvider(script, repeat_last=repeat_last))
-        databases.append(Database.in_directory(tmp_path / f"live-{len(databases)}"))
-        databases[-1].migrate()
-        lms = LmtestLMs(
-            mode=mode,
-            cassette_dir=tmp_path / "cassettes",
-            model="gemini/gemini-2.5-flash",
-            api_base=f"{providers[-1].url}/v1beta",
-        )
-        running.append(RunningWorker(databases[-1], lms, **settings))
-        running[-1].provider = providers[-1]
-        return with_program(running[-1])
-
-    yield start
-    for each in (*running, *providers, *databases):
-        (each.stop if isinstance(each, RunningWorker) else each.close)()
 
 
 def execute(worker, **request):

@@ -258,8 +258,8 @@ def test_a_limit_that_it_does_not_know_is_refused_with_the_nearest_that_it_does(
     error, _ = run(Action(name="resource_management", options={"max_memory": 1}))
     assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, "max_memory")
     assert error.message == (
-        "resource_management: option 'max_memory': there are max_memory_mib, max_busy_threads, max_waiting, each a "
-        "number. Did you mean 'max_memory_mib'?"
+        "resource_management: option 'max_memory': there are max_memory_mib, max_busy_threads, max_waiting, "
+        "min_budget_usd, each a number. Did you mean 'max_memory_mib'?"
     )
 
 
