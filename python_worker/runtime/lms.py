@@ -68,5 +68,5 @@ class LMs(Protocol):
             inputs: What it is asked.
             session: Who answers, where not the worker's own.
             execution_id: The execution, for the ledger.
-            stop: Ends live calls from another thread.
+            stop: Ends calls from another thread: a live one under way, and any before it is answered.
         """

@@ -1,22 +1,30 @@
 """How executions end badly: each way told apart, whatever the provider, the database or the machine does."""
 
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Event
 
 import pytest
 import sqlalchemy as sa
+from dspy.utils.callback import BaseCallback
 
 import lmtest
 from lmtest.testing.provider import ScriptedProvider, fields, rate_limited, server_error, timeout
 from python_worker.client import Options, Order, Reason, SessionLimits, SessionLM, connect
 from python_worker.domain.access import Grant, Tokens
 from python_worker.domain.execution import ExecutionStatus
+from python_worker.domain.program import Module, Program, ProgramConfig
 from python_worker.domain.stage import Stage
+from python_worker.runtime import Imports, InlineAdapter, LmtestLMs, Modules
+from python_worker.runtime.adapter import Task
+from python_worker.signatures import parse
 from python_worker.store import AuditLog, Database
 from python_worker.v1 import worker_pb2 as pb
 
-from .calling import LONG_ENOUGH, SKY, digest, refused, status, wait_until, with_program
+from .calling import LONG_ENOUGH, QA, SKY, digest, refused, status, wait_until, with_program
+from .scripted import ScriptedLMs
 from .test_command_line import Served
 
 ASKED = {"question": "sky"}
@@ -268,6 +276,68 @@ def test_a_free_run_that_outlasts_its_deadline_has_timed_out_and_is_kept(start_w
     assert (error.reason, error.stage) == (Reason.TIMEOUT, Stage.ADAPTER_EXECUTION)
     kept = worker.client.get_execution(error.execution_id)
     assert (kept.status, kept.outputs, len(kept.stages[2].calls)) == (ExecutionStatus.TIMED_OUT, {}, 1)
+
+
+class AtTheEndOfACall(BaseCallback):
+    """Does something when a model has answered, and before the program goes on."""
+
+    def __init__(self, do):
+        self._do = do
+
+    def on_lm_end(self, call_id, outputs, exception=None):  # noqa: ARG002 - DSPy's signature
+        self._do()
+
+
+def test_a_replay_whose_deadline_passes_is_stopped_at_its_next_model_call(live):
+    in_two_steps = {"signature": "qa", "format": "two_step"}
+    recorder = live("It is blue, I am sure.", GOOD, mode=lmtest.Mode.RECORD)
+    recorder.client.create_program("steps", **in_two_steps)
+    assert len(recorder.client.execute("steps", ASKED).stages[2].calls) == 2
+
+    player = live(mode=lmtest.Mode.REPLAY)
+    made = player.client.create_program("steps", **in_two_steps)
+    slow = AtTheEndOfACall(lambda: Event().wait(LONG_ENOUGH + 0.5))
+    player.lms.lm(made.config, SessionLM()).callbacks.append(slow)
+    error = refused(player.client.execute, "steps", ASKED, timeout=LONG_ENOUGH)
+    assert (error.reason, error.stage) == (Reason.TIMEOUT, Stage.ADAPTER_EXECUTION)
+    kept = player.client.get_execution(error.execution_id)
+    assert (kept.status, kept.outputs) == (ExecutionStatus.TIMED_OUT, {})
+    assert [call.hit for call in kept.stages[2].calls] == ["cassette"]
+
+
+def free_task(**config):
+    made = Program(
+        id="prog_1",
+        name="qa",
+        signature_id="sig_1",
+        module=Module.PREDICT,
+        config=ProgramConfig(**config),
+        created_at=datetime.now(UTC),
+    )
+    return Task(program=made, signature=parse(QA), inputs=ASKED, execution_id="exec_1")
+
+
+def test_a_free_run_that_is_cancelled_is_stopped_at_its_next_model_call(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMTEST_LEDGER", "off")
+    lms = LmtestLMs(mode=lmtest.Mode.MOCK, cassette_dir=tmp_path, model="gemini/gemini-2.5-flash")
+    task, cancelled = free_task(format="two_step"), Future()
+    lms.lm(task.program.config, task.lm).callbacks.append(AtTheEndOfACall(lambda: cancelled.set_result(None)))
+    adapter = InlineAdapter(lms, modules=Modules(Imports()), threads=1)
+    outcome = adapter.run(task, deadline=time.monotonic() + 60, cancelled=cancelled)
+    assert (outcome.error.reason, len(outcome.calls)) == (Reason.CANCELLED, 1)
+    assert "after it began" in str(outcome.error)
+
+
+@pytest.mark.parametrize(("left", "reason"), [(0.0, Reason.TIMEOUT), (60.0, Reason.CANCELLED)])
+def test_a_free_run_that_nobody_waits_for_any_more_never_begins(left, reason):
+    lms, cancelled = ScriptedLMs(SKY, live=False), Future()
+    if reason is Reason.CANCELLED:
+        cancelled.set_result(None)
+    adapter = InlineAdapter(lms, modules=Modules(Imports()), threads=1)
+    outcome = adapter.run(free_task(), deadline=time.monotonic() + left, cancelled=cancelled)
+    assert outcome.error.reason is reason
+    assert "in the queue" in str(outcome.error)
+    assert lms.executions == []
 
 
 def test_a_free_run_waits_for_its_turn_no_longer_than_its_deadline(start_worker):
