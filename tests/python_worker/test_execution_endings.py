@@ -20,7 +20,7 @@ from python_worker.domain.stage import Stage
 from python_worker.runtime import Imports, InlineAdapter, LmtestLMs, Modules
 from python_worker.runtime.adapter import Task
 from python_worker.signatures import parse
-from python_worker.store import AuditLog, Database
+from python_worker.store import AuditLog, Database, SqlExecutions, presence_on
 from python_worker.v1 import worker_pb2 as pb
 
 from .calling import LONG_ENOUGH, QA, SKY, digest, refused, status, wait_until, with_program
@@ -156,36 +156,87 @@ def test_made_up_answers_cost_nothing_on_a_live_worker(live):
     assert worker.provider.requests == []
 
 
-# ---- workers that are killed
+# ---- workers that share a database
 
 
-def test_what_a_killed_worker_left_running_is_told_as_interrupted(database_url, tmp_path):
+@pytest.fixture
+def serve(database_url, tmp_path):
+    """Start workers in processes of their own on one database, whose provider never answers."""
     with ScriptedProvider([timeout()], repeat_last=True) as provider, contextlib.ExitStack() as ended:
+        options = ["--lm-mode", "live", "--api-base", f"{provider.url}/v1beta", "--database-url", database_url]
 
         def start():
-            options = ["--lm-mode", "live", "--api-base", f"{provider.url}/v1beta", "--database-url", database_url]
             started = Served(tmp_path, *options, GEMINI_API_KEY="any-key", LMTEST_LEDGER="off")
             ended.callback(started.kill)
+            started.provider = provider
             return started
 
-        first = with_program(start())
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(refused, first.client.execute, "qa", ASKED, idempotency_key="k")
-            wait_until(lambda: provider.requests)
-            second = start()  # beside a living worker: it leaves that one's runs alone
-            (listed,) = second.client.list_executions()
-            assert listed.status is ExecutionStatus.RUNNING
-            first.process.kill()
-            assert running.result().reason is Reason.UNAVAILABLE
-        first.process.wait()
-        if database_url.startswith("sqlite"):  # there, only who starts alone knows that nobody else is
-            second.kill()
-        again = start().client
-        (kept,) = again.list_executions()
-        assert (kept.status, kept.error.reason) == (ExecutionStatus.FAILED, Reason.INTERRUPTED)
-        assert kept.error.retryable
-        assert [record.stage for record in again.get_execution(kept.id).stages] == list(Stage)[:2]
-        assert refused(again.execute, "qa", ASKED, idempotency_key="k").execution_id == kept.id
+        yield start
+
+
+def test_an_execution_is_cancelled_through_another_process_on_the_database(serve):
+    first, second = with_program(serve()), serve()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(refused, first.client.execute, "qa", ASKED)
+        wait_until(lambda: first.provider.requests)
+        (listed,) = second.client.list_executions()
+        assert second.client.cancel(listed.id).status is ExecutionStatus.CANCELLED
+        error = running.result()
+    assert (error.reason, error.execution_id) == (Reason.CANCELLED, listed.id)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_killed_worker_on_one_sqlite_hears_nothing_and_that_is_told(serve, tmp_path):
+    first, second = with_program(serve()), serve()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(refused, first.client.execute, "qa", ASKED)
+        wait_until(lambda: first.provider.requests)
+        first.process.kill()
+        assert running.result().reason is Reason.UNAVAILABLE
+    first.process.wait()
+    (listed,) = second.client.list_executions()
+    error = refused(second.client.cancel, listed.id)
+    assert (error.reason, error.execution_id) == (Reason.UNAVAILABLE, listed.id)
+    assert "which does not hear: it was killed" in str(error)
+    assert len(list(tmp_path.glob("*.pipe"))) == 2
+    assert second.stop()[0] == 0
+    assert serve().client.cancel(listed.id).error.reason is Reason.INTERRUPTED
+    assert len(list(tmp_path.glob("*.pipe"))) == 1
+
+
+def test_where_no_pipe_can_be_made_a_worker_starts_and_hears_nothing(tmp_path, caplog):
+    database = Database.in_directory(tmp_path)
+    database.migrate()
+    first, second = (presence_on(database, SqlExecutions(database, owner=name)) for name in ("worker_1", "worker_2"))
+    first.start(lambda _: True)
+    (tmp_path / "worker.sqlite3.worker_2.pipe").mkdir()
+    second.start(lambda _: True)
+    assert "cannot cancel what runs here: [Errno 17] File exists" in caplog.text
+    assert not first.ask_to_cancel("exec_none")
+    for presence in (first, second):
+        presence.close()
+    database.close()
+
+
+def test_what_a_killed_worker_left_running_is_told_as_interrupted(serve, database_url):
+    first = with_program(serve())
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(refused, first.client.execute, "qa", ASKED, idempotency_key="k")
+        wait_until(lambda: first.provider.requests)
+        second = serve()  # beside a living worker: it leaves that one's runs alone
+        (listed,) = second.client.list_executions()
+        assert listed.status is ExecutionStatus.RUNNING
+        first.process.kill()
+        assert running.result().reason is Reason.UNAVAILABLE
+    first.process.wait()
+    if database_url.startswith("sqlite"):  # there, only who starts alone knows that nobody else is
+        second.kill()
+    again = serve().client
+    (kept,) = again.list_executions()
+    assert (kept.status, kept.error.reason) == (ExecutionStatus.FAILED, Reason.INTERRUPTED)
+    assert kept.error.retryable
+    assert [record.stage for record in again.get_execution(kept.id).stages] == list(Stage)[:2]
+    assert refused(again.execute, "qa", ASKED, idempotency_key="k").execution_id == kept.id
     database = Database(database_url)
     assert AuditLog(database).verify() == (2 + 4, [])
     database.close()
