@@ -1,4 +1,4 @@
-"""``Stop``: ends live calls from another thread."""
+"""``Stop``: ends the calls of a ``use_cassette`` from another thread."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Stop:
-    """Ends the live calls of a ``use_cassette`` from another thread, by hanging up on the provider.
+    """Ends the calls of a ``use_cassette`` from another thread: a live one under way by hanging up on the provider.
 
-    A call under way raises `lmtest.Stopped`, and so does every later one before it is sent. What a provider had begun
-    may cost money: the price of a call that was hung up on is unknown. A connection of LiteLLM's cannot be hung up
-    on; there a call gets what is left of the time as its own timeout.
+    It raises `lmtest.Stopped`, and so does every later call, in any mode, before it is answered. What a provider had
+    begun may cost money: the price of a call that was hung up on is unknown. A connection of LiteLLM's cannot be hung
+    up on; there a call gets what is left of the time as its own timeout.
 
     Args:
         after: Seconds that calls may take all together, for those who can only be told beforehand; None is no limit.
@@ -49,6 +49,15 @@ class Stop:
             for held in self._held:
                 _hang_up(held)
 
+    def check(self, model: str) -> None:
+        """Refuse a call that has not begun.
+
+        Raises:
+            Stopped: It was called, or its time is over.
+        """
+        if self.called or (self._end is not None and time.monotonic() >= self._end):
+            raise Stopped(f"a call to {model} was not sent: its time was over, or nobody wanted its answer any more.")
+
     @contextlib.contextmanager
     def heeded(self, backend: Any, model: str) -> Iterator[None]:
         """Make a call of a DSPy backend inside end when this is called.
@@ -56,8 +65,7 @@ class Stop:
         Raises:
             Stopped: It was, before or while.
         """
-        if self.called or (self.left is not None and self.left <= 0):
-            raise Stopped(f"a call to {model} was not sent: its time was over, or nobody wanted its answer any more.")
+        self.check(model)
         try:
             with seam.connections(backend, taken=self._take, left=self._leave, seconds=self.left):
                 yield

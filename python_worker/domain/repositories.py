@@ -157,7 +157,7 @@ class Presence(Protocol):
         """
 
     def ask_to_cancel(self, execution_id: str) -> bool:
-        """Tell the worker that runs it; whether there is a way to tell."""
+        """Tell the worker that runs it; whether it hears."""
 
     def close(self) -> None:
         """Be there no more."""

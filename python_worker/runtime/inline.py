@@ -21,6 +21,8 @@ from python_worker.runtime.modules import answers, interface
 from python_worker.runtime.tools import ToolLost
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from python_worker.domain.program import Program
     from python_worker.domain.session import SessionLM
     from python_worker.runtime.last_words import LastWords
@@ -42,7 +44,8 @@ class InlineAdapter:
     thrown away, and nothing of it is recorded. What it does beside model calls it does to its end.
 
     A program that does nothing but ask, and is answered without a provider, runs in the thread that wants it: handing
-    it over would cost a tenth of such a run, and it cannot hang, so that nobody has to wait beside it.
+    it over would cost a tenth of such a run, and it cannot hang, so that nobody has to wait beside it. It ends at its
+    next model call.
 
     Args:
         lms: Where programs get their language model from.
@@ -66,6 +69,10 @@ class InlineAdapter:
     def spends(self, lm: SessionLM) -> bool:
         """Whether a run may cost money."""
         return self._lms.spends(lm)
+
+    def budget_left(self, program: Program, lm: SessionLM) -> Decimal | None:
+        """USD that a program's model calls may still cost; None where no budget holds them."""
+        return self._lms.budget_left(program.config, lm)
 
     def run(self, task: Task, *, deadline: float, cancelled: Future[None]) -> Outcome:
         """Run to the end, or until the deadline, or until it is cancelled."""
@@ -106,10 +113,14 @@ class InlineAdapter:
         if not self._turns.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return Outcome(error=_stopped(cancelled=cancelled.done(), begun=False))
         try:
+            if _unwanted(deadline, cancelled):
+                return Outcome(error=_stopped(cancelled=cancelled.done(), begun=False))
+            stop = run.stop  # alone: the callback may outlive the run
+            cancelled.add_done_callback(lambda _: stop.now())
             outcome = run.answer()
         finally:
             self._turns.release()
-        if cancelled.done() or time.monotonic() > deadline:
+        if _unwanted(deadline, cancelled):
             return replace(outcome, outputs={}, error=_stopped(cancelled=cancelled.done(), begun=True))
         return outcome
 
@@ -205,6 +216,10 @@ def _only_asks(program: Program) -> bool:
 def _closing() -> WorkerError:
     message = "the worker is shutting down and takes no more programs."
     return WorkerError(message, reason=Reason.UNAVAILABLE, retryable=True)
+
+
+def _unwanted(deadline: float, cancelled: Future[None]) -> bool:
+    return cancelled.done() or time.monotonic() >= deadline
 
 
 def _check_wanted(stop: lmtest.Stop) -> None:

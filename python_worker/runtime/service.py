@@ -69,16 +69,20 @@ class ExecutionService:
             The execution as it ended; one that had ended already is left as it is.
 
         Raises:
-            WorkerError: ``not_found``; ``unavailable``: it runs in another worker, which cannot be told; ``timeout``:
-                it was told and has not ended yet.
+            WorkerError: ``not_found``; ``unavailable``: the worker that runs it does not hear; ``timeout``: it was told
+                and has not ended yet.
         """
         execution = self.get(execution_id)
         if execution.status is not ExecutionStatus.RUNNING:
             return execution
         if not self._running.cancel(execution_id) and not self._presence.ask_to_cancel(execution_id):
+            execution = self.get(execution_id)  # as it may have ended meanwhile
+            if execution.status is not ExecutionStatus.RUNNING:
+                return execution
             raise WorkerError(
-                f"execution {execution_id!r} runs in another worker on this database, and SQLite has no way to tell "
-                "it: cancel it there, or share a PostgreSQL.",
+                f"execution {execution_id!r} runs in another worker on this SQLite file, which does not hear: it was "
+                "killed, or is no process of this machine. Cancel it there; what a killed worker left is marked as "
+                "interrupted when a worker starts alone on the file.",
                 reason=Reason.UNAVAILABLE,
                 execution_id=execution_id,
             )

@@ -46,6 +46,7 @@ _BY_KEY = Statement(
     )
 )
 
+_OWNER = sa.select(executions.c.owner).where(executions.c.id == sa.bindparam("the_id"))
 _OWNERS = sa.select(executions.c.owner).where(_IS_RUNNING).distinct()
 _RUNNING_OF = Statement(sa.select(executions).where(_IS_RUNNING, executions.c.owner == sa.bindparam("the_owner")))
 
@@ -119,6 +120,11 @@ class SqlExecutions:
         page = rows[:most]
         going_on = f"{page[-1].started_at}.{page[-1].id}" if len(rows) > most else ""
         return [from_row(row, ()) for row in page], going_on
+
+    def owner_of(self, execution_id: str) -> str:
+        """The worker that runs, or ran, an execution."""
+        with self._database.read() as connection:
+            return connection.scalar(_OWNER, {"the_id": execution_id}) or ""
 
     def owners_of_running(self) -> Sequence[str]:
         """The workers that have left the mark of being under way."""

@@ -9,11 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 import lmtest
+from lmtest.testing.provider import ScriptedProvider
 from python_worker.client import connect
+from python_worker.runtime import LmtestLMs
 from python_worker.settings import Settings
 from python_worker.store import Database
 from python_worker.worker import Worker
 
+from .calling import with_program
 from .scripted import ScriptedLMs
 
 POSTGRES = os.environ.get("LMTEST_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
@@ -122,3 +125,29 @@ def start_worker(tmp_path):
         each.stop()
     for each in databases:
         each.close()
+
+
+@pytest.fixture
+def live(tmp_path, monkeypatch):
+    """Start workers whose models are a scripted provider on loopback."""
+    monkeypatch.setenv("GEMINI_API_KEY", "any-key")
+    monkeypatch.setenv("LMTEST_LEDGER", str(tmp_path / "ledger.sqlite3"))
+    running, providers, databases = [], [], []
+
+    def start(*script, repeat_last=True, mode=lmtest.Mode.LIVE, **settings):
+        providers.append(ScriptedProvider(script, repeat_last=repeat_last))
+        databases.append(Database.in_directory(tmp_path / f"live-{len(databases)}"))
+        databases[-1].migrate()
+        lms = LmtestLMs(
+            mode=mode,
+            cassette_dir=tmp_path / "cassettes",
+            model="gemini/gemini-2.5-flash",
+            api_base=f"{providers[-1].url}/v1beta",
+        )
+        running.append(RunningWorker(databases[-1], lms, **settings))
+        running[-1].provider = providers[-1]
+        return with_program(running[-1])
+
+    yield start
+    for each in (*running, *providers, *databases):
+        (each.stop if isinstance(each, RunningWorker) else each.close)()
