@@ -93,6 +93,8 @@ class LocalPresence:
     def ask_to_cancel(self, execution_id: str) -> bool:
         """Tell the worker that runs it, by its pipe."""
         owner = self._executions.owner_of(execution_id)
+        if owner == self.owner:  # and yet not under way: its upkeep ends it
+            return True
         return self._path is not None and tell(_pipe(self._path, owner), execution_id)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sqlite3
 import uuid
 from pathlib import Path
 
@@ -83,6 +84,56 @@ def postgres_database(postgres_url):
     database.migrate()
     yield database
     database.close()
+
+
+class Outage:
+    """A database that does not answer when told: a locked SQLite file, or a PostgreSQL that cuts and refuses."""
+
+    def __init__(self, database, url):
+        self.database = database
+        self._url = sa.make_url(url)
+
+    def begin(self):
+        if self._url.get_backend_name() == "sqlite":
+            self._lock = sqlite3.connect(self._url.database, isolation_level=None, check_same_thread=False)
+            self._lock.execute("BEGIN IMMEDIATE")
+            return
+        self._admit("false")
+        admin(f"SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE datname = '{self._url.database}'")
+
+    def end(self):
+        if self._url.get_backend_name() == "sqlite":
+            self._lock.close()
+        else:
+            self._admit("true")
+
+    def _admit(self, allowed):
+        admin(f"ALTER DATABASE {self._url.database} ALLOW_CONNECTIONS {allowed}")
+
+
+def admin(statement):
+    """Run what PostgreSQL runs outside of transactions."""
+    server = postgres_or_skip()
+    with server.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(sa.text(statement))
+    server.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def outage(request, tmp_path):
+    """A migrated database of the test's own whose outage begins and ends when told."""
+    name = f"test_{uuid.uuid4().hex}"
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'outage.sqlite3'}?timeout=0.05"
+    else:
+        admin(f"CREATE DATABASE {name}")
+        url = sa.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+    database = Database(url)
+    database.migrate()
+    yield Outage(database, url)
+    database.close()
+    if request.param == "postgresql":
+        admin(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 class RunningWorker:
