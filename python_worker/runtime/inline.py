@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from python_worker.runtime.modules import answers, interface
 from python_worker.runtime.tools import ToolLost
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from decimal import Decimal
 
     from python_worker.domain.program import Program
@@ -62,6 +64,7 @@ class InlineAdapter:
         self._modules = modules
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="program")
         self._turns = threading.BoundedSemaphore(threads)
+        self._here = 0
         self._closed = False
         self._running: set[Future[Outcome]] = set()
         self._lock = threading.Lock()
@@ -94,10 +97,11 @@ class InlineAdapter:
 
     @property
     def load(self) -> Load:
-        """How busy it is."""
+        """How busy it is: those in its own threads, and those where they are wanted, each with as many turns."""
         with self._lock:
-            running = len(self._running)
-        return Load(busy=min(running, self._threads), waiting=max(0, running - self._threads))
+            wanted = (len(self._running), self._here)
+        busy = [min(each, self._threads) for each in wanted]
+        return Load(busy=sum(busy), waiting=sum(wanted) - sum(busy))
 
     def close(self, *, timeout: float) -> bool:
         """Take no more programs, and wait for those that run."""
@@ -110,6 +114,20 @@ class InlineAdapter:
     def _run_here(self, run: _Run, *, deadline: float, cancelled: Future[None]) -> Outcome:
         if self._closed:
             raise _closing()
+        with self._counted():
+            return self._run_in_turn(run, deadline=deadline, cancelled=cancelled)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._here += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._here -= 1
+
+    def _run_in_turn(self, run: _Run, *, deadline: float, cancelled: Future[None]) -> Outcome:
         if not self._turns.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return Outcome(error=_stopped(cancelled=cancelled.done(), begun=False))
         try:

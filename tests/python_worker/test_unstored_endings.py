@@ -1,6 +1,5 @@
 """An execution whose ending the database does not take is not under way for ever."""
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -15,20 +14,10 @@ from python_worker.store import AuditLog, SqlExecutions, SqlPrograms, SqlSignatu
 from python_worker.store.unstored import Ending, Unstored
 
 from .calling import SKY, refused, wait_until, with_program
+from .held import Held
 from .test_store import PROGRAM, SIGNATURE, begun
 
 ASKED = {"question": "sky"}
-
-
-class Held:
-    """Holds a program until it is let go."""
-
-    def __init__(self):
-        self.begun, self.release = threading.Event(), threading.Event()
-
-    def __call__(self):
-        self.begun.set()
-        self.release.wait()
 
 
 @pytest.fixture
@@ -40,7 +29,7 @@ def lost(outage, start_worker):
         running = pool.submit(refused, worker.client.execute, "qa", ASKED, idempotency_key="k")
         held.begun.wait()
         outage.begin()
-        held.release.set()
+        held.let_go()
         error = running.result()
     yield worker, error
     worker.stop()
@@ -107,9 +96,8 @@ def test_what_does_not_run_though_it_is_on_record_is_told_as_interrupted(databas
     ran = worker.client.execute("qa", ASKED)
     with database.read() as connection:
         owner = connection.scalar(sa.select(tables.executions.c.owner))
-    SqlExecutions(database, owner=owner).begin(
-        replace(begun(), program_id=ran.program_id)
-    )  # and nobody heard that it was stored
+    # As where the connection was lost at the commit.
+    SqlExecutions(database, owner=owner).begin(replace(begun(), program_id=ran.program_id))
     kept = worker.client.cancel("exec_1")
     assert (kept.status, kept.error.reason) == (ExecutionStatus.FAILED, Reason.INTERRUPTED)
     assert "could not store how it ended" in str(kept.error)
