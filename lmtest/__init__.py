@@ -26,6 +26,7 @@ from lmtest.network import block_network
 if TYPE_CHECKING:
     from lmtest.cassette.cassette import Call, Cassette
     from lmtest.cassette.redact import redact
+    from lmtest.lm.billing import budget_left
     from lmtest.lm.explicit import LM
     from lmtest.lm.rules import Rule
     from lmtest.lm.stop import Stop
@@ -59,6 +60,7 @@ __all__ = [
     "Stopped",
     "ToolError",
     "block_network",
+    "budget_left",
     "choose_mode",
     "redact",
     "tool",
@@ -73,6 +75,7 @@ _LATE = {
     "Limits": "lmtest.money.limits",
     "Rule": "lmtest.lm.rules",
     "Stop": "lmtest.lm.stop",
+    "budget_left": "lmtest.lm.billing",
     "redact": "lmtest.cassette.redact",
     "tool": "lmtest.lm.tools",
     "use_cassette": "lmtest.lm.use",

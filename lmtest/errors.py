@@ -157,7 +157,7 @@ class NetworkBlocked(LMTestError):
 
 
 class Stopped(LMTestError):
-    """A live call was ended, or not sent, because its `lmtest.Stop` was called or its time was over."""
+    """A call was ended, or not answered, because its `lmtest.Stop` was called or its time was over."""
 
 
 class ToolError(LMTestError):

@@ -31,6 +31,7 @@ from python_worker.store import (
     SqlPrograms,
     SqlSignatures,
     StateStore,
+    Upkeep,
     new_owner,
     presence_on,
 )
@@ -71,6 +72,7 @@ class Worker:
         inline = InlineAdapter(lms, modules=modules, threads=settings.threads)
         self._adapters = Adapters([inline, MockAdapter(inline)], order=settings.adapters)
         self._presence, self._running = presence_on(database, executions), Running()
+        self._upkeep = Upkeep(executions)
         service = ExecutionService(executions, running=self._running, presence=self._presence)
         codec = ProtobufCodec(most_bytes=settings.max_value_bytes)
         state = StateStore(database, codec=codec, most_variables=settings.max_variables)
@@ -116,6 +118,7 @@ class Worker:
         import dspy  # noqa: F401
 
         self._presence.start(self._running.cancel)
+        self._upkeep.start(self._running.find)
         self._hub.start()
         self._server.start()
 
@@ -130,6 +133,7 @@ class Worker:
         self._tool_broker.drain()
         self._server.stop(grace=self._grace)
         ended = self._adapters.close(timeout=1.0)
+        self._upkeep.close()
         self._presence.close()
         return ended
 

@@ -11,12 +11,14 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from lmtest import settings as project
 from lmtest.cassette.cassette import LIVE, PLAYED
 from lmtest.errors import ConfigurationError
 from lmtest.money.ledger import Ledger, LedgerRow, default_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from decimal import Decimal
     from pathlib import Path
 
     from lmtest.cassette.cassette import Call, Cassette
@@ -115,19 +117,57 @@ def gate_for(
         ConfigurationError: A limit cannot be used, or there is no ledger to keep them in.
     """
     from lmtest.lm.gate import Gate  # late: only live calls pass one
-    from lmtest.money.limits import Limits
     from lmtest.money.origin import Origin
 
-    configured = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits] in pyproject.toml")
     return Gate(
         ledger_of(settings, root),
-        Limits.from_environ(os.environ).or_else(limits).or_else(configured).tightened(tighter),
+        _holding(limits, settings, tighter),
         run=run_id(),
         row=row,
         test=test,
         on_unknown_price=settings.on_unknown_price,
         origin=Origin.of(os.environ, tighter=tighter),
     )
+
+
+def budget_left(model: str, *, tighter: Limits | None = None) -> Decimal | None:
+    """USD that live calls to a model may still cost in this run and month: the least that any limit leaves.
+
+    What calls under way have set aside counts as spent. Limits of single tests are left out.
+
+    Args:
+        model: As DSPy names it.
+        tighter: Limits that hold wherever they are less than what environment and project say, as for
+            ``use_cassette``.
+
+    Returns:
+        Never less than 0; None where no limit in USD holds.
+
+    Raises:
+        ConfigurationError: A limit cannot be used, or there is no ledger to keep it in.
+
+    >>> import lmtest
+    >>> lmtest.budget_left("openai/gpt-5", tighter=lmtest.Limits(usd_per_run="0.50"))
+    Decimal('0.50')
+    """
+    from lmtest.lm.gate import unkept
+    from lmtest.money.budget import Budget
+    from lmtest.money.limits import NO_LIMITS
+
+    settings, root = project.load()
+    limits, ledger = _holding(NO_LIMITS, settings, tighter or NO_LIMITS), ledger_of(settings, root)
+    if ledger is None:
+        if limits:
+            raise unkept(limits)
+        return None
+    return Budget(ledger, limits, run=run_id()).left(model=model)
+
+
+def _holding(limits: Limits, settings: Settings, tighter: Limits) -> Limits:
+    from lmtest.money.limits import Limits
+
+    configured = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits] in pyproject.toml")
+    return Limits.from_environ(os.environ).or_else(limits).or_else(configured).tightened(tighter)
 
 
 def write_played(

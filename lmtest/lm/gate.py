@@ -76,10 +76,7 @@ class Gate:
         origin: Origin | None = None,
     ) -> None:
         if limits and ledger is None:
-            raise ConfigurationError(
-                f"{limits} cannot be kept without a ledger, and it is off (LMTEST_LEDGER, or ledger in [tool.lmtest]): "
-                "name a ledger, or take the limits away."
-            )
+            raise unkept(limits)
         self._ledger = ledger
         self._limits = limits
         self._row = row
@@ -182,6 +179,14 @@ class Gate:
             reservation.release()
         else:
             reservation.settle(self._row(passage.call))
+
+
+def unkept(limits: Limits) -> ConfigurationError:
+    """The error for limits without a ledger."""
+    return ConfigurationError(
+        f"{limits} cannot be kept without a ledger, and it is off (LMTEST_LEDGER, or ledger in [tool.lmtest]): "
+        "name a ledger, or take the limits away."
+    )
 
 
 def _used(call: Call | None, at_most: int) -> int:

@@ -46,7 +46,7 @@ class Scope:
         replay_speed: How fast streams are played; 0 is at once.
         to: The model that answers instead of the program's own.
         script: What mock mode replies to some calls.
-        stop: Ends live calls from another thread.
+        stop: Ends calls from another thread.
     """
 
     def __init__(
@@ -103,6 +103,8 @@ class Scope:
         """Choose who answers a call; see :class:`lmtest.lm.seam.Claim`."""
         with seam.handed_through():
             self.check_open(f"a call to {lm.model}")
+            if self._stop is not None:
+                self._stop.check(lm.model)
             untold, self._untold = self._untold, None
             if untold is not None:
                 raise untold

@@ -1,4 +1,4 @@
-"""``Stop``: ends live calls from another thread."""
+"""``Stop``: ends the calls of a ``use_cassette`` from another thread."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class Stop:
-    """Ends the live calls of a ``use_cassette`` from another thread, by hanging up on the provider.
+    """Ends the calls of a ``use_cassette`` from another thread: a live one under way by hanging up on the provider.
 
-    A call under way raises `lmtest.Stopped`, and so does every later one before it is sent, and one that waits for
-    its turn at a rate limit. What a provider had begun may cost money: the price of a call that was hung up on is
-    unknown. A call that is awaited is ended whatever its client; a task that its own program cancels still gets its
-    ``CancelledError``. A connection that LiteLLM holds in a thread cannot be hung up on; there a call gets what is
-    left of the time as its own timeout.
+    A live call under way raises `lmtest.Stopped`, and so does one that waits for its turn at a rate limit, and every
+    later call, in any mode, before it is answered. What a provider had begun may cost money: the price of a call that
+    was hung up on is unknown. A call that is awaited is ended whatever its client; a task that its own program cancels
+    still gets its ``CancelledError``. A connection that LiteLLM holds in a thread cannot be hung up on; there a call
+    gets what is left of the time as its own timeout.
 
     Args:
         after: Seconds that calls may take all together, for those who can only be told beforehand; None is no limit.
@@ -67,6 +67,15 @@ class Stop:
             for end in self._held.values():
                 end()
 
+    def check(self, model: str) -> None:
+        """Refuse a call that has not begun.
+
+        Raises:
+            Stopped: It was called, or its time is over.
+        """
+        if self.over:
+            raise _not_sent(model)
+
     @contextlib.contextmanager
     def heeded(self, model: str) -> Iterator[None]:
         """Refuse a call once this was called, and tell what became of one that was under way.
@@ -74,8 +83,7 @@ class Stop:
         Raises:
             Stopped: It was, before or while.
         """
-        if self.over:
-            raise _not_sent(model)
+        self.check(model)
         try:
             yield
         except Exception as error:

@@ -63,7 +63,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         hold_rows: Whether the ledger's rows of played calls may wait for the end of the run.
         rules: What mock mode replies to some calls (`lmtest.Rule`), before the project's own ``mock_rules``.
         may_be_absent: Whether replay may open without a file, and complain only when something is asked of it.
-        stop: Ends live calls from another thread.
+        stop: Ends calls from another thread.
         allow_misses: Whether the block may end well though a request was missed and the error caught inside.
 
     Raises:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from lmtest.errors import BudgetExceeded
@@ -19,8 +20,6 @@ from lmtest.money.origin import Origin
 from lmtest.money.waiting import Clock
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from lmtest.money.database import Connection
     from lmtest.money.ledger import Ledger, LedgerRow
     from lmtest.money.limits import Limits
@@ -101,12 +100,32 @@ class Budget:
         with self._ledger.database.writing() as connection:
             connection.execute("DELETE FROM reservation WHERE expires <= ?", (now,))
             for each in held:
-                _check(connection, each, model, estimate, self._origin)
+                _check(each, model, estimate, used=_used(connection, each, now), origin=self._origin)
             connection.executemany(
                 "INSERT INTO reservation (id, period, model, usd, expires) VALUES (?, ?, ?, ?, ?)",
                 [(reservation.id, each.period, each.model, to_pico(estimate), expires) for each in held],
             )
         return reservation
+
+    def left(self, *, model: str, test: str | None = None) -> Decimal | None:
+        """USD that calls to a model may still cost: the least that any limit leaves, and never below 0.
+
+        What calls under way have set aside counts as spent.
+
+        Args:
+            model: As DSPy names it.
+            test: The test that calls.
+
+        Returns:
+            None where no limit holds such a call.
+        """
+        held = self._held(model, test)
+        if not held:
+            return None
+        now = int(self._clock.now() * _SECOND)
+        with self._ledger.database.reading() as connection:
+            used = [0 if connection is None else sum(_used(connection, each, now)) for each in held]
+        return max(Decimal(0), min(each.limit - to_usd(its) for each, its in zip(held, used, strict=True)))
 
     def _held(self, model: str, test: str | None) -> list[_Held]:
         named = periods(time=datetime.fromtimestamp(self._clock.now(), UTC), run=self._run, test=test)
@@ -161,16 +180,22 @@ class Reservation:
                 connection.execute("DELETE FROM reservation WHERE id = ?", (self.id,))
 
 
-def _check(connection: Connection, held: _Held, model: str, estimate: Decimal | None, origin: Origin) -> None:
+def _used(connection: Connection, held: _Held, now: int) -> tuple[int, int]:
+    """Picodollars that are spent, and that are reserved by calls whose lease has not ended."""
     where = (held.period, held.model)
     (spent,) = connection.execute(
         "SELECT CAST(coalesce(sum(usd), 0) AS BIGINT) FROM spend WHERE period = ? AND model = ?", where
     ).fetchone()
     (reserved,) = connection.execute(
-        "SELECT CAST(coalesce(sum(usd), 0) AS BIGINT) FROM reservation WHERE period = ? AND model = ?", where
+        "SELECT CAST(coalesce(sum(usd), 0) AS BIGINT) FROM reservation WHERE period = ? AND model = ? AND expires > ?",
+        (*where, now),
     ).fetchone()
-    used = spent + reserved
-    if estimate is not None and used + to_pico(estimate) <= to_pico(held.limit):
+    return spent, reserved
+
+
+def _check(held: _Held, model: str, estimate: Decimal | None, *, used: tuple[int, int], origin: Origin) -> None:
+    spent, reserved = used
+    if estimate is not None and spent + reserved + to_pico(estimate) <= to_pico(held.limit):
         return
     could = "has no known price" if estimate is None else f"could cost {_dollars(estimate)}"
     whose = f" for {held.model!r}" if held.model else ""
@@ -183,7 +208,7 @@ def _check(connection: Connection, held: _Held, model: str, estimate: Decimal | 
     raise BudgetExceeded(
         f"The call to {model!r} {could}, and {held.name}{whose} is {_dollars(held.limit)}: {_dollars(to_usd(spent))} "
         f"is spent and {_dollars(to_usd(reserved))} reserved by calls under way. It was not sent. {mend}.",
-        spent=to_usd(used),
+        spent=to_usd(spent + reserved),
         limit=held.limit,
         estimate=estimate,
     )

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
     from python_worker.domain.stage import LMCall, ToolUse
     from python_worker.domain.value import Fields
 
@@ -59,6 +62,7 @@ class ActionContext:
         inputs: By field.
         options: The action's own.
         fields: The names of all fields, inputs and outputs; empty where the program has no signature.
+        budget_left: Tells the USD that its model calls may still cost; None where no budget holds them.
     """
 
     program: str
@@ -68,6 +72,7 @@ class ActionContext:
     inputs: Fields
     options: Fields = field(default_factory=dict)
     fields: frozenset[str] = frozenset()
+    budget_left: Callable[[], Decimal | None] = field(default=lambda: None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,7 +113,14 @@ class Executions(Protocol):
         """
 
     def finish(self, execution: Execution, new_stages: Sequence[StageRecord]) -> None:
-        """Keep how the run ended, and the stages since ``begin``."""
+        """Keep how the run ended, and the stages since ``begin``.
+
+        Raises:
+            WorkerError: ``unavailable``: it cannot be kept now; it is when it can.
+        """
+
+    def is_unstored(self, execution_id: str) -> bool:
+        """Whether it has ended here, and its ending cannot be kept yet."""
 
     def keep(self, execution: Execution) -> None:
         """Keep a run that has ended and was not begun here: all at once."""
@@ -157,7 +164,7 @@ class Presence(Protocol):
         """
 
     def ask_to_cancel(self, execution_id: str) -> bool:
-        """Tell the worker that runs it; whether there is a way to tell."""
+        """Tell the worker that runs it; whether it hears."""
 
     def close(self) -> None:
         """Be there no more."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.nearest import did_you_mean
 from python_worker.domain.pattern import searcher
 from python_worker.domain.value import excerpt
 
@@ -91,7 +92,9 @@ def _read(data: Value, where: str, depth: int) -> Rule:
         raise _refused("must be an object" if depth <= _DEEPEST else "nests too deeply", where)
     kinds = [name for name in ("field", *_GROUPS) if name in data]
     if len(kinds) != 1:
-        raise _refused("must have exactly one of 'field', 'all', 'any', 'not' and 'if'", where)
+        hints = (did_you_mean(name, ("field", *_GROUPS)) for name in sorted(data.keys() - _CHECKS.keys()))
+        hint = "" if kinds else next(filter(None, hints), "")
+        raise _refused("must have exactly one of 'field', 'all', 'any', 'not' and 'if'", where, hint)
     [kind] = kinds
     rule = _check(data, where) if kind == "field" else _group(kind, data, where, depth)
     message = data.get("message")
@@ -191,8 +194,9 @@ def _other_field(bound: Value) -> str:
 def _only(data: dict[str, Value], known: set[str], where: str) -> None:
     unknown = sorted(data.keys() - known)
     if unknown:
-        raise _refused(f"has {unknown[0]!r}, which it does not know (known: {', '.join(sorted(known))})", where)
+        told = f"has {unknown[0]!r}, which it does not know (known: {', '.join(sorted(known))})"
+        raise _refused(told, where, did_you_mean(unknown[0], known))
 
 
-def _refused(what: str, where: str) -> WorkerError:
-    return WorkerError(f"complex_validation: {where} {what}.", reason=Reason.INVALID_ARGUMENT, field=where)
+def _refused(what: str, where: str, hint: str = "") -> WorkerError:
+    return WorkerError(f"complex_validation: {where} {what}.{hint}", reason=Reason.INVALID_ARGUMENT, field=where)

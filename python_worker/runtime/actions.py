@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from python_worker.domain.action import ActionContext, ActionMoment, ActionOutcome, ActionRefused, ActionResult
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.nearest import did_you_mean
 from python_worker.runtime.imports import is_import_path
 
 if TYPE_CHECKING:
@@ -78,11 +78,9 @@ class Actions:
         if is_import_path(action.name):
             self.imports.check(action.name, field=field)
             return
-        close = difflib.get_close_matches(action.name, self.builtin, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
         raise WorkerError(
-            f"there is no action {action.name[:120]!r}.{hint} There are {', '.join(self.builtin)}, and "
-            "'package.module:name' on the worker's allow-list.",
+            f"there is no action {action.name[:120]!r}.{did_you_mean(action.name, self.builtin)} There are "
+            f"{', '.join(self.builtin)}, and 'package.module:name' on the worker's allow-list.",
             reason=Reason.INVALID_ARGUMENT,
             field=field,
         )

@@ -10,6 +10,7 @@ from python_worker.domain.session import SessionLM
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
+    from decimal import Decimal
 
     from python_worker.domain.adapter import AdapterInfo
     from python_worker.domain.errors import WorkerError
@@ -73,6 +74,13 @@ class Adapter(Protocol):
 
     def spends(self, lm: SessionLM) -> bool:
         """Whether a run may cost money, so that it must be on record before it begins."""
+
+    def budget_left(self, program: Program, lm: SessionLM) -> Decimal | None:
+        """USD that a program's model calls may still cost; None where no budget holds them.
+
+        Raises:
+            WorkerError: ``configuration``: nobody can say.
+        """
 
     def run(self, task: Task, *, deadline: float, cancelled: Future[None]) -> Outcome:
         """Run to the end, or until the deadline, or until it is cancelled.

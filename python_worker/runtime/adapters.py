@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from python_worker.domain.adapter import AdapterInfo
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import Fallback
+from python_worker.domain.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,10 +101,8 @@ class Adapters:
     def _resolve(self, names: Sequence[str]) -> tuple[str, ...]:
         for name in names:
             if name not in self._names:
-                close = difflib.get_close_matches(name, self._names, n=1)
-                hint = f" Did you mean {close[0]!r}?" if close else ""
                 raise WorkerError(
-                    f"no adapter {name[:80]!r}.{hint} Known: {', '.join(self._names)}.",
+                    f"no adapter {name[:80]!r}.{did_you_mean(name, self._names)} Known: {', '.join(self._names)}.",
                     reason=Reason.INVALID_ARGUMENT,
                     field="adapters",
                 )

@@ -9,11 +9,13 @@ import time
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.action import ActionContext, ActionOutcome, ActionRefused
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.nearest import did_you_mean
 from python_worker.domain.rule import read_rules
+from python_worker.domain.value import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from python_worker.runtime.actions import Hooks
 
 _MIB = 2**20
+
+_LEAST = "min_budget_usd"
+_MORE_MONEY = "Raise the limits in USD of the worker (--limit) or of the session, or answer from cassettes."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +74,10 @@ class ComplexValidation:
 
 
 class ResourceManagement:
-    """Refuses a run while the worker is too busy, and tells what it used.
+    """Refuses a run while the worker is too busy or too little money is left, and tells what it used.
 
     Options, each a number beyond which the run is refused: ``max_memory_mib`` of this process, ``max_busy_threads``,
-    ``max_waiting``.
+    ``max_waiting``; and ``min_budget_usd``, less than which its budgets must not have left.
 
     Args:
         load: How busy the worker is now.
@@ -86,18 +91,19 @@ class ResourceManagement:
         """Compare what is used with what may be."""
         load = self._load()
         used = {"memory_mib": memory() / _MIB, "busy_threads": load.busy, "waiting": load.waiting}
-        for option, most in context.options.items():
-            name = option.removeprefix("max_")
-            if name not in used or option == name or not _is_bound(most):
-                known = ", ".join(f"max_{each}" for each in used)
-                raise WorkerError(
-                    f"resource_management: option {option!r}: there are {known}, each a number.",
-                    reason=Reason.INVALID_ARGUMENT,
-                    field=option,
+        left = context.budget_left()
+        told: dict[str, Value] = {**used, "budget_left_usd": None if left is None else f"{left:f}"}
+        known = {f"max_{name}": name for name in used} | {_LEAST: "budget_left_usd"}
+        for option, given in context.options.items():
+            bound, name = _bound(option, given, known), known[option]
+            if option == _LEAST:
+                if left is not None and left < (least := Decimal(str(bound))):
+                    raise ActionRefused(f"{name} is {left:f}, less than {option} of {least:f}. {_MORE_MONEY}", told)
+            elif used[name] > bound:
+                raise ActionRefused(
+                    f"{name} is {used[name]:.10g}, beyond {option} of {bound:g}. Try again later.", told
                 )
-            if used[name] > most:
-                raise ActionRefused(f"{name} is {used[name]:.10g}, beyond {option} of {most:g}. Try again later.", used)
-        return dict(used)
+        return told
 
     def after(self, context: ActionContext, outcome: ActionOutcome) -> dict[str, Value]:  # noqa: ARG002 - as hooks are
         """Tell what the run used; processor time is the whole worker's meanwhile, memory what it has now."""
@@ -114,8 +120,16 @@ class ResourceManagement:
         }
 
 
-def _is_bound(most: Value) -> TypeGuard[int | float]:
-    return isinstance(most, int | float) and not isinstance(most, bool) and not math.isnan(most)
+def _bound(option: str, given: Value, known: Collection[str]) -> float:
+    if option in known and isinstance(given, int | float) and not isinstance(given, bool) and not math.isnan(given):
+        return given
+    wrong = f" is {excerpt(given)}" if option in known else ""
+    raise WorkerError(
+        f"resource_management: option {option!r}{wrong}: there are {', '.join(known)}, each a number."
+        f"{'' if wrong else did_you_mean(option, known)}",
+        reason=Reason.INVALID_ARGUMENT,
+        field=option,
+    )
 
 
 def memory() -> int:
@@ -132,7 +146,8 @@ def _check_known(rules: Iterable[Rule], fields: Collection[str]) -> None:
     unknown = sorted({name for rule in rules for name in rule.fields if name not in fields})
     if unknown:
         raise WorkerError(
-            f"complex_validation: no field {unknown[0]!r}: there are {', '.join(sorted(fields))}.",
+            f"complex_validation: no field {unknown[0]!r}: there are {', '.join(sorted(fields))}."
+            f"{did_you_mean(unknown[0], fields)}",
             reason=Reason.INVALID_ARGUMENT,
             field="rules",
         )

@@ -6,6 +6,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from python_worker.domain.action import ActionContext, ActionOutcome
@@ -148,6 +149,7 @@ class Executor:
             execution_id=new_id("exec"),
             session=ask.session,
             inputs=ask.inputs,
+            budget_left=partial(able[0].budget_left, program, lm),
         )
         return _Plan(
             execution_id=context.execution_id,

@@ -6,6 +6,7 @@ import threading
 import time
 from asyncio import CancelledError
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ from python_worker.runtime.modules import answers, interface
 from python_worker.runtime.tools import ToolLost
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from decimal import Decimal
+
     from python_worker.domain.program import Program
     from python_worker.domain.session import SessionLM
     from python_worker.runtime.last_words import LastWords
@@ -43,7 +47,8 @@ class InlineAdapter:
     thrown away, and nothing of it is recorded. What it does beside model calls it does to its end.
 
     A program that does nothing but ask, and is answered without a provider, runs in the thread that wants it: handing
-    it over would cost a tenth of such a run, and it cannot hang, so that nobody has to wait beside it.
+    it over would cost a tenth of such a run, and it cannot hang, so that nobody has to wait beside it. It ends at its
+    next model call.
 
     Args:
         lms: Where programs get their language model from.
@@ -60,6 +65,7 @@ class InlineAdapter:
         self._modules = modules
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="program")
         self._turns = threading.BoundedSemaphore(threads)
+        self._here = 0
         self._closed = False
         self._running: set[Future[Outcome]] = set()
         self._lock = threading.Lock()
@@ -67,6 +73,10 @@ class InlineAdapter:
     def spends(self, lm: SessionLM) -> bool:
         """Whether a run may cost money."""
         return self._lms.spends(lm)
+
+    def budget_left(self, program: Program, lm: SessionLM) -> Decimal | None:
+        """USD that a program's model calls may still cost; None where no budget holds them."""
+        return self._lms.budget_left(program.config, lm)
 
     def run(self, task: Task, *, deadline: float, cancelled: Future[None]) -> Outcome:
         """Run to the end, or until the deadline, or until it is cancelled."""
@@ -88,10 +98,11 @@ class InlineAdapter:
 
     @property
     def load(self) -> Load:
-        """How busy it is."""
+        """How busy it is: those in its own threads, and those where they are wanted, each with as many turns."""
         with self._lock:
-            running = len(self._running)
-        return Load(busy=min(running, self._threads), waiting=max(0, running - self._threads))
+            wanted = (len(self._running), self._here)
+        busy = [min(each, self._threads) for each in wanted]
+        return Load(busy=sum(busy), waiting=sum(wanted) - sum(busy))
 
     def close(self, *, timeout: float) -> bool:
         """Take no more programs, and wait for those that run."""
@@ -104,13 +115,31 @@ class InlineAdapter:
     def _run_here(self, run: _Run, *, deadline: float, cancelled: Future[None]) -> Outcome:
         if self._closed:
             raise _closing()
+        with self._counted():
+            return self._run_in_turn(run, deadline=deadline, cancelled=cancelled)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._here += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._here -= 1
+
+    def _run_in_turn(self, run: _Run, *, deadline: float, cancelled: Future[None]) -> Outcome:
         if not self._turns.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return Outcome(error=_stopped(cancelled=cancelled.done(), begun=False))
         try:
+            if _unwanted(deadline, cancelled):
+                return Outcome(error=_stopped(cancelled=cancelled.done(), begun=False))
+            stop = run.stop  # alone: the callback may outlive the run
+            cancelled.add_done_callback(lambda _: stop.now())
             outcome = run.answer()
         finally:
             self._turns.release()
-        if cancelled.done() or time.monotonic() > deadline:
+        if _unwanted(deadline, cancelled):
             return replace(outcome, outputs={}, error=_stopped(cancelled=cancelled.done(), begun=True))
         return outcome
 
@@ -211,6 +240,10 @@ def _closing() -> WorkerError:
 def _hung_up_on(outcome: Outcome, stop: lmtest.Stop) -> bool:
     # A call that is awaited sees its time pass as soon as who waits for it here: they tell the same.
     return outcome.error is not None and outcome.error.reason is Reason.CANCELLED and stop.over
+
+
+def _unwanted(deadline: float, cancelled: Future[None]) -> bool:
+    return cancelled.done() or time.monotonic() >= deadline
 
 
 def _check_wanted(stop: lmtest.Stop) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from decimal import Decimal
 
     import dspy
 
@@ -41,6 +42,13 @@ class LMs(Protocol):
     def spends(self, session: SessionLM) -> bool:
         """Whether calls of a session may cost money."""
 
+    def budget_left(self, config: ProgramConfig, session: SessionLM) -> Decimal | None:
+        """USD that a program's calls in a session may still cost; None where no budget holds them.
+
+        Raises:
+            WorkerError: ``configuration``: nobody can say.
+        """
+
     def lm(self, config: ProgramConfig, session: SessionLM) -> dspy.BaseLM:
         """The model of a program in a session, a ``HeardLM``. It may be shared by executions that run at once."""
 
@@ -60,5 +68,5 @@ class LMs(Protocol):
             inputs: What it is asked.
             session: Who answers, where not the worker's own.
             execution_id: The execution, for the ledger.
-            stop: Ends live calls from another thread.
+            stop: Ends calls from another thread: a live one under way, and any before it is answered.
         """

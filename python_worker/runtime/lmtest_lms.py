@@ -16,6 +16,7 @@ from python_worker.domain.value import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from decimal import Decimal
     from pathlib import Path
 
     import dspy
@@ -80,9 +81,18 @@ class LmtestLMs:
         """Whether calls of a session may cost money."""
         return not self._mode_of(session).offline
 
+    def budget_left(self, config: ProgramConfig, session: SessionLM) -> Decimal | None:
+        """USD that a program's calls in a session may still cost; None where no budget holds them, or none is sent."""
+        if not self.spends(session):
+            return None
+        try:
+            return lmtest.budget_left(self._model_of(config, session), tighter=_limits(session))
+        except lmtest.LMTestError as error:
+            raise WorkerError(str(error), reason=Reason.CONFIGURATION) from error
+
     def lm(self, config: ProgramConfig, session: SessionLM) -> dspy.LM:
         """The model of a program in a session; programs of equal settings share one, with its connections."""
-        settings = (config.model or session.model or self._model, config.temperature, config.max_tokens)
+        settings = (self._model_of(config, session), config.temperature, config.max_tokens)
         with self._lock:
             if settings not in self._models:
                 if len(self._models) >= MAX_MODELS:
@@ -115,6 +125,9 @@ class LmtestLMs:
 
     def _mode_of(self, session: SessionLM) -> lmtest.Mode:
         return lmtest.Mode.parse(session.mode, source="lm.mode") if session.mode else self._mode
+
+    def _model_of(self, config: ProgramConfig, session: SessionLM) -> str:
+        return config.model or session.model or self._model
 
     def _folder(self, session: SessionLM) -> Path:
         if not session.cassette_dir:

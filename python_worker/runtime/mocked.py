@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from decimal import Decimal
 
     from python_worker.domain.adapter import AdapterInfo
+    from python_worker.domain.program import Program
     from python_worker.domain.session import SessionLM
     from python_worker.runtime.adapter import Adapter, Outcome, Task
 
@@ -31,6 +33,10 @@ class MockAdapter:
     def spends(self, lm: SessionLM) -> bool:  # noqa: ARG002 - the port's signature
         """Nothing is ever sent."""
         return False
+
+    def budget_left(self, program: Program, lm: SessionLM) -> Decimal | None:  # noqa: ARG002 - the port's signature
+        """What is never sent costs nothing."""
+        return None
 
     def run(self, task: Task, *, deadline: float, cancelled: Future[None]) -> Outcome:
         """Run to the end, or until the deadline, or until it is cancelled."""

@@ -69,19 +69,16 @@ class ExecutionService:
             The execution as it ended; one that had ended already is left as it is.
 
         Raises:
-            WorkerError: ``not_found``; ``unavailable``: it runs in another worker, which cannot be told; ``timeout``:
-                it was told and has not ended yet.
+            WorkerError: ``not_found``; ``unavailable``: the worker that runs it does not hear, or it has ended and
+                that is not stored yet; ``timeout``: it was told and has not ended yet.
         """
         execution = self.get(execution_id)
         if execution.status is not ExecutionStatus.RUNNING:
             return execution
-        if not self._running.cancel(execution_id) and not self._presence.ask_to_cancel(execution_id):
-            raise WorkerError(
-                f"execution {execution_id!r} runs in another worker on this database, and SQLite has no way to tell "
-                "it: cancel it there, or share a PostgreSQL.",
-                reason=Reason.UNAVAILABLE,
-                execution_id=execution_id,
-            )
+        if not self._running.cancel(execution_id):
+            self._check_stored(execution_id)
+            if not self._presence.ask_to_cancel(execution_id):
+                return self._ended_meanwhile(execution_id)
         execution = self.ended(execution, deadline=time.monotonic() + timeout, cancelled=cancelled)
         if execution.status is ExecutionStatus.RUNNING:
             raise WorkerError(
@@ -93,7 +90,11 @@ class ExecutionService:
         return execution
 
     def ended(self, execution: Execution, *, deadline: float, cancelled: Future[None]) -> Execution:
-        """The execution once it has ended; as it is, where the deadline or the cancellation come first."""
+        """The execution once it has ended; as it is, where the deadline or the cancellation come first.
+
+        Raises:
+            WorkerError: ``unavailable``: it has ended, and that is not stored by then.
+        """
         while execution.status is ExecutionStatus.RUNNING and (left := deadline - time.monotonic()) > 0:
             run = self._running.find(execution.id)
             awaited: set[Future[Any]] = {cancelled, run.ended} if run else {cancelled}
@@ -101,4 +102,28 @@ class ExecutionService:
             execution = self.get(execution.id)
             if cancelled.done():
                 break
+        if execution.status is ExecutionStatus.RUNNING:
+            self._check_stored(execution.id)
         return execution
+
+    def _ended_meanwhile(self, execution_id: str) -> Execution:
+        execution = self.get(execution_id)
+        if execution.status is not ExecutionStatus.RUNNING:
+            return execution
+        raise WorkerError(
+            f"execution {execution_id!r} runs in another worker on this SQLite file, which does not hear: it was "
+            "killed, or is no process of this machine. Cancel it there; what a killed worker left is marked as "
+            "interrupted when a worker starts alone on the file.",
+            reason=Reason.UNAVAILABLE,
+            execution_id=execution_id,
+        )
+
+    def _check_stored(self, execution_id: str) -> None:
+        if self._executions.is_unstored(execution_id):
+            raise WorkerError(
+                f"execution {execution_id!r} has ended, and that could not be stored yet: the worker keeps it in "
+                "memory until the database answers. Ask again: GetExecution tells how it ended then.",
+                reason=Reason.UNAVAILABLE,
+                retryable=True,
+                execution_id=execution_id,
+            )

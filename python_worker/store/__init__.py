@@ -10,6 +10,7 @@ from python_worker.store.retention import truncate
 from python_worker.store.signatures import SqlSignatures
 from python_worker.store.state import StateStore
 from python_worker.store.trail import ExecutionTrail
+from python_worker.store.upkeep import Upkeep
 
 __all__ = [
     "FILE_NAME",
@@ -21,6 +22,7 @@ __all__ = [
     "SqlPrograms",
     "SqlSignatures",
     "StateStore",
+    "Upkeep",
     "back_up",
     "is_row",
     "new_owner",

@@ -28,6 +28,9 @@ _MIGRATION_LOCK = 7_115_100
 
 _CONNECTIONS = 15
 
+_BUSY = 30.0
+"""Seconds to wait for SQLite's locks, where the URL has no ``?timeout=`` of its own."""
+
 # SQLite takes the write lock at once, so that a transaction never fails halfway.
 _BEGIN_WRITING = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
 _BEGIN_READING = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ"}
@@ -183,7 +186,8 @@ def _lost() -> tuple[type[Exception], ...]:
     import psycopg
 
     drivers = (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError)
-    return (sa.exc.OperationalError, sa.exc.InterfaceError, *drivers)
+    # A TimeoutError is the pool's: all its connections wait for a database that does not answer.
+    return (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, *drivers)
 
 
 def _create_engine(url: str) -> sa.Engine:
@@ -203,7 +207,8 @@ def _create_engine(url: str) -> sa.Engine:
         "pool_use_lifo": True,
     }
     if backend == "sqlite":
-        engine = sa.create_engine(url, **pool)
+        waits = {} if "timeout" in sa.make_url(url).query else {"timeout": _BUSY}
+        engine = sa.create_engine(url, connect_args=waits, **pool)
         sa.event.listen(engine, "connect", _prepare_sqlite)
     else:
         # By itself, the driver begins and ends a transaction around every query, each a trip of its own.
@@ -217,7 +222,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     # The driver must not begin transactions by itself: _begin does.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

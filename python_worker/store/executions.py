@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,17 @@ from python_worker.store.execution_rows import from_row, to_row
 from python_worker.store.statement import Statement
 from python_worker.store.tables import executions, to_number
 from python_worker.store.trail import ExecutionTrail
+from python_worker.store.unstored import Ending, Unstored
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from python_worker.domain.execution import Execution, ExecutionQuery
     from python_worker.domain.stage import StageRecord
     from python_worker.store.database import Database
     from python_worker.store.statement import Connected
+
+_LOG = logging.getLogger(__name__)
 
 _COLUMNS = [column.name for column in executions.columns]
 _ENDING = [name for name in _COLUMNS if name not in {"id", "inputs", "owner", "started_at"}]
@@ -46,7 +50,9 @@ _BY_KEY = Statement(
     )
 )
 
+_OWNER = sa.select(executions.c.owner).where(executions.c.id == sa.bindparam("the_id"))
 _OWNERS = sa.select(executions.c.owner).where(_IS_RUNNING).distinct()
+_IDS_OF = sa.select(executions.c.id).where(_IS_RUNNING, executions.c.owner == sa.bindparam("the_owner"))
 _RUNNING_OF = Statement(sa.select(executions).where(_IS_RUNNING, executions.c.owner == sa.bindparam("the_owner")))
 
 
@@ -63,6 +69,7 @@ class SqlExecutions:
         self._database = database
         self.owner = owner
         self._trail = trail or ExecutionTrail()
+        self._unstored = Unstored()
 
     def begin(self, execution: Execution) -> Execution | None:
         """Keep a run that has begun, with the stages it has behind it."""
@@ -79,10 +86,31 @@ class SqlExecutions:
 
     def finish(self, execution: Execution, new_stages: Sequence[StageRecord]) -> None:
         """Keep how the run ended, and the stages since ``begin``."""
-        with self._database.write_directly() as connection:
-            # Another worker that saw this one as gone has told an ending already, and a trail has one.
-            if _UPDATE.rows(connection, {"the_id": execution.id} | to_row(execution, owner=self.owner)):
-                audit.append(connection, chain_of(execution.session), self._trail.ended(execution, new_stages))
+        ending = self._ending(execution, new_stages)
+        try:
+            self._store(ending)
+        except WorkerError as error:
+            self._unstored.add(ending)
+            raise _not_stored(execution, error) from error
+
+    def is_unstored(self, execution_id: str) -> bool:
+        """Whether it has ended here, and its ending waits for the database."""
+        return execution_id in self._unstored
+
+    def store_endings(self) -> None:
+        """Store the endings that the database did not take.
+
+        Raises:
+            WorkerError: ``unavailable``: it still does not; they go on waiting.
+        """
+        while ending := self._unstored.oldest:
+            try:
+                self._store(ending)
+            except WorkerError:
+                raise
+            except Exception:  # noqa: BLE001 - others must not wait for one that cannot be stored
+                _LOG.exception("the ending of execution %s is given up", ending.execution_id)
+            self._unstored.remove(ending)
 
     def keep(self, execution: Execution) -> None:
         """Keep a run that has ended and was not begun here: all at once."""
@@ -120,6 +148,11 @@ class SqlExecutions:
         going_on = f"{page[-1].started_at}.{page[-1].id}" if len(rows) > most else ""
         return [from_row(row, ()) for row in page], going_on
 
+    def owner_of(self, execution_id: str) -> str:
+        """The worker that runs, or ran, an execution."""
+        with self._database.read() as connection:
+            return connection.scalar(_OWNER, {"the_id": execution_id}) or ""
+
     def owners_of_running(self) -> Sequence[str]:
         """The workers that have left the mark of being under way."""
         with self._database.read() as connection:
@@ -127,23 +160,71 @@ class SqlExecutions:
 
     def interrupt(self, owner: str) -> None:
         """Mark what a worker that is gone left running."""
+        self._interrupt(owner, _KILLED, lambda _: True)
+
+    def interrupt_lost(self, find: Callable[[str], object | None]) -> None:
+        """Mark what is on record as running here and does not run.
+
+        Args:
+            find: The run of that id that is under way in this worker, or None.
+        """
+        with self._database.read() as connection:
+            on_record = connection.scalars(_IDS_OF, {"the_owner": self.owner}).all()
+        # In this order: a run that ends meanwhile is stored, or waits for it, before it is under way no more.
+        lost = {each for each in on_record if find(each) is None and not self.is_unstored(each)}
+        if lost:
+            self._interrupt(self.owner, _LOST, lost.__contains__)
+
+    def _interrupt(self, owner: str, why: str, concerns: Callable[[str], bool]) -> None:
         with self._database.write() as connection:
             for row in _RUNNING_OF.rows(connection, {"the_owner": owner}):
-                execution = _interrupted(from_row(row, ()))
-                if _UPDATE.rows(connection, {"the_id": execution.id} | to_row(execution, owner=owner)):
-                    audit.append(connection, chain_of(execution.session), self._trail.ended(execution, ()))
+                if concerns(row.id):
+                    _end(connection, self._ending(_interrupted(from_row(row, ()), why), ()))
+
+    def _ending(self, execution: Execution, new_stages: Sequence[StageRecord]) -> Ending:
+        row = to_row(execution, owner=self.owner)
+        return Ending(
+            execution_id=execution.id,
+            chain=chain_of(execution.session),
+            row={name: row[name] for name in _ENDING},
+            entries=self._trail.ended(execution, new_stages),
+        )
+
+    def _store(self, ending: Ending) -> None:
+        with self._database.write_directly() as connection:
+            _end(connection, ending)
 
 
-def _interrupted(execution: Execution) -> Execution:
+def _end(connection: Connected, ending: Ending) -> None:
+    # Another worker that saw this one as gone may have told an ending already, and a trail has one.
+    if _UPDATE.rows(connection, {"the_id": ending.execution_id} | dict(ending.row)):
+        audit.append(connection, ending.chain, ending.entries)
+
+
+_KILLED = "the worker that ran it was killed, or lost its machine"
+_LOST = "the worker that ran it could not store how it ended, as the database did not answer"
+
+
+def _interrupted(execution: Execution, why: str) -> Execution:
     error = WorkerError(
-        "the worker that ran it was killed, or lost its machine; what its model calls did is not known, and they may "
-        "cost money. The same call may succeed now.",
+        f"{why}; what its model calls did is not known, and they may cost money. The same call may succeed now.",
         reason=Reason.INTERRUPTED,
         retryable=True,
         execution_id=execution.id,
         stage=Stage.ADAPTER_EXECUTION,
     )
     return replace(execution, status=ExecutionStatus.FAILED, error=error)
+
+
+def _not_stored(execution: Execution, error: WorkerError) -> WorkerError:
+    return WorkerError(
+        f"execution {execution.id!r} has ended as {execution.status}, and that could not be stored: {error.message} "
+        "The worker keeps it in memory until the database answers: then GetExecution tells it, and so does the same "
+        "call if it had an idempotency key; without one, the same call runs again.",
+        reason=error.reason,
+        retryable=error.retryable,
+        execution_id=execution.id,
+    )
 
 
 def _conditions(query: ExecutionQuery) -> list[sa.ColumnElement[bool]]:

@@ -6,6 +6,7 @@ any other on a PostgreSQL.
 
 from __future__ import annotations
 
+import glob
 import logging
 import sqlite3
 import threading
@@ -17,6 +18,7 @@ import psycopg
 import sqlalchemy as sa
 
 from python_worker.domain.errors import WorkerError
+from python_worker.store.inbox import Inbox, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +47,7 @@ def new_owner() -> str:
 
 
 class LocalPresence:
-    """Workers on one SQLite file: each keeps a read transaction open on a file beside it.
+    """Workers on one SQLite file: each keeps a read transaction open on a file beside it, and has a pipe there.
 
     Args:
         executions: Of this worker.
@@ -56,13 +58,14 @@ class LocalPresence:
         self._executions = executions
         self._path = path
         self._lock: sqlite3.Connection | None = None
+        self._inbox: Inbox | None = None
 
     @property
     def owner(self) -> str:
         """What this worker's executions carry."""
         return self._executions.owner
 
-    def start(self, cancel: Callable[[str], bool]) -> None:  # noqa: ARG002 - nobody else can tell it anything
+    def start(self, cancel: Callable[[str], bool]) -> None:
         """Be there from now on; where nobody else is, what is left running is nobody's."""
         if self._path is None:
             return
@@ -74,22 +77,38 @@ class LocalPresence:
         else:
             for owner in self._executions.owners_of_running():
                 self._executions.interrupt(owner)
+            for left in self._path.parent.glob(f"{glob.escape(self._path.name)}.worker_*.pipe"):
+                left.unlink()
             lock.execute("COMMIT")
         # A read transaction: any number of workers may have one, and no exclusive one begins beside it.
         lock.execute("PRAGMA busy_timeout = 30000")
         lock.execute("BEGIN")
         lock.execute("SELECT count(*) FROM sqlite_master").fetchone()
         self._lock = lock
+        try:
+            self._inbox = Inbox(_pipe(self._path, self.owner), cancel)
+        except OSError as error:
+            _LOG.warning("other workers on %s cannot cancel what runs here: %s", self._path, error)
 
-    def ask_to_cancel(self, execution_id: str) -> bool:  # noqa: ARG002 - the port's signature
-        """There is no way to tell another process."""
-        return False
+    def ask_to_cancel(self, execution_id: str) -> bool:
+        """Tell the worker that runs it, by its pipe."""
+        owner = self._executions.owner_of(execution_id)
+        if owner == self.owner:  # and yet not under way: its upkeep ends it
+            return True
+        return self._path is not None and tell(_pipe(self._path, owner), execution_id)
 
     def close(self) -> None:
         """Be there no more."""
+        if self._inbox:
+            self._inbox.close()
+            self._inbox = None
         if self._lock:
             self._lock.close()
             self._lock = None
+
+
+def _pipe(path: Path, owner: str) -> Path:
+    return path.with_name(f"{path.name}.{owner}.pipe")
 
 
 class PostgresPresence:

@@ -35,6 +35,7 @@ def test_the_public_names_are_these():
         "Stopped",
         "ToolError",
         "block_network",
+        "budget_left",
         "choose_mode",
         "redact",
         "tool",

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sqlite3
 import uuid
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import pytest
 import sqlalchemy as sa
 
 import lmtest
+from lmtest.testing.provider import ScriptedProvider
 from python_worker.client import connect
+from python_worker.runtime import LmtestLMs
 from python_worker.settings import Settings
 from python_worker.store import Database
 from python_worker.worker import Worker
 
+from .calling import with_program
 from .scripted import ScriptedLMs
 
 POSTGRES = os.environ.get("LMTEST_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
@@ -82,6 +86,56 @@ def postgres_database(postgres_url):
     database.close()
 
 
+class Outage:
+    """A database that does not answer when told: a locked SQLite file, or a PostgreSQL that cuts and refuses."""
+
+    def __init__(self, database, url):
+        self.database = database
+        self._url = sa.make_url(url)
+
+    def begin(self):
+        if self._url.get_backend_name() == "sqlite":
+            self._lock = sqlite3.connect(self._url.database, isolation_level=None, check_same_thread=False)
+            self._lock.execute("BEGIN IMMEDIATE")
+            return
+        self._admit("false")
+        admin(f"SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE datname = '{self._url.database}'")
+
+    def end(self):
+        if self._url.get_backend_name() == "sqlite":
+            self._lock.close()
+        else:
+            self._admit("true")
+
+    def _admit(self, allowed):
+        admin(f"ALTER DATABASE {self._url.database} ALLOW_CONNECTIONS {allowed}")
+
+
+def admin(statement):
+    """Run what PostgreSQL runs outside of transactions."""
+    server = postgres_or_skip()
+    with server.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(sa.text(statement))
+    server.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def outage(request, tmp_path):
+    """A migrated database of the test's own whose outage begins and ends when told."""
+    name = f"test_{uuid.uuid4().hex}"
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'outage.sqlite3'}?timeout=0.05"
+    else:
+        admin(f"CREATE DATABASE {name}")
+        url = sa.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+    database = Database(url)
+    database.migrate()
+    yield Outage(database, url)
+    database.close()
+    if request.param == "postgresql":
+        admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 class RunningWorker:
     """A worker on loopback in this process, with a client, and the scripted models behind it."""
 
@@ -122,3 +176,29 @@ def start_worker(tmp_path):
         each.stop()
     for each in databases:
         each.close()
+
+
+@pytest.fixture
+def live(tmp_path, monkeypatch):
+    """Start workers whose models are a scripted provider on loopback."""
+    monkeypatch.setenv("GEMINI_API_KEY", "any-key")
+    monkeypatch.setenv("LMTEST_LEDGER", str(tmp_path / "ledger.sqlite3"))
+    running, providers, databases = [], [], []
+
+    def start(*script, repeat_last=True, mode=lmtest.Mode.LIVE, **settings):
+        providers.append(ScriptedProvider(script, repeat_last=repeat_last))
+        databases.append(Database.in_directory(tmp_path / f"live-{len(databases)}"))
+        databases[-1].migrate()
+        lms = LmtestLMs(
+            mode=mode,
+            cassette_dir=tmp_path / "cassettes",
+            model="gemini/gemini-2.5-flash",
+            api_base=f"{providers[-1].url}/v1beta",
+        )
+        running.append(RunningWorker(databases[-1], lms, **settings))
+        running[-1].provider = providers[-1]
+        return with_program(running[-1])
+
+    yield start
+    for each in (*running, *providers, *databases):
+        (each.stop if isinstance(each, RunningWorker) else each.close)()

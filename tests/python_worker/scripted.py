@@ -36,6 +36,9 @@ class ScriptedLMs:
     def spends(self, _session):
         return self.live
 
+    def budget_left(self, _config, _session):
+        return None
+
     def lm(self, config, session):
         self.configs.append(config)
         self.sessions.append(session)

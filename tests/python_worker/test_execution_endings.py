@@ -1,54 +1,34 @@
 """How executions end badly: each way told apart, whatever the provider, the database or the machine does."""
 
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Event
 
 import pytest
 import sqlalchemy as sa
+from dspy.utils.callback import BaseCallback
 
 import lmtest
 from lmtest.testing.provider import ScriptedProvider, fields, rate_limited, server_error, timeout
 from python_worker.client import Order, Reason, SessionLimits, SessionLM, connect
 from python_worker.domain.access import Grant, Tokens
 from python_worker.domain.execution import ExecutionStatus
+from python_worker.domain.program import Module, Program, ProgramConfig
 from python_worker.domain.stage import Stage
-from python_worker.runtime import LmtestLMs
-from python_worker.store import AuditLog, Database
+from python_worker.runtime import Imports, InlineAdapter, LmtestLMs, Modules
+from python_worker.runtime.adapter import Task
+from python_worker.signatures import parse
+from python_worker.store import AuditLog, Database, SqlExecutions, presence_on
 from python_worker.v1 import worker_pb2 as pb
 
-from .calling import LONG_ENOUGH, SKY, digest, refused, status, wait_until, with_program
-from .conftest import RunningWorker
+from .calling import LONG_ENOUGH, QA, SKY, digest, refused, status, wait_until, with_program
+from .scripted import ScriptedLMs
 from .test_command_line import Served
 
 ASKED = {"question": "sky"}
 GOOD = fields(answer="blue", confidence=0.9)
-
-
-@pytest.fixture
-def live(tmp_path, monkeypatch):
-    """Start workers whose models are a scripted provider on loopback."""
-    monkeypatch.setenv("GEMINI_API_KEY", "any-key")
-    monkeypatch.setenv("LMTEST_LEDGER", str(tmp_path / "ledger.sqlite3"))
-    running, providers, databases = [], [], []
-
-    def start(*script, repeat_last=True, mode=lmtest.Mode.LIVE, **settings):
-        providers.append(ScriptedProvider(script, repeat_last=repeat_last))
-        databases.append(Database.in_directory(tmp_path / f"live-{len(databases)}"))
-        databases[-1].migrate()
-        lms = LmtestLMs(
-            mode=mode,
-            cassette_dir=tmp_path / "cassettes",
-            model="gemini/gemini-2.5-flash",
-            api_base=f"{providers[-1].url}/v1beta",
-        )
-        running.append(RunningWorker(databases[-1], lms, **settings))
-        running[-1].provider = providers[-1]
-        return with_program(running[-1])
-
-    yield start
-    for each in (*running, *providers, *databases):
-        (each.stop if isinstance(each, RunningWorker) else each.close)()
 
 
 def execute(worker, **request):
@@ -176,36 +156,87 @@ def test_made_up_answers_cost_nothing_on_a_live_worker(live):
     assert worker.provider.requests == []
 
 
-# ---- workers that are killed
+# ---- workers that share a database
 
 
-def test_what_a_killed_worker_left_running_is_told_as_interrupted(database_url, tmp_path):
+@pytest.fixture
+def serve(database_url, tmp_path):
+    """Start workers in processes of their own on one database, whose provider never answers."""
     with ScriptedProvider([timeout()], repeat_last=True) as provider, contextlib.ExitStack() as ended:
+        options = ["--lm-mode", "live", "--api-base", f"{provider.url}/v1beta", "--database-url", database_url]
 
         def start():
-            options = ["--lm-mode", "live", "--api-base", f"{provider.url}/v1beta", "--database-url", database_url]
             started = Served(tmp_path, *options, GEMINI_API_KEY="any-key", LMTEST_LEDGER="off")
             ended.callback(started.kill)
+            started.provider = provider
             return started
 
-        first = with_program(start())
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(refused, first.client.execute, "qa", ASKED, idempotency_key="k")
-            wait_until(lambda: provider.requests)
-            second = start()  # beside a living worker: it leaves that one's runs alone
-            (listed,) = second.client.list_executions()
-            assert listed.status is ExecutionStatus.RUNNING
-            first.process.kill()
-            assert running.result().reason is Reason.UNAVAILABLE
-        first.process.wait()
-        if database_url.startswith("sqlite"):  # there, only who starts alone knows that nobody else is
-            second.kill()
-        again = start().client
-        (kept,) = again.list_executions()
-        assert (kept.status, kept.error.reason) == (ExecutionStatus.FAILED, Reason.INTERRUPTED)
-        assert kept.error.retryable
-        assert [record.stage for record in again.get_execution(kept.id).stages] == list(Stage)[:2]
-        assert refused(again.execute, "qa", ASKED, idempotency_key="k").execution_id == kept.id
+        yield start
+
+
+def test_an_execution_is_cancelled_through_another_process_on_the_database(serve):
+    first, second = with_program(serve()), serve()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(refused, first.client.execute, "qa", ASKED)
+        wait_until(lambda: first.provider.requests)
+        (listed,) = second.client.list_executions()
+        assert second.client.cancel(listed.id).status is ExecutionStatus.CANCELLED
+        error = running.result()
+    assert (error.reason, error.execution_id) == (Reason.CANCELLED, listed.id)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_killed_worker_on_one_sqlite_hears_nothing_and_that_is_told(serve, tmp_path):
+    first, second = with_program(serve()), serve()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(refused, first.client.execute, "qa", ASKED)
+        wait_until(lambda: first.provider.requests)
+        first.process.kill()
+        assert running.result().reason is Reason.UNAVAILABLE
+    first.process.wait()
+    (listed,) = second.client.list_executions()
+    error = refused(second.client.cancel, listed.id)
+    assert (error.reason, error.execution_id) == (Reason.UNAVAILABLE, listed.id)
+    assert "which does not hear: it was killed" in str(error)
+    assert len(list(tmp_path.glob("*.pipe"))) == 2
+    assert second.stop()[0] == 0
+    assert serve().client.cancel(listed.id).error.reason is Reason.INTERRUPTED
+    assert len(list(tmp_path.glob("*.pipe"))) == 1
+
+
+def test_where_no_pipe_can_be_made_a_worker_starts_and_hears_nothing(tmp_path, caplog):
+    database = Database.in_directory(tmp_path)
+    database.migrate()
+    first, second = (presence_on(database, SqlExecutions(database, owner=name)) for name in ("worker_1", "worker_2"))
+    first.start(lambda _: True)
+    (tmp_path / "worker.sqlite3.worker_2.pipe").mkdir()
+    second.start(lambda _: True)
+    assert "cannot cancel what runs here: [Errno 17] File exists" in caplog.text
+    assert not first.ask_to_cancel("exec_none")
+    for presence in (first, second):
+        presence.close()
+    database.close()
+
+
+def test_what_a_killed_worker_left_running_is_told_as_interrupted(serve, database_url):
+    first = with_program(serve())
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(refused, first.client.execute, "qa", ASKED, idempotency_key="k")
+        wait_until(lambda: first.provider.requests)
+        second = serve()  # beside a living worker: it leaves that one's runs alone
+        (listed,) = second.client.list_executions()
+        assert listed.status is ExecutionStatus.RUNNING
+        first.process.kill()
+        assert running.result().reason is Reason.UNAVAILABLE
+    first.process.wait()
+    if database_url.startswith("sqlite"):  # there, only who starts alone knows that nobody else is
+        second.kill()
+    again = serve().client
+    (kept,) = again.list_executions()
+    assert (kept.status, kept.error.reason) == (ExecutionStatus.FAILED, Reason.INTERRUPTED)
+    assert kept.error.retryable
+    assert [record.stage for record in again.get_execution(kept.id).stages] == list(Stage)[:2]
+    assert refused(again.execute, "qa", ASKED, idempotency_key="k").execution_id == kept.id
     database = Database(database_url)
     assert AuditLog(database).verify() == (2 + 4, [])
     database.close()
@@ -292,6 +323,68 @@ def test_a_free_run_that_outlasts_its_deadline_has_timed_out_and_is_kept(start_w
     assert (error.reason, error.stage) == (Reason.TIMEOUT, Stage.ADAPTER_EXECUTION)
     kept = worker.client.get_execution(error.execution_id)
     assert (kept.status, kept.outputs, len(kept.stages[2].calls)) == (ExecutionStatus.TIMED_OUT, {}, 1)
+
+
+class AtTheEndOfACall(BaseCallback):
+    """Does something when a model has answered, and before the program goes on."""
+
+    def __init__(self, do):
+        self._do = do
+
+    def on_lm_end(self, call_id, outputs, exception=None):  # noqa: ARG002 - DSPy's signature
+        self._do()
+
+
+def test_a_replay_whose_deadline_passes_is_stopped_at_its_next_model_call(live):
+    in_two_steps = {"signature": "qa", "format": "two_step"}
+    recorder = live("It is blue, I am sure.", GOOD, mode=lmtest.Mode.RECORD)
+    recorder.client.create_program("steps", **in_two_steps)
+    assert len(recorder.client.execute("steps", ASKED).stages[2].calls) == 2
+
+    player = live(mode=lmtest.Mode.REPLAY)
+    made = player.client.create_program("steps", **in_two_steps)
+    slow = AtTheEndOfACall(lambda: Event().wait(LONG_ENOUGH + 0.5))
+    player.lms.lm(made.config, SessionLM()).callbacks.append(slow)
+    error = refused(player.client.execute, "steps", ASKED, timeout=LONG_ENOUGH)
+    assert (error.reason, error.stage) == (Reason.TIMEOUT, Stage.ADAPTER_EXECUTION)
+    kept = player.client.get_execution(error.execution_id)
+    assert (kept.status, kept.outputs) == (ExecutionStatus.TIMED_OUT, {})
+    assert [call.hit for call in kept.stages[2].calls] == ["cassette"]
+
+
+def free_task(**config):
+    made = Program(
+        id="prog_1",
+        name="qa",
+        signature_id="sig_1",
+        module=Module.PREDICT,
+        config=ProgramConfig(**config),
+        created_at=datetime.now(UTC),
+    )
+    return Task(program=made, signature=parse(QA), inputs=ASKED, execution_id="exec_1")
+
+
+def test_a_free_run_that_is_cancelled_is_stopped_at_its_next_model_call(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMTEST_LEDGER", "off")
+    lms = LmtestLMs(mode=lmtest.Mode.MOCK, cassette_dir=tmp_path, model="gemini/gemini-2.5-flash")
+    task, cancelled = free_task(format="two_step"), Future()
+    lms.lm(task.program.config, task.lm).callbacks.append(AtTheEndOfACall(lambda: cancelled.set_result(None)))
+    adapter = InlineAdapter(lms, modules=Modules(Imports()), threads=1)
+    outcome = adapter.run(task, deadline=time.monotonic() + 60, cancelled=cancelled)
+    assert (outcome.error.reason, len(outcome.calls)) == (Reason.CANCELLED, 1)
+    assert "after it began" in str(outcome.error)
+
+
+@pytest.mark.parametrize(("left", "reason"), [(0.0, Reason.TIMEOUT), (60.0, Reason.CANCELLED)])
+def test_a_free_run_that_nobody_waits_for_any_more_never_begins(left, reason):
+    lms, cancelled = ScriptedLMs(SKY, live=False), Future()
+    if reason is Reason.CANCELLED:
+        cancelled.set_result(None)
+    adapter = InlineAdapter(lms, modules=Modules(Imports()), threads=1)
+    outcome = adapter.run(free_task(), deadline=time.monotonic() + left, cancelled=cancelled)
+    assert outcome.error.reason is reason
+    assert "in the queue" in str(outcome.error)
+    assert lms.executions == []
 
 
 def test_a_free_run_waits_for_its_turn_no_longer_than_its_deadline(start_worker):

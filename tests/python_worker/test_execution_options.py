@@ -327,9 +327,9 @@ def test_cancelling_what_has_ended_leaves_it_as_it_is(worker):
     assert refused(worker.client.cancel, "exec_none").reason is Reason.NOT_FOUND
 
 
-def test_an_execution_is_cancelled_through_another_worker_on_postgresql(postgres_database, start_worker):
-    worker, begun, release = held(start_worker, database=postgres_database)
-    other = start_worker(database=postgres_database)
+def test_an_execution_is_cancelled_through_another_worker_on_the_database(database, start_worker):
+    worker, begun, release = held(start_worker, database=database)
+    other = start_worker(database=database)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(refused, worker.client.execute, "qa", ASKED)
         assert begun.wait(60)
@@ -337,17 +337,3 @@ def test_an_execution_is_cancelled_through_another_worker_on_postgresql(postgres
         assert other.client.cancel(listed.id).status is ExecutionStatus.CANCELLED
         release.set()
         assert running.result().reason is Reason.CANCELLED
-
-
-def test_another_worker_on_one_sqlite_says_that_it_cannot(start_worker):
-    worker, begun, release = held(start_worker)
-    other = start_worker(database=worker.database)
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(worker.client.execute, "qa", ASKED)
-        assert begun.wait(60)
-        (listed,) = other.client.list_executions()
-        error = refused(other.client.cancel, listed.id)
-        release.set()
-        assert running.result().status is ExecutionStatus.SUCCEEDED
-    assert error.reason is Reason.UNAVAILABLE
-    assert "cancel it there" in str(error)

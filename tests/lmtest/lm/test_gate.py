@@ -45,6 +45,23 @@ def test_the_call_that_does_not_fit_never_arrives(lm, provider, priced, project)
     assert caught.value.spent + caught.value.estimate > caught.value.limit == budget
 
 
+def test_what_is_left_is_told_before_a_call_and_falls_with_what_it_cost(lm, provider, priced, monkeypatch):
+    assert lmtest.budget_left(lm.model) is None
+    monkeypatch.setenv("LMTEST_USD_PER_RUN", "1")
+    assert lmtest.budget_left(lm.model) == 1
+    spent = ask(lm, 1).cost
+    assert spent > 0
+    assert lmtest.budget_left(lm.model) == 1 - spent
+    assert lmtest.budget_left(lm.model, tighter=lmtest.Limits(usd_per_run="0.5")) == Decimal("0.5") - spent
+
+
+def test_what_is_left_of_a_limit_without_a_ledger_cannot_be_told(monkeypatch):
+    monkeypatch.setenv("LMTEST_LEDGER", "off")
+    assert lmtest.budget_left("openai/gpt-5") is None
+    with pytest.raises(lmtest.ConfigurationError, match="cannot be kept without a ledger"):
+        lmtest.budget_left("openai/gpt-5", tighter=lmtest.Limits(usd_per_run=1))
+
+
 def test_a_stopped_call_is_not_retried_and_saves_nothing(lm, provider, priced, project):
     with pytest.raises(lmtest.BudgetExceeded):
         ask(lm, 1, limits=lmtest.Limits(usd_per_run="0.0001"))

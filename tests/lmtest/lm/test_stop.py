@@ -240,6 +240,32 @@ def test_a_stop_hangs_up_on_its_own_call_alone(way, pool):
 # ---- a call that is not sent
 
 
+@pytest.mark.parametrize("mode", ["mock", "replay", "auto"])
+def test_a_stop_ends_what_is_answered_without_a_provider_at_its_next_call(tmp_path, mode):
+    path, predict, stop = tmp_path / "qa.yaml", dspy.Predict("question -> answer"), lmtest.Stop()
+    with ScriptedProvider([fields(answer="Paris"), fields(answer="Rome")]) as provider, dspy.context(lm=provider.lm()):
+        with lmtest.use_cassette(path, mode="record"):
+            [predict(question=each) for each in ("France?", "Italy?")]
+        with pytest.raises(lmtest.Stopped), lmtest.use_cassette(path, mode=mode, stop=stop) as cassette:
+            predict(question="France?")
+            stop.now()
+            predict(question="Italy?")
+    assert len(cassette.calls) == 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_stop_whose_time_is_over_plays_nothing(tmp_path, asynchronous):
+    path = tmp_path / "qa.yaml"
+    with ScriptedProvider([fields(answer="Paris")]) as provider, dspy.context(lm=provider.lm()):
+        predict = dspy.Predict("question -> answer")
+        with lmtest.use_cassette(path, mode="record"):
+            predict(question="why?")
+        stopped = lmtest.use_cassette(path, mode="replay", stop=lmtest.Stop(after=0.0))
+        with pytest.raises(lmtest.Stopped), stopped as cassette:
+            asyncio.run(predict.acall(question="why?")) if asynchronous else predict(question="why?")
+    assert cassette.played == ()
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("after", [None, 0.0])
 def test_a_stop_that_was_called_before_or_whose_time_is_over_sends_nothing(way, after):

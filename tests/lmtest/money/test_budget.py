@@ -93,6 +93,31 @@ def test_a_month_is_shared_by_all_its_runs_and_keeps_what_was_spent_before_it_wa
         budget(ledger, run="run-2", usd_per_month=CENT).reserve(model=MODEL, estimate=CENT)
 
 
+def test_what_is_left_is_the_least_that_a_limit_leaves_of_what_is_spent_and_reserved(ledger):
+    held = Budget(
+        ledger,
+        Limits(usd_per_run=CENT, usd_per_month=1, by_model={MODEL: Limits(usd_per_run="0.009")}),
+        run="run-1",
+        clock=at(NOVEMBER),
+    )
+    assert [held.left(model=model) for model in (MODEL, "openai/gpt-5")] == [Decimal("0.009"), CENT]
+    held.reserve(model=MODEL, estimate=Decimal("0.005")).settle(row(Decimal("0.004")))
+    under_way = held.reserve(model=MODEL, estimate=Decimal("0.003"))
+    assert [held.left(model=model) for model in (MODEL, "openai/gpt-5")] == [Decimal("0.002"), Decimal("0.003")]
+    under_way.release()
+    assert held.left(model=MODEL) == Decimal("0.005")
+    assert budget(ledger, usd_per_run="0.001").left(model=MODEL) == 0
+    assert budget(ledger, max_concurrency=1).left(model=MODEL) is None
+
+
+def test_what_a_dead_process_has_reserved_is_left_again_when_its_lease_ends(ledger):
+    budget(ledger, usd_per_run=CENT).reserve(model=MODEL, estimate=CENT)
+    later = at(datetime(2026, 11, 20, 12, 15, tzinfo=UTC))
+
+    assert budget(ledger, usd_per_run=CENT).left(model=MODEL) == 0
+    assert budget(ledger, clock=later, usd_per_run=CENT).left(model=MODEL) == CENT
+
+
 def test_a_new_month_begins_with_nothing_spent(ledger):
     ledger.append([row(CENT)])
     december = at(datetime(2026, 12, 1, tzinfo=UTC))

@@ -207,11 +207,16 @@ def test_a_broken_rule_about_inputs_never_reaches_a_model(run):
         ({"rules": 3}, "rules", "must be a list of rules"),
         ({"rule": []}, "rule", "there is 'rules' alone"),
         ({"rules": [{"field": "answer"}]}, "rules[0]", "at least one check of min_words"),
-        ({"rules": [{"field": "answer", "min_word": 3}]}, "rules[0]", "has 'min_word', which it does not know"),
+        ({"rules": [{"field": "answer", "min_word": 3}]}, "rules[0]", "'min_word', which it does not know (known: "),
+        ({"rules": [{"field": "answer", "min_word": 3}]}, "rules[0]", "Did you mean 'min_words'?"),
+        ({"rules": [{"feild": "answer", "min_words": 3}]}, "rules[0]", "'not' and 'if'. Did you mean 'field'?"),
+        ({"rules": [{"if": {"field": "answer", "filled": True}, "than": {}}]}, "rules[0]", "Did you mean 'then'?"),
         ({"rules": [{"field": "answer", "min_words": "3"}]}, "rules[0].min_words", "must be a int"),
         ({"rules": [{"field": "answer", "matches": "("}]}, "rules[0].matches", "is no pattern"),
         ({"rules": [{"if": {"field": "answer", "filled": True}}]}, "rules[0]", "must have 'then'"),
-        ({"rules": [{"field": "asnwer", "filled": True}]}, "rules", "no field 'asnwer': there are answer"),
+        ({"rules": [{"field": "asnwer", "filled": True}]}, "rules", "no field 'asnwer': there are answer, least, q"),
+        ({"rules": [{"field": "asnwer", "filled": True}]}, "rules", "Did you mean 'answer'?"),
+        ({"rules": [{"field": "least", "less_than": {"field": "quest"}}]}, "rules", "Did you mean 'question'?"),
     ],
 )
 def test_rules_that_cannot_be_are_refused_with_their_place_before_any_model_is_asked(run, options, field, told):
@@ -234,25 +239,21 @@ def test_what_a_run_used_is_told(run):
     assert after.values["memory_mib"] > 1
 
 
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ({"max_memory_mib": 1}, "memory_mib is "),
-        ({"max_busy_threads": -1}, "busy_threads is 0, beyond max_busy_threads of -1"),
-        ({"max_waiting": -1}, "waiting is 0, beyond max_waiting of -1"),
-    ],
-)
-def test_a_run_is_refused_while_the_worker_is_beyond_its_limits(run, options, told):
-    error, worker = run(Action(name="resource_management", options=options))
+def test_a_run_is_refused_while_the_worker_has_more_memory_than_it_may(run):
+    error, worker = run(Action(name="resource_management", options={"max_memory_mib": 1}))
     assert error.reason is Reason.ACTION_REFUSED
-    assert told in error.message
+    assert "memory_mib is " in error.message
+    assert ", beyond max_memory_mib of 1." in error.message
     assert worker.lms.engine.prompts == []
 
 
-def test_a_limit_that_it_does_not_know_is_refused(run):
+def test_a_limit_that_it_does_not_know_is_refused_with_the_nearest_that_it_does(run):
     error, _ = run(Action(name="resource_management", options={"max_memory": 1}))
     assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, "max_memory")
-    assert "max_memory_mib, max_busy_threads, max_waiting" in error.message
+    assert error.message == (
+        "resource_management: option 'max_memory': there are max_memory_mib, max_busy_threads, max_waiting, "
+        "min_budget_usd, each a number. Did you mean 'max_memory_mib'?"
+    )
 
 
 def test_what_an_action_tells_is_told_later_as_it_was_told_then(run, office):
@@ -283,6 +284,9 @@ def test_a_program_is_not_made_with_an_action_that_there_is_not(start_worker, na
     assert [*client.programs()] == [made]
 
 
-def test_a_bound_that_is_no_number_bounds_nothing_and_is_refused(run):
-    error, _ = run(Action(name="resource_management", options={"max_waiting": math.nan}))
+@pytest.mark.parametrize(("bound", "told"), [(math.nan, "NaN"), (True, "true"), ("3", '"3"')])
+def test_a_bound_that_is_no_number_bounds_nothing_and_is_refused(run, bound, told):
+    error, _ = run(Action(name="resource_management", options={"max_waiting": bound}))
     assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, "max_waiting")
+    assert error.message.endswith("each a number.")
+    assert f"option 'max_waiting' is {told}: there are" in error.message
