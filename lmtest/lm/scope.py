@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -155,8 +156,10 @@ class Scope:
         from lmtest.lm.live import AsyncLiveEngine, LiveEngine  # late: it brings prices, which a replay needs not
 
         backend, live_request = live()
-        if seam.is_litellm(backend) and provider != LITELLM:
-            provider = Billed(LITELLM)
+        if seam.is_litellm(backend):
+            importlib.import_module(LITELLM)  # its seconds are none of the call's
+            if provider != LITELLM:
+                provider = Billed(LITELLM)
         answerer = AsyncLiveEngine if asynchronous else LiveEngine
         engine = answerer(
             backend, request, self.cassette, provider, source=_source(lm), gate=self._gate(), stop=self._stop

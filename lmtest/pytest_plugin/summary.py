@@ -23,7 +23,8 @@ def lines(run: Run) -> Iterator[str]:
         yield headline(run)
         yield costs(run)
     if run.slowest:
-        yield "slowest: " + ", ".join(f"{each.seconds:.2f} s {each.test}" for each in run.slowest)
+        when = " when recorded" if all(each.played for each in run.slowest) else ""
+        yield f"slowest{when}: " + ", ".join(f"{each.seconds:.2f} s {each.test}" for each in run.slowest)
     yield from _some(warnings(run))
     yield from run.pruned
     if run.leftovers and not run.pruned:

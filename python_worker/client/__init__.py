@@ -2,7 +2,14 @@
 
 from python_worker.client.aio import AsyncClient, AsyncSession, connect_async
 from python_worker.client.client import Client, connect
-from python_worker.client.errors import InvalidValue, NotFound, StaleVersion, Unavailable, VariableNotFound
+from python_worker.client.errors import (
+    AlreadyExists,
+    InvalidValue,
+    NotFound,
+    StaleVersion,
+    Unavailable,
+    VariableNotFound,
+)
 from python_worker.client.order import Order
 from python_worker.client.session import RemoteSession
 from python_worker.domain.action import Action
@@ -14,6 +21,7 @@ from python_worker.domain.session import SessionLimits, SessionLM
 
 __all__ = [
     "Action",
+    "AlreadyExists",
     "AsyncClient",
     "AsyncSession",
     "Client",

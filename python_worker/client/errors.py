@@ -3,6 +3,7 @@
     WorkerError
     ├── NotFound                    no such thing, or not any more
     │   └── VariableNotFound        also a KeyError: a session is a mapping
+    ├── AlreadyExists               the name is taken
     ├── InvalidValue                also a ValueError: a wrong type, or a broken constraint
     ├── StaleVersion                someone else changed the variable since
     └── Unavailable                 the worker does not answer
@@ -32,6 +33,10 @@ class VariableNotFound(NotFound, KeyError):
     __str__ = WorkerError.__str__  # a KeyError shows its message quoted
 
 
+class AlreadyExists(WorkerError):
+    """The name is taken."""
+
+
 class InvalidValue(WorkerError, ValueError):
     """A value of the wrong type, or that breaks a constraint."""
 
@@ -46,6 +51,7 @@ class Unavailable(WorkerError):
 
 _KINDS: dict[str, type[WorkerError]] = {
     Reason.NOT_FOUND: NotFound,
+    Reason.ALREADY_EXISTS: AlreadyExists,
     Reason.VALIDATION_ERROR: InvalidValue,
     Reason.CONSTRAINT_VIOLATION: InvalidValue,
     Reason.STALE_VERSION: StaleVersion,

@@ -5,7 +5,15 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from python_worker.client import InvalidValue, NotFound, Reason, StaleVersion, VariableNotFound, WorkerError
+from python_worker.client import (
+    AlreadyExists,
+    InvalidValue,
+    NotFound,
+    Reason,
+    StaleVersion,
+    VariableNotFound,
+    WorkerError,
+)
 from python_worker.domain.tensor import Tensor
 
 
@@ -132,7 +140,7 @@ def test_versions_count_from_1_and_revisions_from_0(session):
 
 def test_a_name_is_registered_once(session):
     session.register("x", 1)
-    assert refused(WorkerError, session.register, "x", 2).reason is Reason.ALREADY_EXISTS
+    assert refused(AlreadyExists, session.register, "x", 2).reason is Reason.ALREADY_EXISTS
     assert session["x"] == 1
 
 
