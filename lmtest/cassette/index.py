@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import threading
 import weakref
 from dataclasses import dataclass
@@ -183,10 +184,11 @@ class Index:
     def _refuse(self, offset: int, *, conflict: bool) -> None:
         line = self._line_at(offset + 1)
         if conflict:
+            path = shlex.quote(self.name)
             problem = (
-                f"a merge conflict is not resolved. Merge it by document (git config merge.lmtest.driver 'lmtest merge "
-                f"%O %A %B %P', then git checkout -m {self.path.name}), or take a side (git checkout --ours "
-                f"{self.path.name})"
+                "a merge conflict is not resolved. Merge it by document (put 'cassettes/**/*.yaml merge=lmtest' into "
+                f".gitattributes, git config merge.lmtest.driver 'lmtest merge %O %A %B %P', git checkout -m {path}), or "
+                f"take a side (git checkout --ours {path})"
             )
         else:
             problem = "an interaction must start with its key; this document does not"
