@@ -187,8 +187,8 @@ class Index:
             path = shlex.quote(self.name)
             problem = (
                 "a merge conflict is not resolved. Merge it by document (put 'cassettes/**/*.yaml merge=lmtest' into "
-                f".gitattributes, git config merge.lmtest.driver 'lmtest merge %O %A %B %P', git checkout -m {path}), or "
-                f"take a side (git checkout --ours {path})"
+                ".gitattributes, git config merge.lmtest.driver 'lmtest merge %O %A %B %P', git checkout -m "
+                f"{path}), or take a side (git checkout --ours {path})"
             )
         else:
             problem = "an interaction must start with its key; this document does not"

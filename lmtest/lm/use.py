@@ -63,6 +63,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         hold_rows: Whether the ledger's rows of played calls may wait for the end of the run.
         rules: What mock mode replies to some calls (`lmtest.Rule`), before the project's own ``mock_rules``.
         may_be_absent: Whether replay may open without a file, and complain only when something is asked of it.
+        command: What records the cassette, for messages; else it is the test, or the same program, with LM_MODE=record.
         stop: Ends calls from another thread.
         allow_misses: Whether the block may end well though a request was missed and the error caught inside.
 
@@ -100,6 +101,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         rules: Sequence[Rule | Mapping[str, Any]] = (),
         allow_misses: bool = False,
         may_be_absent: bool = False,
+        command: str | None = None,
         stop: Stop | None = None,
     ) -> None:
         self._path = None if path is None else Path(path)
@@ -117,6 +119,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         self._rules = tuple(rules)
         self._allow_misses = allow_misses
         self._may_be_absent = may_be_absent
+        by_test = f"LM_MODE=record pytest {test!r}" if test else "run it again with LM_MODE=record"
+        self._command = command or by_test
         self._stop = stop
         self._scope: Scope | None = None
 
@@ -241,7 +245,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             repeat_last=repeat == "last",
             record_failures=configured.record_failures if self._record_failures is None else self._record_failures,
             may_be_absent=self._may_be_absent,
-            command=f"LM_MODE=record pytest {self._test!r}" if self._test else "run it again with LM_MODE=record",
+            command=self._command,
             run=run_id(),
             versions={"dspy": dspy.__version__, "lmtest": lmtest.__version__},
         )

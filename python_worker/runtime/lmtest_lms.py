@@ -29,6 +29,8 @@ MAX_MODELS = 64
 
 _NO_LIMITS = SessionLimits()
 
+_RECORDING = "execute it on a worker that was started with --lm-mode record"
+
 
 class LmtestLMs:
     """``LMs`` whose calls are answered as an lmtest mode says, each execution from a cassette of its own.
@@ -115,7 +117,7 @@ class LmtestLMs:
         # As a flag, which wins over LM_MODE: a worker was told its mode when it was started.
         mode = self._mode_of(session).value
         with lmtest.use_cassette(
-            path, flag=mode, tighter=_limits(session), execution=execution_id, stop=stop
+            path, flag=mode, tighter=_limits(session), execution=execution_id, command=_RECORDING, stop=stop
         ) as cassette:
             yield _CassetteScope(cassette)
 

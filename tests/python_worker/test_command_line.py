@@ -122,7 +122,7 @@ def test_what_was_recorded_is_replayed_without_the_provider_a_key_or_the_environ
 
 
 def test_inputs_that_were_never_recorded_have_no_cassette(folder, serve):
-    with pytest.raises(WorkerError, match=r"no cassette cassettes/thinker/\w+\.yaml") as caught:
+    with pytest.raises(WorkerError, match=r"no cassette cassettes/thinker/\w+\.yaml.*--lm-mode record") as caught:
         serve("--lm-mode", "replay", folder=folder).client.execute("thinker", ASKED | {"question": "And of Spain?"})
     assert caught.value.reason is Reason.CASSETTE_NOT_FOUND
 
