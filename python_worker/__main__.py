@@ -20,6 +20,7 @@ from python_worker.commands.audit import audit
 from python_worker.commands.backup import backup, restore
 from python_worker.commands.where import data_dir, database_url
 from python_worker.domain.errors import WorkerError
+from python_worker.log import RedactedStream
 from python_worker.security import read_certificates, read_tokens
 from python_worker.settings import DEFAULT_MODEL, Settings, read_mode
 
@@ -134,17 +135,9 @@ def serve(
     settings.check(os.environ)
     # Brings DSPy, and refuses a version it does not know before anything is written.
     _ = lmtest.use_cassette
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    database = _open(settings)
-    try:
-        ended = _serve(settings, database)
-    finally:
-        database.close()
-    if not ended:
-        logging.getLogger("python_worker").warning("a program's model call still hangs; the process ends without it")
-        sys.stderr.flush()
-        os._exit(0)  # the interpreter would wait for that thread for as long as it hangs
+    lmtest.redact("")  # refuses a pattern of the project's that does not compile
+    with contextlib.redirect_stderr(RedactedStream(sys.stderr)):
+        _run(settings)
 
 
 def main() -> None:
@@ -162,6 +155,20 @@ def _who_said(parameter: str) -> str:
     option = next(each for each in context.command.params if each.name == parameter)
     by_environment = context.get_parameter_source(parameter) is ParameterSource.ENVIRONMENT
     return str(option.envvar) if by_environment else option.opts[0]
+
+
+def _run(settings: Settings) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    database = _open(settings)
+    try:
+        ended = _serve(settings, database)
+    finally:
+        database.close()
+    if not ended:
+        logging.getLogger("python_worker").warning("a program's model call still hangs; the process ends without it")
+        sys.stderr.flush()
+        os._exit(0)  # the interpreter would wait for that thread for as long as it hangs
 
 
 def _serve(settings: Settings, database: Database) -> bool:
