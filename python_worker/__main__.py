@@ -19,6 +19,7 @@ from python_worker.commands.audit import audit
 from python_worker.commands.backup import backup, restore
 from python_worker.commands.where import data_dir, database_url
 from python_worker.domain.errors import WorkerError
+from python_worker.log import RedactedStream
 from python_worker.security import read_certificates, read_tokens
 from python_worker.settings import DEFAULT_MODEL, Settings
 
@@ -136,6 +137,21 @@ def serve(
     settings.check(os.environ)
     # Brings DSPy, and refuses a version it does not know before anything is written.
     _ = lmtest.use_cassette
+    lmtest.redact("")  # refuses a pattern of the project's that does not compile
+    with contextlib.redirect_stderr(RedactedStream(sys.stderr)):
+        _run(settings)
+
+
+def main() -> None:
+    """Run the command line. What cannot be done as told is one sentence on stderr and exit code 2."""
+    try:
+        cli()
+    except (lmtest.LMTestError, WorkerError) as error:
+        click.echo(f"python_worker: {error}", err=True)
+        sys.exit(2)
+
+
+def _run(settings: Settings) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for doubt in lmtest.Limits.from_environ(os.environ).doubts(settings.model):
@@ -151,15 +167,6 @@ def serve(
         logging.getLogger("python_worker").warning("a program's model call still hangs; the process ends without it")
         sys.stderr.flush()
         os._exit(0)  # the interpreter would wait for that thread for as long as it hangs
-
-
-def main() -> None:
-    """Run the command line. What cannot be done as told is one sentence on stderr and exit code 2."""
-    try:
-        cli()
-    except (lmtest.LMTestError, WorkerError) as error:
-        click.echo(f"python_worker: {error}", err=True)
-        sys.exit(2)
 
 
 def _serve(settings: Settings, database: Database) -> bool:

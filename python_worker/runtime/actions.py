@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from python_worker.domain.action import ActionContext, ActionMoment, ActionOutcome, ActionRefused, ActionResult
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.nearest import did_you_mean
+from python_worker.runtime.failures import told
 from python_worker.runtime.imports import is_import_path
 
 if TYPE_CHECKING:
@@ -192,7 +193,6 @@ class _naming:  # noqa: N801 - reads as what it does
             return
         _LOG.error("action %r failed %s", self._action.name, self._when, exc_info=error)
         raise WorkerError(
-            f"action {self._action.name!r} failed {self._when}: {type(error).__name__}: {error} "
-            "(the worker's log has the traceback)",
+            f"action {self._action.name!r} failed {self._when}: {told(error)} (the worker's log has the traceback)",
             reason=Reason.INTERNAL,
         ) from error

@@ -7,6 +7,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.runtime.failures import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +50,7 @@ def run_batch(
         except WorkerError as error:
             results.put((place, error))
         except Exception as error:  # noqa: BLE001 - told in its place: the others go on
-            results.put((place, WorkerError(f"{type(error).__name__}: {error}", reason=Reason.INTERNAL)))
+            results.put((place, WorkerError(told(error), reason=Reason.INTERNAL)))
 
     with ThreadPoolExecutor(parallel, thread_name_prefix="batch") as pool:
         for place, ask in enumerate(asks):

@@ -14,7 +14,7 @@ import dspy
 
 import lmtest
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.runtime.failures import causes
+from python_worker.runtime.failures import causes, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +156,7 @@ class _Reward:
         try:
             return _number(self._reward(inputs, prediction))
         except Exception as error:
-            said = f"the reward function failed: {type(error).__name__}: {error}"
+            said = f"the reward function failed: {told(error)}"
             raise _EndOfRun(WorkerError(said, reason=Reason.CONFIGURATION, field="reward")) from error
 
 

@@ -36,6 +36,20 @@ def explain(error: BaseException) -> WorkerError:
     return found or _from_lmtest(chain) or _from_dspy(chain) or _bug(error)
 
 
+def told(error: BaseException) -> str:
+    """An error that somebody else's code raised, as one may be told: its class and its words, without secrets.
+
+    >>> told(ValueError("Bearer abcdefghi"))
+    'ValueError: Bearer <redacted>'
+    """
+    return f"{type(error).__name__}: {words(error)}"
+
+
+def words(error: BaseException) -> str:
+    """What it says, without secrets: a program may quote its environment, and a client the address that it called."""
+    return str(lmtest.redact(str(error)))
+
+
 def causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error and those it came of, the nearest first."""
     seen: set[int] = set()
@@ -50,7 +64,7 @@ def _from_lmtest(chain: list[BaseException]) -> WorkerError | None:
         for error in chain:
             if isinstance(error, kind):
                 wait = error.retry_after if isinstance(error, lmtest.RateLimited) else None
-                return WorkerError(str(error), reason=reason, retryable=wait is not None, retry_after=wait)
+                return WorkerError(words(error), reason=reason, retryable=wait is not None, retry_after=wait)
     return None
 
 
@@ -59,18 +73,16 @@ def _from_dspy(chain: list[BaseException]) -> WorkerError | None:
 
     for error in chain:
         if isinstance(error, exceptions.AdapterParseError):
-            return WorkerError(str(error), reason=Reason.UNPARSABLE_ANSWER)
+            return WorkerError(words(error), reason=Reason.UNPARSABLE_ANSWER)
         if isinstance(error, exceptions.LMConfigurationError):
-            return WorkerError(str(error), reason=Reason.CONFIGURATION)
+            return WorkerError(words(error), reason=Reason.CONFIGURATION)
         if isinstance(error, exceptions.LMError) and not isinstance(error, exceptions.LMUnexpectedError):
             retryable = exceptions.is_retryable_lm_error(error)
             reason = Reason.PROVIDER_FAILURE if retryable else Reason.PROVIDER_REFUSAL
-            # Some clients tell the address they called, and some providers take the key in it.
-            told = str(lmtest.redact(str(error)))
-            return WorkerError(told, reason=reason, retryable=retryable, retry_after=error.retry_after)
+            return WorkerError(words(error), reason=reason, retryable=retryable, retry_after=error.retry_after)
     return None
 
 
 def _bug(error: BaseException) -> WorkerError:
     _LOG.error("a program failed in a way nobody foresaw", exc_info=error)
-    return WorkerError(f"{type(error).__name__}: {error} (the worker's log has the traceback)", reason=Reason.INTERNAL)
+    return WorkerError(f"{told(error)} (the worker's log has the traceback)", reason=Reason.INTERNAL)

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.runtime.failures import told
 from python_worker.signatures import from_dspy
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def import_module(path: str, imports: Imports) -> dspy.Module:
         try:
             found = found()
         except Exception as error:  # its own code runs here
-            raise _refused(path, f"failed when called: {type(error).__name__}: {error}") from error
+            raise _refused(path, f"failed when called: {told(error)}") from error
     if not isinstance(found, dspy.Module):
         raise _refused(path, f"is {type(found).__name__}, not a dspy.Module, nor what makes one")
     if _forward(found) is None:

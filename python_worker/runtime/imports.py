@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.variable import matcher
+from python_worker.runtime.failures import told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,9 +76,8 @@ class Imports:
         try:
             found = getattr(importlib.import_module(module_name), name)
         except Exception as error:  # a module's own code runs here, and may raise anything
-            said = f"{type(error).__name__}: {error}"
             raise WorkerError(
-                f"{path!r} does not import: {said}. See that the worker's PYTHONPATH has it.",
+                f"{path!r} does not import: {told(error)}. See that the worker's PYTHONPATH has it.",
                 reason=Reason.CONFIGURATION,
                 field=field,
             ) from error

@@ -10,6 +10,7 @@ import pydantic
 
 import lmtest
 from python_worker.domain.errors import WorkerError
+from python_worker.runtime.failures import told
 from python_worker.runtime.tools import ToolRefused
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class Observing(dspy.Tool):  # type: ignore[misc, unused-ignore]
             tool: What checks and converts its arguments, and answers.
             args: What the model is told of the arguments, where not what the tool says.
         """
-        told = tool.args if args is None else args
-        made = cls(tool.func, name=tool.name, desc=tool.desc, args=told, arg_types=tool.arg_types)
+        shown = tool.args if args is None else args
+        made = cls(tool.func, name=tool.name, desc=tool.desc, args=shown, arg_types=tool.arg_types)
         made._inner = tool
         return made
 
@@ -39,14 +40,14 @@ class Observing(dspy.Tool):  # type: ignore[misc, unused-ignore]
         try:
             return self._inner(**arguments)
         except lmtest.ToolError as error:
-            told = f"{type(error).__name__}: {error}"
+            said = told(error)
         except (lmtest.LMTestError, WorkerError):
             raise
         except ToolRefused as error:
-            told = str(error)
+            said = str(error)
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is an observation
-            told = f"{type(error).__name__}: {error}"
-        return f"Execution error in {self.name}: {told}"
+            said = told(error)
+        return f"Execution error in {self.name}: {said}"
 
     async def acall(self, **arguments: Any) -> Any:
         """Call the tool without holding up the event loop."""

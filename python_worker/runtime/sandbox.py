@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.runtime.failures import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ def check_sandbox(interpreter: Callable[[], Any] | None) -> None:
         finally:
             sandbox.shutdown()
     except Exception as error:
-        said = " ".join(str(error).split())[:300]
+        said = " ".join(words(error).split())[:300]
         raise WorkerError(
             "ProgramOfThought runs a model's code in DSPy's sandbox, which needs Deno, and that does not run here: "
             f"{said} Install it where the worker runs (pip install 'dspy[deno]', or https://deno.com), or use "

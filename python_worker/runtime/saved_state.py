@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.runtime.failures import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +82,7 @@ def load_state(module: dspy.Module, state: Mapping[str, Any]) -> None:
     try:
         module.load_state(given["self"] if wanted.keys() == {"self"} else given)
     except Exception as error:  # whatever DSPy makes of a part that is not as it wrote it
-        raise _refused(f"does not load: {type(error).__name__}: {error}; {_HOW}") from error
+        raise _refused(f"does not load: {told(error)}; {_HOW}") from error
     for name, predictor in module.named_predictors():
         _check_fields(name, predictor.signature, given[name])
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.stage import LMCall, Stage, StageRecord, StageStatus
+from python_worker.runtime.failures import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ class Trail:
             error = raised
         except Exception as raised:  # noqa: BLE001 - a bug ends the stage, not the trail
             _LOG.exception("stage %s failed in a way nobody foresaw", stage)
-            error = WorkerError(f"{type(raised).__name__}: {raised}", reason=Reason.INTERNAL)
+            error = WorkerError(told(raised), reason=Reason.INTERNAL)
             error.__cause__ = raised
         record = StageRecord(
             stage=stage,
