@@ -113,6 +113,16 @@ def test_the_model_is_shown_how_its_code_failed(thinking):
     assert "ZeroDivisionError: ['division by zero']" in asked(worker.provider.requests[1])
 
 
+def test_code_that_fails_to_the_last_is_a_bad_answer_of_the_models(thinking):
+    worker = thinking(code("6 / 0"))
+    error = refused(worker.client.execute, "pot", ASKED)
+    assert (error.reason, error.stage) == (Reason.UNPARSABLE_ANSWER, Stage.OUTPUT_VALIDATION)
+    assert error.message == (
+        "the model's code failed in each of 3 tries (max_iters), at last with: ZeroDivisionError: ['division by zero']"
+    )
+    assert "6 / 0" in worker.client.get_execution(error.execution_id).raw_answer
+
+
 def test_code_that_never_ends_is_ended_at_the_deadline_and_gives_its_thread_back(thinking, sandbox):
     worker = thinking(code(FOR_EVER), GOOD, ANSWER, threads=1)
     error = refused(worker.client.execute, "pot", ASKED, timeout=sandbox)
