@@ -58,6 +58,13 @@ for each in (audit, backup, restore):
 @click.option("--port", type=click.IntRange(0, 65535), default=50051, show_default=True, help="0 takes a free one.")
 @click.option("--threads", type=click.IntRange(1), default=8, show_default=True, help="How many programs run at once.")
 @click.option(
+    "--max-waiting",
+    type=click.IntRange(0),
+    default=500,
+    show_default=True,
+    help="How many more executions may wait for one of them; each holds a thread. What comes then is refused.",
+)
+@click.option(
     "--adapters",
     default="inline",
     show_default=True,

@@ -38,6 +38,7 @@ class Settings:
         host: The address to listen on.
         port: 0 takes a free one.
         threads: How many programs run at once.
+        max_waiting: How many more executions may be under way; each holds a thread.
         adapters: Where programs run, the first that can.
         default_timeout: Seconds an execution may take that asks for nothing else.
         grace: Seconds that calls under way get when the worker is told to stop.
@@ -68,6 +69,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 0
     threads: int = 8
+    max_waiting: int = 500
     adapters: tuple[str, ...] = ("inline",)
     default_timeout: float = 30.0
     grace: float = 10.0

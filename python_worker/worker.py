@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import lmtest
-from python_worker.rpc import RpcServer, StateServicer, WorkerServicer
+from python_worker.rpc import Admission, RpcServer, StateServicer, WorkerServicer
 from python_worker.runtime import (
     Actions,
     Adapters,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from python_worker.settings import Settings
     from python_worker.store import Database
 
-# Beyond those that wait for a program: for health, look-ups, and calls whose deadline passes in the queue.
+# Beyond those that run, wait, watch or serve tools: for health, look-ups, variables and refusals.
 _SPARE_RPC_THREADS = 32
 
 
@@ -72,7 +72,7 @@ class Worker:
         inline = InlineAdapter(lms, modules=modules, threads=settings.threads)
         self._adapters = Adapters([inline, MockAdapter(inline)], order=settings.adapters)
         self._presence, self._running = presence_on(database, executions), Running()
-        self._upkeep = Upkeep(executions)
+        self._upkeep = Upkeep(database, executions)
         service = ExecutionService(executions, running=self._running, presence=self._presence)
         codec = ProtobufCodec(most_bytes=settings.max_value_bytes)
         state = StateStore(database, codec=codec, most_variables=settings.max_variables)
@@ -103,6 +103,7 @@ class Worker:
             shelf=catalogues.shelf,
             default_timeout=settings.default_timeout,
             threads=settings.threads,
+            admission=Admission(threads=settings.threads, most_waiting=settings.max_waiting),
             tool_broker=self._tool_broker,
         )
         self._server = _server(settings, servicer, _state_servicer(settings, state, self._hub, sessions))
@@ -118,9 +119,9 @@ class Worker:
         import dspy  # noqa: F401
 
         self._presence.start(self._running.cancel)
-        self._upkeep.start(self._running.find)
         self._hub.start()
         self._server.start()
+        self._upkeep.start(self._running.find, tell=lambda answers: self._server.tell_health(serving=answers))
 
     def stop(self) -> bool:
         """Refuse new calls, let those under way end within the grace, and end.
@@ -181,7 +182,15 @@ def _server(settings: Settings, servicer: WorkerServicer, state: StateServicer) 
         state=state,
         host=settings.host,
         port=settings.port,
-        threads=settings.threads + _SPARE_RPC_THREADS + settings.max_watchers + settings.max_tool_clients,
+        threads=sum(
+            (
+                settings.threads,
+                settings.max_waiting,
+                settings.max_watchers,
+                settings.max_tool_clients,
+                _SPARE_RPC_THREADS,
+            )
+        ),
         most_bytes=settings.max_message_bytes,
         reflection=settings.reflection,
         keepalive=(settings.keepalive, settings.keepalive_timeout),

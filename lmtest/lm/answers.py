@@ -25,6 +25,9 @@ _STEP_DONE = re.compile(r"^(?:\[\[ ## tool_name_\d+ ## \]\]|<tool_name_\d+>|tool
 # How an answer in plain words says what an agent is to do, for the one that makes fields of it.
 _NEXT = re.compile(r" next: (\w+)\.$", re.MULTILINE)
 _TOPIC_LENGTH = 120
+_PROGRAM = 'SUBMIT("made up")'
+"""What dspy.ProgramOfThought can run."""
+_BOUNDS = frozenset({"pattern", "enum", "const", "format", "minLength", "maxLength"})
 
 MOCK_ID = "mock-"
 """What the id of every made-up answer starts with, so that nobody takes one for a provider's."""
@@ -217,6 +220,7 @@ def _text(prompt: Prompt, asker: Asker | None, told: Mapping[str, Any], *, seed:
         if isinstance(value, dict):
             names = value.keys() & known.keys()
             value |= {name: invent(known[name], seed=seed, topic=topic, name=name) for name in sorted(names)}
+            value |= _code({**prompt.response_schema.get("properties", {}), **known})
             value |= told
         return json.dumps(value, ensure_ascii=False)
     if layout := read_layout(prompt.system):
@@ -225,7 +229,8 @@ def _text(prompt: Prompt, asker: Asker | None, told: Mapping[str, Any], *, seed:
             for each in layout.fields
         }
         step = _agent_step(prompt, layout, asker, seed=seed, topic=topic)
-        return written(prompt, layout, values | step | dict(told), asker)
+        code = _code({**{each.name: each.schema for each in layout.fields}, **known})
+        return written(prompt, layout, values | step | code | dict(told), asker)
     if told:
         return json.dumps(told, ensure_ascii=False)
     sentence = prose("answer", topic=topic, seed=seed)
@@ -252,6 +257,12 @@ def _agent_step(prompt: Prompt, layout: Layout, asker: Asker | None, *, seed: st
         return {name: {"tool_calls": [{"name": c.name, "args": c.arguments} for c in calls]} for name in wants_calls}
     call = _next_call(prompt, asker, seed=seed, topic=topic)
     return {"next_tool_name": call.name, "next_tool_args": call.arguments}
+
+
+def _code(schemas: Mapping[str, Schema]) -> dict[str, Any]:
+    """The field in which dspy.ProgramOfThought asks for code."""
+    schema = schemas.get("generated_code", {})
+    return {"generated_code": _PROGRAM} if schema.get("type") == "string" and not _BOUNDS & schema.keys() else {}
 
 
 def _next_call(prompt: Prompt, asker: Asker | None, *, seed: str, topic: str) -> ToolCall:

@@ -95,7 +95,7 @@ class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods, AsyncToolMethods):
         made = (
             calls.create_session(session_id, ttl=ttl, metadata=metadata, lm=lm, or_get=True)
             if create
-            else calls.get_session(session_id)
+            else calls.get_session(session_id, lm=lm)
         )
         return AsyncSession(self, (await self.run(made)).id)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol
 
 from python_worker.client.errors import from_message
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.session import check_same_lm
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire import state as wire
 from python_worker.wire.durations import duration
@@ -146,9 +147,16 @@ def create_session(
     return Call(method="CreateSession", request=request, read=wire.session_from_wire)
 
 
-def get_session(session_id: str) -> Call[Session]:
-    """Tell a session."""
-    return Call(method="GetSession", request=pb.GetSessionRequest(session=session_id), read=wire.session_from_wire)
+def get_session(session_id: str, *, lm: SessionLM | None = None) -> Call[Session]:
+    """Tell a session, which must have that language model where one is given."""
+
+    def read(message: pb.Session) -> Session:
+        session = wire.session_from_wire(message)
+        if lm:
+            check_same_lm(session, lm)
+        return session
+
+    return Call(method="GetSession", request=pb.GetSessionRequest(session=session_id), read=read)
 
 
 def touch_session(session_id: str) -> Call[Session]:

@@ -91,18 +91,19 @@ class Client(ProgramMethods, ExecutionMethods, ToolMethods):
             session_id: Made up by the worker where empty.
             ttl: Seconds it lives unused; None for the worker's setting, 0 until it is ended. Not for one that is there.
             metadata: Whatever is to be found again with it. Likewise.
-            lm: Who answers its executions. Likewise.
+            lm: Who answers its executions; one that is there must have the same.
             create: Whether it is made where it is not there.
             cache_ttl: Seconds that a value which was read may be served again without a call, unless it is changed;
                 None to ask the worker each time.
 
         Raises:
             NotFound: It is not there, and was not to be made.
+            WorkerError: ``already_exists``: it is there with another ``lm``; or another reason.
         """
         made = (
             calls.create_session(session_id, ttl=ttl, metadata=metadata, lm=lm, or_get=True)
             if create
-            else calls.get_session(session_id)
+            else calls.get_session(session_id, lm=lm)
         )
         return RemoteSession(self, self.run(made).id, cache_ttl=cache_ttl)
 

@@ -83,6 +83,18 @@ class RemoteSession(MutableMapping[str, Any]):
 
     __hash__ = object.__hash__
 
+    def clear_cache(self) -> None:
+        """Forget what was read: the next reading asks the worker. ``clear`` deletes the variables themselves."""
+        if self._cache:
+            self._cache.clear()
+
+    def clear(self) -> None:
+        """Delete all variables of the session on the worker, for everybody, as of any mapping.
+
+        To forget what this client remembers there is ``clear_cache``.
+        """
+        super().clear()
+
     def info(self) -> Session:
         """The session itself."""
         return self._client.run(calls.get_session(self.id))
@@ -102,8 +114,7 @@ class RemoteSession(MutableMapping[str, Any]):
             watching, self._invalidating = self._invalidating, None
         if watching:
             watching.close()
-        if self._cache:
-            self._cache.clear()
+        self.clear_cache()
 
     def register(
         self,

@@ -96,6 +96,43 @@ def check_session_id(text: str) -> str:
     )
 
 
+def check_same_lm(session: Session, lm: SessionLM) -> None:
+    """See that a session which is there answers as it is asked to; who asks for nothing has it as it is.
+
+    Raises:
+        WorkerError: ``already_exists``: it does not; the message tells what differs.
+
+    >>> from datetime import UTC, datetime
+    >>> ada = Session(id="ada", created_at=datetime(2026, 11, 20, tzinfo=UTC), lm=SessionLM(mode="mock"))
+    >>> check_same_lm(ada, SessionLM())
+    """
+    if lm == SessionLM():
+        return
+    has, asked = _flat(session.lm), _flat(lm)
+    differs = [
+        f"{name} is {_told(has[name])}, and {_told(asked[name])} was asked for"
+        for name in has
+        if has[name] != asked[name]
+    ]
+    if differs:
+        raise WorkerError(
+            f"session {session.id!r} is there already, with another language model: {'; '.join(differs)}. Ask for it "
+            "without one to have it as it is; for another, choose another id, or end it first, and with it its "
+            "variables.",
+            reason=Reason.ALREADY_EXISTS,
+            field="lm",
+        )
+
+
+def _flat(lm: SessionLM) -> dict[str, object]:
+    fields = vars(lm) | {f"limits.{name}": value for name, value in vars(lm.limits).items()}
+    return {name: value for name, value in fields.items() if name != "limits"}
+
+
+def _told(value: object) -> str:
+    return "the worker's own" if value is None else repr(value)
+
+
 def no_session(session_id: str) -> WorkerError:
     """The error for a session that is not there."""
     return WorkerError(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from python_worker.domain.ask import Ask
     from python_worker.domain.execution import Execution
+    from python_worker.rpc.admission import Admission
     from python_worker.runtime.adapters import Adapters
     from python_worker.runtime.executor import Executor
     from python_worker.runtime.service import ExecutionService
@@ -44,19 +45,22 @@ class ExecutionMethods:
     _shelf: Shelf
     _default_timeout: float
     _threads: int
+    _admission: Admission
 
     def Execute(self, request: pb.ExecuteRequest, context: grpc.ServicerContext) -> pb.Execution:  # noqa: N802 - the contract's name, as all below
         """Run a program until it ends, or nobody waits for it any more."""
         ask = self._ask(request, context)
-        return wire.execution_to_wire(self._executor.execute(ask, cancelled=_cancellation(context)))
+        with self._admission.entered():
+            return wire.execution_to_wire(self._executor.execute(ask, cancelled=_cancellation(context)))
 
     def ExecuteStream(  # noqa: N802
         self, request: pb.ExecuteRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ExecutionEvent]:
         """Run a program, telling what its model says while it says it."""
         ask, cancelled = self._ask(request, context), _cancellation(context)
-        events = events_of(lambda tell: self._executor.execute(ask, cancelled=cancelled, tell=tell))
-        return map(wire.event_to_wire, events)
+        with self._admission.entered():
+            events = events_of(lambda tell: self._executor.execute(ask, cancelled=cancelled, tell=tell))
+            yield from map(wire.event_to_wire, events)
 
     def ExecuteBatch(  # noqa: N802
         self, request: pb.ExecuteBatchRequest, context: grpc.ServicerContext
@@ -72,8 +76,9 @@ class ExecutionMethods:
             cancelled.add_done_callback(lambda _: cancel(mine))
             return self._executor.execute(ask, cancelled=mine)
 
-        results = run_batch(asks, parallel=parallel, execute=execute, cancelled=cancelled)
-        return (_batch_result(place, result) for place, result in results)
+        with self._admission.entered(max(1, min(parallel, len(asks)))):
+            for place, result in run_batch(asks, parallel=parallel, execute=execute, cancelled=cancelled):
+                yield _batch_result(place, result)
 
     def CancelExecution(self, request: pb.CancelExecutionRequest, context: grpc.ServicerContext) -> pb.Execution:  # noqa: N802
         """Stop an execution, whoever started it."""

@@ -90,8 +90,13 @@ class RpcServer:
     def start(self) -> None:
         """Take calls, and say so to whoever asks for health."""
         self._server.start()
+        self.tell_health(serving=True)
+
+    def tell_health(self, *, serving: bool) -> None:
+        """Say to whoever asks for health whether calls can be answered."""
+        answer = health_pb2.HealthCheckResponse
         for service in ("", *SERVICES):
-            self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+            self._health.set(service, answer.SERVING if serving else answer.NOT_SERVING)
 
     def stop(self, *, grace: float) -> None:
         """Refuse new calls, and wait for those under way.

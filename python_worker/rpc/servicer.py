@@ -10,6 +10,7 @@ from python_worker.rpc.tools import ToolMethods
 from python_worker.v1 import worker_pb2_grpc
 
 if TYPE_CHECKING:
+    from python_worker.rpc.admission import Admission
     from python_worker.runtime import (
         Adapters,
         ExecutionService,
@@ -33,6 +34,7 @@ class WorkerServicer(ProgramMethods, ExecutionMethods, ToolMethods, worker_pb2_g
         adapters: Where programs run.
         default_timeout: Seconds an execution may take that asks for nothing else.
         threads: How many programs run at once.
+        admission: Who may wait for a program to run.
         tool_broker: Knows which client serves which tool.
     """
 
@@ -47,6 +49,7 @@ class WorkerServicer(ProgramMethods, ExecutionMethods, ToolMethods, worker_pb2_g
         adapters: Adapters,
         default_timeout: float,
         threads: int,
+        admission: Admission,
         tool_broker: ToolBroker,
     ) -> None:
         self._signatures = signatures
@@ -57,4 +60,5 @@ class WorkerServicer(ProgramMethods, ExecutionMethods, ToolMethods, worker_pb2_g
         self._adapters = adapters
         self._default_timeout = default_timeout
         self._threads = threads
+        self._admission = admission
         self._tool_broker = tool_broker

@@ -1,4 +1,4 @@
-"""DSPy's modules that need other modules, as modules that a program can be.
+"""DSPy's modules that cannot be a program's as they are.
 
 DSPy is imported here: import this module where one is built.
 """
@@ -108,6 +108,23 @@ class Parallel(dspy.Module):  # type: ignore[misc] # DSPy ships no types
         if failures:
             raise failures[min(failures)]
         return dspy.Prediction(results=[dict(prediction.items()) for prediction in predictions])
+
+
+class ProgramOfThought(dspy.ProgramOfThought):  # type: ignore[misc] # DSPy ships no types
+    """DSPy's, with code that fails to the last told as a bad answer of the model's."""
+
+    def forward(self, *sandbox: Any, **inputs: Any) -> dspy.Prediction:
+        """Let the model write code, and run it."""
+        try:
+            return super().forward(*sandbox, **inputs)
+        except RuntimeError as error:
+            if type(error) is not RuntimeError:  # the sandbox's own
+                raise
+            said = str(error).rpartition("ProgramOfThought: ")[2]
+            raise WorkerError(
+                f"the model's code failed in each of {self.max_iters} tries (max_iters), at last with: {said}",
+                reason=Reason.UNPARSABLE_ANSWER,
+            ) from error
 
 
 class _EndOfRun(BaseException):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import lmtest
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.runtime.sandbox import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,9 +70,13 @@ def _from_lmtest(chain: list[BaseException]) -> WorkerError | None:
 
 
 def _from_dspy(chain: list[BaseException]) -> WorkerError | None:
+    from dspy.primitives import CodeExecutionError, CodeInterpreterError
     from dspy.utils import exceptions
 
     for error in chain:
+        if isinstance(error, CodeInterpreterError) and not isinstance(error, CodeExecutionError):
+            told = f"the sandbox that the model's code runs in failed: {said(error)}"
+            return WorkerError(told, reason=Reason.CONFIGURATION)
         if isinstance(error, exceptions.AdapterParseError):
             return WorkerError(words(error), reason=Reason.UNPARSABLE_ANSWER)
         if isinstance(error, exceptions.LMConfigurationError):

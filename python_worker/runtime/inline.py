@@ -20,6 +20,7 @@ from python_worker.runtime.failures import explain
 from python_worker.runtime.formats import adapter_of
 from python_worker.runtime.inputs import for_dspy
 from python_worker.runtime.modules import answers, interface
+from python_worker.runtime.sandbox import Sandboxes
 from python_worker.runtime.tools import ToolLost
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class InlineAdapter:
         if future.done() and not _hung_up_on(future.result(), run.stop):
             return future.result()
         in_time = time.monotonic() < deadline - _CLOCKS_APART
-        run.stop.now()
+        run.end()
         begun = not future.cancel()
         if begun:
             wait({future}, timeout=_LAST_WORDS)
@@ -170,9 +171,15 @@ class _Run:
         self._task = task
         self._lms = lms
         self._modules = modules
+        self._sandboxes = Sandboxes()
         self._submitted = time.perf_counter()
         self._scope: LMScope | None = None
         self._words: LastWords | None = None
+
+    def end(self) -> None:
+        """Hang up on its model calls, and end the code that it runs; from any thread."""
+        self.stop.now()
+        self._sandboxes.end()
 
     @property
     def so_far(self) -> Outcome:
@@ -220,7 +227,7 @@ class _Run:
         adapter = adapter_of(task.program.config.format, lm)
         listen(words)
         # History would grow with every execution: the trail is the worker's history.
-        with dspy.context(lm=lm, adapter=adapter, disable_history=True):
+        with dspy.context(lm=lm, adapter=adapter, disable_history=True, interpreter_factory=self._sandboxes.open):
             if task.tell is None:
                 return answers(module(**inputs))
             from python_worker.runtime.streaming import run_streaming

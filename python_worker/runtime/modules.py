@@ -121,9 +121,11 @@ class Modules:
             case Module.REACT:
                 return dspy.ReAct(signature, tools=list(tools), max_iters=options["max_iters"])
             case Module.PROGRAM_OF_THOUGHT:
+                from python_worker.runtime.composed import ProgramOfThought
+
                 given = {"interpreter_factory": self._interpreter} if self._interpreter else {}
                 with _without_deprecations():
-                    return dspy.ProgramOfThought(signature, max_iters=options["max_iters"], **given)
+                    return ProgramOfThought(signature, max_iters=options["max_iters"], **given)
             case _:
                 return dspy.Predict(signature)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.session import Session, SessionLM, check_session_id
+from python_worker.domain.session import Session, SessionLM, check_same_lm, check_session_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,7 +56,7 @@ class SessionService:
             ttl: Seconds it lives unused; None for the worker's setting, 0 until it is ended.
             metadata: Whatever the client wants to find again.
             lm: Who answers its executions.
-            or_get: Whether the session of that id is the answer, as it is, where there is one.
+            or_get: Whether the session of that id is the answer, as it is, where there is one with that language model.
 
         Raises:
             WorkerError: ``invalid_argument``, ``already_exists``, ``limit``, or ``configuration``: a language model
@@ -76,6 +76,7 @@ class SessionService:
         except WorkerError as error:
             # A full worker still answers for a session that it has.
             if or_get and error.reason in {Reason.ALREADY_EXISTS, Reason.LIMIT} and (found := self._known(session.id)):
+                check_same_lm(found, lm)
                 return found
             raise
         return self._sessions.get(session.id)

@@ -114,6 +114,15 @@ class Database:
             reason=Reason.CONFIGURATION,
         )
 
+    def probe(self) -> None:
+        """See that it can be written.
+
+        Raises:
+            WorkerError: ``unavailable``.
+        """
+        with self.write() as connection:
+            connection.execute(sa.select(1))
+
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that will write; on SQLite it takes the write lock at once, so it never fails halfway."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 import psycopg
 import sqlalchemy as sa
 
+from python_worker.domain.errors import WorkerError
 from python_worker.store.statement import Connected, Statement
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class PostgresFeed:
                 with connection:
                     while not self._closed.is_set():
                         self._tell(_gather(connection), listener)
-            except (psycopg.Error, sa.exc.SQLAlchemyError) as error:
+            except (psycopg.Error, sa.exc.SQLAlchemyError, WorkerError) as error:
                 _LOG.warning("PostgreSQL is not heard any more (%s): watchers begin again", error)
                 connection = self._listen_again(connection)
                 self._own.clear()

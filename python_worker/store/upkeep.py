@@ -11,6 +11,7 @@ from python_worker.domain.errors import WorkerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from python_worker.store.database import Database
     from python_worker.store.executions import SqlExecutions
 
 _LOG = logging.getLogger(__name__)
@@ -20,25 +21,27 @@ _LOOK = 1.0
 
 
 class Upkeep:
-    """Stores endings that the database did not take, and ends what is on record as running here and does not run.
+    """Looks whether the database answers, stores endings that it did not take, and ends what only seems to run here.
 
     Args:
+        database: Migrated.
         executions: Of this worker.
     """
 
-    def __init__(self, executions: SqlExecutions) -> None:
+    def __init__(self, database: Database, executions: SqlExecutions) -> None:
+        self._database = database
         self._executions = executions
         self._closed = threading.Event()
-        self._answers = True
         self._thread: threading.Thread | None = None
 
-    def start(self, find: Callable[[str], object | None]) -> None:
+    def start(self, find: Callable[[str], object | None], *, tell: Callable[[bool], None]) -> None:
         """Look from now on, once a second.
 
         Args:
             find: The run of that id that is under way in this worker, or None.
+            tell: Called with whether the database answers, when that has changed; it is taken to do so at first.
         """
-        self._thread = threading.Thread(target=self._run, args=(find,), name="upkeep", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(find, tell), name="upkeep", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -51,19 +54,20 @@ class Upkeep:
         except WorkerError as error:
             _LOG.error("endings of executions are lost, which a worker will tell as interrupted: %s", error)
 
-    def _run(self, find: Callable[[str], object | None]) -> None:
+    def _run(self, find: Callable[[str], object | None], tell: Callable[[bool], None]) -> None:
+        answered = True
         while not self._closed.wait(_LOOK):
-            try:
-                self._executions.store_endings()
-                self._executions.interrupt_lost(find)
-            except Exception as error:  # noqa: BLE001 - the next look may go well, whatever it was
-                self._tell(error)
-            else:
-                self._tell(None)
+            trouble = self._look(find)
+            if answered is not (trouble is None):
+                _LOG.warning("%s", trouble or "the database answers again")
+                answered = trouble is None
+                tell(answered)
 
-    def _tell(self, error: Exception | None) -> None:
-        if error and self._answers:
-            _LOG.warning("the database is not looked after: %s", error)
-        elif not error and not self._answers:
-            _LOG.info("the database answers again")
-        self._answers = error is None
+    def _look(self, find: Callable[[str], object | None]) -> Exception | None:
+        try:
+            self._database.probe()
+            self._executions.store_endings()
+            self._executions.interrupt_lost(find)
+        except Exception as error:  # noqa: BLE001 - the next look may go well, whatever it was
+            return error
+        return None

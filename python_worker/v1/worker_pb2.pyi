@@ -2552,7 +2552,7 @@ class CreateSessionRequest(_message.Message):
     id: _builtins.str
     """made up when empty"""
     or_get: _builtins.bool
-    """answer with the session of that id as it is, where there is one"""
+    """answer with the session of that id as it is, where there is one; not with another lm"""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """the worker's own setting when unset; 0 is forever"""

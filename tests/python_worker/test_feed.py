@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.watch import Change, ChangeKind
 from python_worker.store.feed import PostgresFeed
 
@@ -87,6 +88,22 @@ def test_what_another_server_wrote_is_read_where_it_is_watched(postgres_database
     write(elsewhere, postgres_database, change("ada", 2), change("ada", 3))
     assert [each.position for each in listener.told.get(timeout=20)] == [3]
     assert asked == [("ada", 2, 3)]
+
+
+def test_a_feed_that_could_not_read_says_so_and_goes_on(postgres_database, listener, start_feed):
+    answers = [WorkerError("the database does not answer", reason=Reason.UNAVAILABLE), [change("ada", 2)]]
+
+    def read(*_):
+        if isinstance(answers[0], WorkerError):
+            raise answers.pop(0)
+        return answers[0]
+
+    start_feed(read)
+    elsewhere = PostgresFeed(postgres_database, read=must_not_read)
+    write(elsewhere, postgres_database, change("ada", 1))
+    assert listener.told.get(timeout=20) == "lost"
+    write(elsewhere, postgres_database, change("ada", 2))
+    assert [each.position for each in listener.told.get(timeout=20)] == [2]
 
 
 def test_what_is_not_committed_is_not_told(postgres_database, listener, start_feed):

@@ -60,6 +60,28 @@ def test_a_value_that_was_read_is_served_again_without_a_call(worker, session):
     assert asked == ["GetVariable"]
 
 
+def test_the_cache_can_be_cleared_and_the_variables_stay(worker, session):
+    session["x"] = 1
+    asked = count_calls(worker)
+    assert session["x"] == 1
+    session.clear_cache()
+    assert [session["x"], session["x"]] == [1, 1]
+    assert asked == ["GetVariable"]
+
+
+def test_clearing_the_session_deletes_its_variables_for_everybody(worker, session):
+    session["x"], session["y"] = 1, 2
+    session.clear()
+    assert dict(worker.client.session("ada")) == dict(session) == {}
+
+
+def test_a_session_without_a_cache_has_nothing_to_clear(worker):
+    session = worker.client.session("ada")
+    session["x"] = 1
+    session.clear_cache()
+    assert session["x"] == 1
+
+
 def test_a_session_without_a_cache_asks_each_time(worker):
     session = worker.client.session("ada")
     session["x"] = 1

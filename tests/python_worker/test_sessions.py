@@ -61,6 +61,26 @@ def test_a_session_that_is_there_is_got_as_it_is_or_refused(worker):
     assert refused(WorkerError, worker.client.run, call).reason is Reason.ALREADY_EXISTS
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_a_session_that_is_there_with_another_language_model_is_refused_with_what_differs(worker, create):
+    worker.client.session("ada", lm=SessionLM(mode="mock", limits=SessionLimits(usd_per_run="0.5")))
+    error = refused(WorkerError, worker.client.session, "ada", lm=SessionLM(mode="mock", model="a/b"), create=create)
+    assert (error.reason, error.field) == (Reason.ALREADY_EXISTS, "lm")
+    assert str(error) == (
+        "session 'ada' is there already, with another language model: model is the worker's own, and 'a/b' was asked "
+        "for; limits.usd_per_run is '0.5', and the worker's own was asked for. Ask for it without one to have it as it "
+        "is; for another, choose another id, or end it first, and with it its variables."
+    )
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_session_is_got_with_the_language_model_it_has_or_without_naming_one(worker, create):
+    lm = SessionLM(mode="mock", limits=SessionLimits(usd_per_run="0.5"))
+    worker.client.session("ada", lm=lm)
+    assert worker.client.session("ada", lm=lm, create=create).info().lm == lm
+    assert worker.client.session("ada", create=create).info().lm == lm
+
+
 def test_a_session_that_is_not_there_is_not_found(worker):
     error = refused(NotFound, worker.client.session, "nobody", create=False)
     assert (error.field, "session 'nobody' not found" in str(error)) == ("session", True)

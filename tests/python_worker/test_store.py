@@ -1,5 +1,6 @@
 """Storage, on SQLite and on PostgreSQL."""
 
+import contextlib
 import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -202,3 +203,13 @@ def test_connections_that_postgresql_has_ended_are_not_used_again(postgres_datab
     with postgres_database.read() as first, postgres_database.write_directly() as second:
         assert first.scalar(sa.text("SELECT 1")) == 1
         assert second.connection.driver_connection.info.backend_pid not in idle
+
+
+def test_a_database_whose_connections_all_wait_for_it_is_told_as_one_that_does_not_answer(database):
+    database._engine.pool._timeout = 0.01  # else 30 s
+    with contextlib.ExitStack() as taken:
+        for _ in range(15):
+            taken.enter_context(database.read())
+        with pytest.raises(WorkerError, match="does not answer: QueuePool limit") as caught:
+            taken.enter_context(database.read())
+    assert (caught.value.reason, caught.value.retryable) == (Reason.UNAVAILABLE, True)

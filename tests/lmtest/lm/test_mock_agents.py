@@ -108,3 +108,13 @@ class Finder:
 
 def test_a_tool_may_be_an_object():
     assert travel(dspy.Tool(Finder(), name="find"), "chat")[0].trajectory["observation_0"] == "in Tokyo"
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.filterwarnings("ignore:ProgramOfThought is deprecated:DeprecationWarning")
+def test_the_code_of_a_program_of_thought_runs_and_its_answer_is_typed(adapter):
+    with lmtest.use_cassette(mode="mock") as cassette, dspy.context(lm=model(), adapter=ADAPTERS[adapter]()):
+        program = dspy.ProgramOfThought(Journey, max_iters=1, interpreter_factory=dspy.LocalInterpreter)
+        prediction = program(question="How do I get to Tokyo?")
+    Answered.model_validate({name: prediction[name] for name in Answered.model_fields})
+    assert len(cassette.calls) == (4 if adapter == "two-step" else 2), "code, and an answer of what it gave"

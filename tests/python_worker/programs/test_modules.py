@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -201,6 +202,7 @@ def test_program_of_thought_runs_the_models_code_where_there_is_a_sandbox():
 
 def test_program_of_thought_is_refused_where_its_sandbox_does_not_run(start_worker, monkeypatch):
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "deno", None)  # the package that brings it
     error = refused(program, start_worker(), "ProgramOfThought")
     assert (error.reason, error.field) == (Reason.CONFIGURATION, "module")
     assert "pip install 'dspy[deno]'" in str(error)
