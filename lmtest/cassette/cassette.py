@@ -227,7 +227,7 @@ class Cassette:
         """
         if not self.mode.writes or (interaction.failed and not self._record_failures and self.mode is not Mode.REFRESH):
             return
-        kept = interaction.saying(self._kept)
+        kept = interaction.saying(self._kept, whole=self._redactor.streamed)
         with self._lock:
             self._fresh.append(kept)
             self._sources |= {source} - {""}

@@ -109,7 +109,8 @@ def normalise(
         redactor: Takes the secrets out; applied before everything else, so that a key never depends on one.
 
     Returns:
-        A new value: no transport, no default settings, text in Unicode NFC and scrubbed, ignored parts left out.
+        A new value: no transport, no default settings, names and texts in Unicode NFC, texts scrubbed, ignored parts
+        left out.
 
     Raises:
         ConfigurationError: A rule that does not compile.
@@ -171,6 +172,8 @@ def _text_of(
         normal = {}
         for key, item in value.items():
             name, secret = redactor.name(key) if redactor is not None else (key, False)
+            if not name.isascii():
+                name = unicodedata.normalize("NFC", name)
             normal[name] = REDACTED if secret and is_told(item) else _text_of(item, redactor, patterns)
         return normal
     if isinstance(value, (list, tuple)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from lmtest.cassette.streamed import changed
 from lmtest.errors import CassetteFormatError
 
 if TYPE_CHECKING:
@@ -175,20 +176,26 @@ class Interaction:
             return [{"raised": self.outcome.message, "arguments": self.outcome.arguments}]
         return [streamed.event for streamed in self.outcome.events]
 
-    def saying(self, change: Callable[[Any], Any]) -> Interaction:
-        """The interaction with what the provider said changed; its request stays."""
+    def saying(self, change: Callable[[Any], Any], *, whole: Callable[[str, str], str] | None = None) -> Interaction:
+        """The interaction with what the provider said changed; its request stays.
+
+        Args:
+            change: Changes a value.
+            whole: Changes what a stream says in pieces; see :func:`lmtest.cassette.streamed.changed`.
+        """
         match self.outcome:
             case Reply(response=response):
                 outcome: Outcome = Reply(response=change(response))
             case EventStream(events=events):
-                outcome = EventStream(events=_changed(events, change))
+                outcome = EventStream(events=_changed(events, change, whole))
             case Result(value=value):
                 outcome = Result(value=change(value))
             case Raised() as raised:
                 kept = None if raised.arguments is None else tuple(change(list(raised.arguments)))
                 outcome = replace(raised, message=change(raised.message), arguments=kept)
             case Failure() as failure:
-                outcome = replace(failure, message=change(failure.message), events=_changed(failure.events, change))
+                events = _changed(failure.events, change, whole)
+                outcome = replace(failure, message=change(failure.message), events=events)
         return replace(self, outcome=outcome)
 
     @property
@@ -221,8 +228,11 @@ class Interaction:
         return "" if "model" in self.request else str(self.request.get("tool", ""))
 
 
-def _changed(events: tuple[StreamedEvent, ...], change: Callable[[Any], Any]) -> tuple[StreamedEvent, ...]:
-    return tuple(replace(each, event=change(each.event)) for each in events)
+def _changed(
+    events: tuple[StreamedEvent, ...], change: Callable[[Any], Any], whole: Callable[[str, str], str] | None
+) -> tuple[StreamedEvent, ...]:
+    anew = changed([each.event for each in events], change, whole)
+    return tuple(replace(each, event=event) for each, event in zip(events, anew, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

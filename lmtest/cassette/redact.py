@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import json
 import os
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -111,6 +112,23 @@ class Redactor:
         if isinstance(value, (list, tuple)):
             return [self.value(item) for item in value]
         return value
+
+    def streamed(self, kind: str, text: str) -> str:
+        """Take the secrets out of what a stream said, all its pieces together.
+
+        Args:
+            kind: Of its deltas. A ``tool_call`` says JSON, whose fields may be named like a credential.
+            text: What they said.
+        """
+        clean = self.text(text)
+        if kind != "tool_call":
+            return clean
+        try:
+            arguments = json.loads(clean)
+        except (ValueError, RecursionError):
+            return clean  # cut short, or no JSON
+        kept = self.value(arguments)
+        return clean if kept == arguments else json.dumps(kept, ensure_ascii=False)
 
     def media(self, data: str, media_type: str) -> str:
         """Take the secrets out of base64 media that is text; other media is given back as it is."""
