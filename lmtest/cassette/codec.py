@@ -1,9 +1,10 @@
 """Interactions and headers to the documents of a cassette file, and back: format 1.
 
 A file is a YAML stream. Its first document is the header; each further one is an interaction whose first line is its
-key and whose last is a digest, so a reader finds one without parsing the rest and sees where a file was cut. The digest
-is SHA-256 over the document's text before it, as it stands there: where it holds, the text is as :func:`encode` wrote
-it, and is read without a YAML parser. A message that is one text is written ``- user: text``.
+key and whose last is a digest, so a reader finds one without parsing the rest and sees where a file was cut, but for a
+cut between two documents. The digest is SHA-256 over the document's text before it, as it stands there: where it holds,
+the text is as :func:`encode` wrote it, and is read without a YAML parser. A message that is one text is written
+``- user: text``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Only one process at a time saves a cassette, and what it wrote is remembered to be its run's.
 
-Both are kept outside the cassette's directory, which may be read-only and is in version control.
+Both are kept outside the cassette's directory, which may be read-only and is in version control: in a fixed number of
+files, each for all cassettes whose paths have the same hash, so that there never are more. Whoever has one lock takes
+no other before it is released, so nobody can wait for each other.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ def locked(path: Path) -> Iterator[None]:
         lock.acquire(timeout=LOCK_TIMEOUT)
     except Timeout:
         raise CassetteLocked(
-            f"{path} is being saved by another process for more than "
+            f"{path}, or a cassette that shares its lock, is being saved by another process for more than "
             f"{LOCK_TIMEOUT:.0f} s. What was recorded in this run is lost; the file is as it was before. If no such "
             f"process lives, delete {lock.lock_file}.",
             path=path,
@@ -68,10 +70,10 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def lock_path(path: Path) -> Path:
-    """The lock of a cassette."""
+    """The lock of a cassette, which it shares with some others."""
     directory = Path(tempfile.gettempdir()) / f"lmtest-locks-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
     directory.mkdir(mode=0o700, exist_ok=True)
-    return directory / f"{_hash(path)}.lock"
+    return directory / f"{_hash(path)[:2]}.lock"
 
 
 def note_writing(path: Path, run: str) -> None:

@@ -1,8 +1,8 @@
 """Secrets never reach a file: what looks like one is replaced before a key is taken and before anything is stored.
 
 Replaced are the values of environment variables whose names say they are secret, fields named like a credential, bearer
-tokens, ``?key=`` parameters, tokens of well-known shapes (the detectors of detect-secrets, and those of LM providers,
-which it lacks), and whatever patterns the user adds.
+tokens, ``?key=`` parameters, passwords in URLs, cookies, private keys, tokens of well-known shapes (the detectors of
+detect-secrets, and those of LM providers, which it lacks), and whatever patterns the user adds.
 """
 
 from __future__ import annotations
@@ -30,18 +30,48 @@ _SECRET_VARIABLE = re.compile(
 _SHORTEST_SECRET: Final = 8
 
 _FIELD = (
-    r"(?:x-goog-api-key|(?:[a-z0-9]+[_-])?api[_-]?key|(?:access|refresh|id|auth|bearer|session)[_-]?token|"
-    r"(?:client|app|shared)[_-]?secret|secret[_-]?(?:access[_-]?)?key|private[_-]?key|password|passwd|authorization)"
+    r"(?:x[_-](?:goog[_-]|amz[_-])?)?(?:(?:[a-z0-9]+[_-])?api[_-]?key|"
+    r"(?:access|refresh|id|o?auth|api|bearer|session|security)[_-]?token|(?:client|app|shared)[_-]?secret|"
+    r"(?:aws[_-])?secret[_-]?(?:access[_-]?)?key|private[_-]?key|password|passwd|passphrase|(?:proxy-)?authorization)"
 )
-_FIELD_NAME = re.compile(rf"{_FIELD}\Z", re.IGNORECASE)
+# In prose these are words like others.
+_NAME_ONLY = r"(?:secret|credentials?)"
+_FIELD_NAME = re.compile(rf"(?:{_FIELD}|{_NAME_ONLY}|(?:set-)?cookie)\Z", re.IGNORECASE)
 
-# Our own: what stands around a secret says that it is one.
-_IN_CONTEXT = re.compile(
-    rf"""(?P<before>\bBearer\s+|[?&]key=|(?<![\w-]){_FIELD}["']?\s*[:=]\s*["']?(?:Bearer\s+)?)"""
-    r"""(?P<secret>(?!<redacted)[^\s"',;&<>{}\[\]()]{8,})""",
-    re.IGNORECASE,
+# JSON stands in texts too, and in texts inside of it, with a backslash more each time.
+_QUOTE = r"""\\*["']"""
+
+# Our own: what stands around a secret says that it is one. By words of which a text has one, or none of this.
+_IN_CONTEXT: Final = (
+    (
+        ("-----begin ",),
+        re.compile(
+            r"(?P<before>)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+            r"(?:(?:(?!-----|<redacted).)*-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|"
+            # Cut short: as far as there are lines of it.
+            r"(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})+(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]+)?)",
+            re.DOTALL,
+        ),
+    ),
+    (("://",), re.compile(r"""(?P<before>://[^:/?#\[\]@\s"'<>]*:)(?!<redacted)[^/?#@\s"'<>]+(?=@)""")),
+    (
+        ("cookie",),
+        re.compile(
+            rf"""(?P<before>\b(?:Set-)?Cookie(?:{_QUOTE})?\s*:\s*(?:{_QUOTE})?)[^\s=;"'<>\\]+="""
+            r"""(?:"[^"\r\n]*"|[^;"'\r\n\\<]*)(?:;[^;"'\r\n\\<]*(?:"[^"\r\n]*"(?=;|\s|\Z))?)*""",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        ("bearer", "key", "token", "secret", "passw", "passphrase", "authorization", "credential"),
+        re.compile(
+            rf"""(?P<before>\bBearer\s+|[?&]key=|(?:(?<![\w-]){_FIELD}(?:{_QUOTE})?\s*[:=]|"""
+            rf"""{_QUOTE}{_NAME_ONLY}{_QUOTE}\s*:)\s*(?:{_QUOTE})?(?:(?:Bearer|Basic|Token)\s+)?)"""
+            rf"""(?!<redacted)(?:(?!{_QUOTE})[^\s"',;&<>{{}}\[\]()]){{8,}}""",
+            re.IGNORECASE,
+        ),
+    ),
 )
-_CONTEXT_WORDS: Final = ("bearer", "key", "token", "secret", "passw", "authorization")
 
 # Shapes of LM providers' keys, which the library's detectors do not know.
 _PROVIDER_KEYS = (
@@ -152,8 +182,9 @@ class Redactor:
         if self._values is not None:
             text = self._values.sub(lambda match: f"<redacted:{self._names[match[0]]}>", text)
         lower = text.lower()
-        if any(word in lower for word in _CONTEXT_WORDS):
-            text = _IN_CONTEXT.sub(lambda match: f"{match['before']}{REDACTED}", text)
+        for words, context in _IN_CONTEXT:
+            if any(word in lower for word in words):
+                text = context.sub(lambda match: f"{match['before']}{REDACTED}", text)
         if _RUN.search(text):
             text = _without_tokens(text)
         for pattern in self._patterns:

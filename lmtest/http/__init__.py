@@ -1,1 +1,1 @@
-"""The HTTP side: a stand-in provider, and later the same cassettes for every HTTP client."""
+"""The HTTP side: a stand-in for the Gemini API."""

@@ -232,3 +232,10 @@ def test_a_mutated_file_is_read_or_refused_by_name_and_nothing_else(path, tmp_pa
             assert interaction.usage is not None
             assert isinstance(interaction.model, str)
             assert codec.is_intact(opened.text(entry), path=other) in {True, False}
+
+
+def test_a_file_that_ends_between_two_documents_is_a_cassette_of_fewer(path):
+    whole = Index(path)
+    path.write_bytes(path.read_bytes()[: whole.entries[-1].start - len("---\n")])
+
+    assert [entry.key for entry in Index(path).entries] == [entry.key for entry in whole.entries[:-1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 from hypothesis import example, given
@@ -27,6 +28,8 @@ TOKENS = [GOOGLE, OPENAI, ANTHROPIC, GITHUB, AWS, SLACK, JWT]
 REDACTOR = Redactor(environ={"GEMINI_API_KEY": "hush-hush-hush", "DB_PASSWORD": "hush-hush", "HOME": "/home/me"})
 PIECES = st.sampled_from(
     [*TOKENS, "hush-hush-hush", "Bearer abcdefghijkl", "?key=abcdefgh12", 'api_key="abcdefgh12"', "password: abcdefgh",
+     "Cookie: ", "sid=", "abc;", "://u:", "pw@", "Basic ", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----",
+     '"secret": "', "\\", "authorization: ",
      " ", "\n", "plain", "é", "<redacted>", "key", "token=", "x" * 40, "/", ".", "-", "=", '"']
 )  # fmt: skip
 
@@ -50,10 +53,58 @@ def test_nothing_of_it_stays_whatever_stands_around_it(token):
         ('{"api_key": "abcdefgh12"}', '{"api_key": "<redacted>"}'),
         ("x-goog-api-key: abcdefgh12", "x-goog-api-key: <redacted>"),
         ("password=abcdefgh12", "password=<redacted>"),
+        ("Authorization: Basic dXNlcjpwYXNzd29yZA==", "Authorization: Basic <redacted>"),
+        ("Proxy-Authorization: Basic dXNlcjpwYXNzd29yZA==\nHost: x", "Proxy-Authorization: Basic <redacted>\nHost: x"),
+        ("X-Amz-Security-Token: abcdefgh12", "X-Amz-Security-Token: <redacted>"),
+        ("?oauth_token=abcdefgh12&a=1", "?oauth_token=<redacted>&a=1"),
+        ("postgresql://ada:hunter2@db.example/app", "postgresql://ada:<redacted>@db.example/app"),
+        ("redis://:p@db:6379, see http://h:80/a@b", "redis://:<redacted>@db:6379, see http://h:80/a@b"),
+        ("Cookie: sid=abcdefgh12; theme=dark\nHost: x", "Cookie: <redacted>\nHost: x"),
+        ('Set-Cookie: sid="abc"; Path=/; HttpOnly', "Set-Cookie: <redacted>"),
+        ('{"Cookie": "sid=abcdefgh12", "Host": "x"}', '{"Cookie": "<redacted>", "Host": "x"}'),
+        (
+            '{"secret": "abcdefgh12", "credentials": "abcdefgh12"}',
+            '{"secret": "<redacted>", "credentials": "<redacted>"}',
+        ),
+        (r"{\"api_key\": \"abcdefgh12\", \"n\": 1}", r"{\"api_key\": \"<redacted>\", \"n\": 1}"),
+        (r'"{\\\"password\\\": \\\"abcdefgh12\\\"}"', r'"{\\\"password\\\": \\\"<redacted>\\\"}"'),
+        (r"password: abcd\efgh, and", "password: <redacted>, and"),
     ],
 )
 def test_what_stands_beside_a_word_for_a_secret_is_taken_out(text, clean):
     assert REDACTOR.text(text) == clean
+
+
+BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\nVJTUt9Us8cKjMzEfYyji\n"
+
+
+@pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "])
+def test_a_private_key_is_taken_out_whole(kind):
+    block = f"-----BEGIN {kind}PRIVATE KEY-----\n{BODY}-----END {kind}PRIVATE KEY-----"
+
+    assert REDACTOR.text(f"use\n{block}\nplease") == "use\n<redacted>\nplease"
+    assert REDACTOR.text(json.dumps({"pem": block, "n": 1})) == '{"pem": "<redacted>", "n": 1}'
+
+
+@pytest.mark.parametrize("length", range(44, 28 + len(BODY), 4))
+def test_of_a_private_key_that_was_cut_short_nothing_stays(length):
+    assert REDACTOR.text(f"-----BEGIN PRIVATE KEY-----\n{BODY}"[:length]).rstrip() == "<redacted>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A file that begins with -----BEGIN PRIVATE KEY----- is no certificate.",
+        "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIB\n-----END CERTIFICATE-----",
+        "The secret: everybody-knows. Credentials: none-at-all.",
+        "Cookie: a biscuit, says http://example.org:8080/cookies and mailto:a@b.c",
+        '{"token": "everybody-knows", "total_tokens": 12345678}',
+        "Basic mathematics and basic arithmetic",
+        r"C:\"quoted\"\path",
+    ],
+)
+def test_what_only_speaks_of_secrets_is_left(text):
+    assert REDACTOR.text(text) == text
 
 
 def test_the_value_of_a_secret_variable_is_taken_out_by_its_name():
@@ -82,6 +133,20 @@ def test_a_field_named_like_a_credential_is_taken_out_whatever_it_holds():
         "Authorization": "<redacted>",
         "nested": [{"client_secret": "<redacted>", "keys": ["kept"], "token": 3}],
     }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["secret", "credentials", "Cookie", "Set-Cookie", "Proxy-Authorization", "X-Auth-Token", "apiToken", "oauth_token",
+     "aws_secret_access_key", "passphrase"],
+)  # fmt: skip
+def test_names_of_credentials(name):
+    assert REDACTOR.value({name: "x"}) == {name: "<redacted>"}
+
+
+@pytest.mark.parametrize("name", ["token", "secretary", "cookies", "tokens", "password_hint", "key"])
+def test_names_that_are_none(name):
+    assert REDACTOR.value({name: "x"}) == {name: "x"}
 
 
 def test_a_pattern_of_the_users_own_is_taken_out():

@@ -1,6 +1,7 @@
 """The stand-in speaks the Gemini REST protocol as Google's own server does."""
 
 import json
+import re
 
 import httpx
 import pytest
@@ -120,6 +121,14 @@ def test_a_response_schema_is_kept(client, key):
     schema = {"type": "OBJECT", "properties": {"n": {"type": "INTEGER", "minimum": 3, "maximum": 4}}, "required": ["n"]}
     response = generate(client, generationConfig={"responseMimeType": "application/json", key: schema})
     assert json.loads(text_of(response)) in ({"n": 3}, {"n": 4})
+
+
+@pytest.mark.parametrize("key", ["responseSchema", "responseJsonSchema"])
+def test_a_pattern_of_a_response_schema_is_met(client, key):
+    code = {"type": "STRING", "pattern": "^[A-Z]{3}-[0-9]{4}$"}
+    schema = {"type": "OBJECT", "properties": {"code": code}, "required": ["code"]}
+    response = generate(client, generationConfig={"responseMimeType": "application/json", key: schema})
+    assert re.fullmatch("[A-Z]{3}-[0-9]{4}", json.loads(text_of(response))["code"])
 
 
 def test_json_mode_without_a_schema_is_an_object(client):
