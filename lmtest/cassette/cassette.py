@@ -237,11 +237,23 @@ class Cassette:
         with self._lock:
             self._calls.append(call)
 
+    def keep_others(self) -> None:
+        """Have :meth:`save` add to the file there is, by request, as it adds to what this run recorded before.
+
+        For a file that others play from as well, who do not record now.
+
+        Raises:
+            CassetteFormatError: The file does not read, so nothing could be added.
+        """
+        self._opened = None
+        if self.path is not None and self.path.exists():
+            Index(self.path)
+
     def save(self, header: Header) -> None:
         """Write what was recorded in the file's place; without a recording the file stays as it is.
 
-        What this run recorded into it before is kept. In ``auto`` it is added to the file. In ``refresh`` it is written
-        beside it, see :mod:`lmtest.cassette.pending`.
+        What this run recorded into it before is kept, and all of it after :meth:`keep_others`. In ``auto`` it is added
+        to the file. In ``refresh`` it is written beside it, see :mod:`lmtest.cassette.pending`.
 
         Raises:
             CassetteError: It could not be written; the old file is whole.

@@ -46,8 +46,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     names: list[str] | None = getattr(item, "fixturenames", None)
     if names is None:
         return  # an item of another plugin's, that has no fixtures
-    marked = item.get_closest_marker("lmtest") is not None or item.config.getini("lmtest_auto")
-    if not marked and "lmtest_cassette" not in names:
+    if not options.is_marked(item) and "lmtest_cassette" not in names:
         return
     if not any(_is_overridden(item, name) for name in _OVERRIDABLE):
         # Running a fixture takes pytest as long as a replay.

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from lmtest import settings as project
-from lmtest.errors import LMTestError
+from lmtest.errors import ConfigurationError, LMTestError
 from lmtest.lm.use import use_cassette
 from lmtest.network import block_network
-from lmtest.pytest_plugin import freshness, shared, wishes
+from lmtest.pytest_plugin import company, freshness, shared, wishes
 from lmtest.pytest_plugin.naming import shared_name
 from lmtest.pytest_plugin.opened import Opened, release
 from lmtest.pytest_plugin.tally import KEY, Tally, money
@@ -282,7 +282,21 @@ def _open(item: pytest.Item, asked: Wishes, path: Path, *, test: str | None, tog
     if found is not None and found.stale and expiry == "fail" and opened.cassette.mode.value == "replay":
         opened.close()
         raise freshness.refuse(path, found, command=f"LM_MODE=record pytest {item.nodeid!r}")
+    if opened.cassette.mode.value == "record" and not company.all_run(item, path, owner=test or ""):
+        _keep_others(opened, path)
     return opened
+
+
+def _keep_others(opened: Opened, path: Path) -> None:
+    """Have the recordings of tests that do not run now stay in the file; one that cannot be read is refused now."""
+    try:
+        opened.cassette.keep_others()
+    except LMTestError as error:
+        opened.close()
+        raise ConfigurationError(
+            f"only some of the tests that {path} belongs to run, and the recordings of the others cannot be kept: "
+            f"{error} Run all of them, or delete the file."
+        ) from None
 
 
 def _with_suffix(name: str | None) -> str | None:

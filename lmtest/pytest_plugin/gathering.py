@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lmtest.pytest_plugin import options
+from lmtest.pytest_plugin.company import COLLECTED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,7 @@ class Gathering:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep which tests there are, before other plugins deselect some."""
         self._collected = [item.nodeid for item in items]
+        self._config.stash[COLLECTED] = tuple(self._collected)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

@@ -100,7 +100,7 @@ def orphans(directory: Path, *, root: Path, collected: Collection[str], tallies:
             or _is_elsewhere(path.relative_to(directory), root, modules)
         ):
             continue
-        owners = _owners(path)
+        owners = owners_of(path)
         gone = {each for each in owners if _is_gone(each, root, modules, ids)}
         if owners and all(each in gone or each in ran for each in owners):
             found.append(relative(path, root))
@@ -161,7 +161,7 @@ def _exists(owner: str, ids: set[str]) -> bool:
     return owner in ids or any(each.startswith(f"{owner}::") for each in ids)
 
 
-def _owners(path: Path) -> tuple[str, ...]:
+def owners_of(path: Path) -> tuple[str, ...]:
     """The tests that a cassette's header names; none where the file is no cassette of ours."""
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES).replace(b"\r\n", b"\n")

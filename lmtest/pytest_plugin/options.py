@@ -109,6 +109,11 @@ def unused(config: pytest.Config) -> Unused:
     return choice
 
 
+def is_marked(item: pytest.Item) -> bool:
+    """Whether a test has a cassette without asking for it by a fixture."""
+    return item.get_closest_marker("lmtest") is not None or bool(item.config.getini("lmtest_auto"))
+
+
 def directory(config: pytest.Config) -> str:
     """Where cassettes are kept, from the root directory: as the flag, the ini file or ``[tool.lmtest]`` says."""
     if (kept := config.stash.get(_DIRECTORY, None)) is not None:

@@ -103,9 +103,9 @@ def test_a_test_that_is_run_again_is_recorded_once(suite, paris):
 def test_a_refresh_runs_every_test_of_such_a_file(suite, paris):
     suite.write(test_qa=SHARED + SUITES["functions"])
     suite.run(mode="record", provider=paris)
-    assert Index(suite.path / "cassettes/shared/qa.yaml").header.tests == tuple(
+    assert set(Index(suite.path / "cassettes/shared/qa.yaml").header.tests) == {
         f"test_qa.py::test_{number}" for number in ("one", "two", "three")
-    )
+    }
 
     suite.run(mode="refresh", provider=paris)
 
