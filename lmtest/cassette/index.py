@@ -185,8 +185,8 @@ class Index:
         if conflict:
             problem = (
                 f"a merge conflict is not resolved. Merge it by document (git config merge.lmtest.driver 'lmtest merge "
-                f"%O %A %B %P', then git checkout -m {self.path.name}), or take a side (git checkout --ours "
-                f"{self.path.name})"
+                f"%O %A %B %P', then git checkout -m {self.path.name}); what is between marks then, take one side of. "
+                f"Or take the whole file of a side (git checkout --ours {self.path.name})"
             )
         else:
             problem = "an interaction must start with its key; this document does not"
