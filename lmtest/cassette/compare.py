@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lmtest.cassette.conversation import turns
 from lmtest.cassette.index import Index
+from lmtest.cassette.interaction import EventStream
 from lmtest.cassette.miss import differences, word_diff
 from lmtest.errors import Difference
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lmtest.cassette.conversation import Turn
     from lmtest.cassette.interaction import Interaction
 
 
@@ -74,8 +76,14 @@ def last_said(interaction: Interaction) -> str:
     return said[len(messages) - 1] if messages and len(said) >= len(messages) else ""
 
 
+def answered(interaction: Interaction) -> Turn:
+    """What was answered, as recordings are compared: without times, cost, ids, and the pieces in which it came."""
+    who, said = list(turns(interaction))[-1]
+    return ("assistant" if isinstance(interaction.outcome, EventStream) else who), said
+
+
 def _answered(was: Interaction, now: Interaction) -> Iterator[Change]:
-    before, after = list(turns(was))[-1], list(turns(now))[-1]
+    before, after = answered(was), answered(now)
     if before != after:
         text = word_diff(": ".join(before), ": ".join(after))
         difference = Difference(path="answer", change=text)

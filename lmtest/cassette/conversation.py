@@ -61,9 +61,13 @@ def _answer(outcome: Outcome) -> Iterator[Turn]:
 
 def _streamed(events: Any) -> str:
     said: list[str] = []
+    named: set[Any] = set()
     for streamed in events:
         delta = streamed.event.get("delta") or {}
         if isinstance(delta, dict):
+            if delta.get("name") and delta.get("part_index") not in named:
+                named.add(delta.get("part_index"))
+                said.append(f"→ {delta['name']} ")
             said.append(str(delta.get("text") or delta.get("input") or ""))
     return "".join(said)
 

@@ -188,7 +188,8 @@ class Index:
             problem = (
                 "a merge conflict is not resolved. Merge it by document (put 'cassettes/**/*.yaml merge=lmtest' into "
                 ".gitattributes, git config merge.lmtest.driver 'lmtest merge %O %A %B %P', git checkout -m "
-                f"{path}), or take a side (git checkout --ours {path})"
+                f"{path}); what is between marks then, take one side of. Or take the whole file of a side (git checkout "
+                f"--ours {path})"
             )
         else:
             problem = "an interaction must start with its key; this document does not"

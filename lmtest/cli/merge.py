@@ -25,9 +25,22 @@ def command(base: Path, ours: Path, theirs: Path, name: str) -> None:
     Once a clone:       git config merge.lmtest.driver "lmtest merge %O %A %B %P"
     """  # noqa: D301 - click's mark for lines that stay
     try:
-        content = merge(base, ours, theirs, name=name)
+        merged = merge(base, ours, theirs)
     except CassetteError as error:
         click.echo(f"lmtest: {error}", err=True)
         sys.exit(1)
     with replacing(ours) as file:
-        file.write(content)
+        file.write(merged.content)
+    if merged.conflicts:
+        click.echo(_told(name or str(ours), merged.conflicts), err=True)
+        sys.exit(1)
+
+
+def _told(name: str, conflicts: tuple[str, ...]) -> str:
+    count = f"{len(conflicts)} request{'' if len(conflicts) == 1 else 's'}"
+    return (
+        f"lmtest: {name}: both branches changed the answers to {count}, each in its own way: "
+        f"{', '.join(key[:12] for key in conflicts)}. All else is merged. In the file keep one side of each block "
+        "between <<<<<<< and >>>>>>>, whose sides are whole calls, or record it again with LM_MODE=record; "
+        f"then: git add {name}"
+    )

@@ -7,7 +7,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from python_worker.client import Options, Order, Reason, WorkerError
+from python_worker.client import Order, Reason, WorkerError
 from python_worker.domain.execution import ExecutionStatus
 from python_worker.v1 import worker_pb2 as pb
 
@@ -100,7 +100,7 @@ def test_health_and_everything_else_is_answered_under_a_flood(hold):
 def test_a_stream_that_its_client_left_gives_back_its_place(start_worker):
     held = Held()
     worker = with_program(start_worker(SKY, on_call=held, threads=1, max_waiting=0))
-    with closing(worker.client.stream("qa", ASKED, Options(timeout=60))) as events:
+    with closing(worker.client.stream("qa", ASKED, timeout=60)) as events:
         next(events)
         held.begun.wait()
     held.let_go()

@@ -92,13 +92,24 @@ def test_the_same_recording_on_both_branches_is_there_once(branches, project):
     assert exchanges(project) == [*base, ("How?", "So."), ("When?", "Now.")]
 
 
-def test_a_request_that_both_branches_recorded_anew_is_a_conflict(branches, git):
-    result = branches([("Why?", "Because.")], [("Why?", "No reason.")], [("Why?", "I forgot.")])
+def test_a_request_that_both_branches_answered_otherwise_is_a_conflict_and_all_else_is_merged(
+    branches, git, project, lmtest
+):
+    base = [("Why?", "Because."), ("How?", "So.")]
+    result = branches(base, [("Why?", "No reason."), base[1]], [("Why?", "I forgot."), base[1], ("When?", "Now.")])
 
     assert result.returncode == 1
-    assert "cassettes/a.yaml: both branches recorded request" in result.stderr
-    assert "git checkout --ours cassettes/a.yaml" in result.stderr
-    assert git("status", "--short").stdout == "AA cassettes/a.yaml\n".replace("AA", "UU")
+    assert "cassettes/a.yaml: both branches changed the answers to 1 request" in result.stderr
+    assert git("status", "--short").stdout == "UU cassettes/a.yaml\n"
+    assert "a merge conflict is not resolved" in lmtest("verify").stdout
+
+    merged = (project / "cassettes/a.yaml").read_text()
+    ours, theirs = merged.index("<<<<<<< ours\n"), merged.index("=======\n")
+    (project / "cassettes/a.yaml").write_text(
+        merged[:ours] + merged[theirs:].replace("=======\n", "").replace(">>>>>>> theirs\n", "")
+    )
+    assert exchanges(project) == [("Why?", "I forgot."), ("How?", "So."), ("When?", "Now.")]
+    assert lmtest("verify").exit_code == 0
 
 
 def test_without_the_driver_a_conflict_is_refused_and_can_still_be_merged_by_document(branches, git, project, lmtest):

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lmtest.testing.provider import ScriptedProvider, fields, timeout
-from python_worker.client import Options, Reason, Token
+from python_worker.client import Reason, Token
 from python_worker.domain.execution import ExecutionStatus
 
 from ..calling import LONG_ENOUGH, refused, wait_until  # noqa: TID252 - tests are no installed package
@@ -114,7 +114,7 @@ def test_one_whose_time_is_over_gives_its_thread_back(start, program):
     worker = start(program, *[timeout()] * 2 * calls, fields(answer="blue"))
     error = refused(worker.client.execute, "qa", ASKED, timeout=LONG_ENOUGH)
     assert (error.reason, "hung up on" in str(error)) == (Reason.TIMEOUT, True)
-    error = refused(lambda: list(worker.client.stream("qa", ASKED, Options(timeout=LONG_ENOUGH))))
+    error = refused(lambda: list(worker.client.stream("qa", ASKED, timeout=LONG_ENOUGH)))
     assert (error.reason, "hung up on" in str(error)) == (Reason.TIMEOUT, True)
     kept = worker.client.get_execution(error.execution_id)
     assert [(call.hit, call.cost) for call in kept.stages[2].calls] == [("live", None)] * calls
@@ -138,7 +138,7 @@ def test_one_that_is_cancelled_gives_its_thread_back(start):
 @pytest.mark.parametrize("program", ["Awaiting", "Asyncified", "syncified"])
 def test_one_is_heard_to_the_end_of_a_long_answer(start, program):
     worker = start(program, fields(answer=LONG))
-    *events, result = worker.client.stream("qa", ASKED, Options(timeout=30))
+    *events, result = worker.client.stream("qa", ASKED, timeout=30)
     assert "".join(event.text for event in events if isinstance(event, Token)) == result.outputs["answer"]
     assert result.outputs["answer"] == LONG.strip()
 
