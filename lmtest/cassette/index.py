@@ -188,7 +188,7 @@ class Index:
             problem = (
                 "a merge conflict is not resolved. Merge it by document (put 'cassettes/**/*.yaml merge=lmtest' into "
                 ".gitattributes, git config merge.lmtest.driver 'lmtest merge %O %A %B %P', git checkout -m "
-                f"{path}); what is between marks then, take one side of. Or take the whole file of a side (git checkout "
+                f"{path}); what is between marks then, take one side of. Or take a side's whole file (git checkout "
                 f"--ours {path})"
             )
         else:

@@ -246,7 +246,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             record_failures=configured.record_failures if self._record_failures is None else self._record_failures,
             may_be_absent=self._may_be_absent,
             command=self._command,
-            run=run_id(),
+            run=self._execution or run_id(),  # what a worker executes again is recorded anew, not added to
             versions={"dspy": dspy.__version__, "lmtest": lmtest.__version__},
         )
 

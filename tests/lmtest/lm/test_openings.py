@@ -37,8 +37,8 @@ def run(request, monkeypatch):
 def ask(lm, monkeypatch):
     """Asks a question under ``qa.yaml``, opened for it."""
 
-    def ask(*questions, mode="record"):
-        with dspy.context(lm=lm), lmtest.use_cassette("qa.yaml", mode=mode):
+    def ask(*questions, mode="record", execution=None):
+        with dspy.context(lm=lm), lmtest.use_cassette("qa.yaml", mode=mode, execution=execution):
             return [qa(question=question).answer for question in questions]
 
     return ask
@@ -60,6 +60,14 @@ def test_the_second_opening_adds_to_the_first(ask):
 
     assert asked() == ["one?", "two?"]
     assert [*ask("one?", mode="replay"), *ask("two?", mode="replay")] == told
+
+
+def test_the_openings_of_one_execution_add_to_each_other_and_those_of_another_begin_anew(ask):
+    ask("one?", execution="first")
+    ask("two?", execution="first")
+    assert asked() == ["one?", "two?"]
+    ask("three?", execution="second")
+    assert asked() == ["three?"]
 
 
 def test_a_decorated_function_may_be_called_again(lm, unreachable_lm, monkeypatch):
