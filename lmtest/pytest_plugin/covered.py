@@ -78,14 +78,17 @@ class Covered:
         every = (self.own, *self.others)
         beside = [call for each in self.others for call in each.cassette.calls]
         calls = [*self.own.cassette.calls[self.calls :], *beside]
+        mode = self.own.cassette.mode.value
+        asked_for = self.item.get_closest_marker("lmtest") is not None
         return Tally(
             test=self.item.nodeid,
             line=(self.item.location[1] or 0) + 1,
-            mode=self.own.cassette.mode.value,
+            mode=mode,
             # What a test recorded that did not pass, nobody keeps.
             recorded=0 if self.failed else sum(len(each.cassette.recorded) for each in every) - self.recordings,
             missed=tuple(str(miss) for miss in self.missed),
             failed=self.failed,
+            bare=asked_for and mode == "record" and not calls and not self.failed,
             files=tuple(each.tell(self.item.config.rootpath) for each in every),
             **money(calls),
         )

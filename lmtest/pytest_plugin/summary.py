@@ -15,8 +15,13 @@ _COUNTS: Final = ("played", "recorded", "missed")
 _MOST: Final = 10
 
 
-def lines(run: Run) -> Iterator[str]:
-    """Say what was played, recorded and spent; nothing when nothing happened."""
+def lines(run: Run, *, names: bool = False) -> Iterator[str]:
+    """Say what was played, recorded and spent; nothing when nothing happened.
+
+    Args:
+        run: The run.
+        names: Whether tests that recorded nothing are named.
+    """
     if run.idle:
         return
     if run.count("calls") or run.count("missed"):
@@ -24,6 +29,7 @@ def lines(run: Run) -> Iterator[str]:
         yield costs(run)
     if run.slowest:
         yield "slowest: " + ", ".join(f"{each.seconds:.2f} s {each.test}" for each in run.slowest)
+    yield from _bare(run, names=names)
     yield from _some(warnings(run))
     yield from run.pruned
     if run.leftovers and not run.pruned:
@@ -59,6 +65,15 @@ def warnings(run: Run) -> list[tuple[str, str]]:
     ]
     orphans = [(path, f"orphan: {path} belongs to no test") for path in run.leftovers.orphans]
     return [*stale, *unplayed, *orphans]
+
+
+def _bare(run: Run, *, names: bool) -> Iterator[str]:
+    if bare := [each.test for each in run.tallies if each.bare]:
+        yield (
+            f"nothing recorded: {_many(len(bare), 'marked test')} called neither a dspy.LM nor an lmtest.tool"
+            f"{'' if names else ' (-v names them)'}"
+        )
+        yield from (f"  {test}" for test in bare if names)
 
 
 def _some(told: list[tuple[str, str]]) -> Iterator[str]:

@@ -55,6 +55,7 @@ class Tally:
         unpriced: Calls of unknown price.
         seconds: Seconds its calls took; of played ones, when they were recorded.
         failed: Whether the test did not pass.
+        bare: Whether it is marked, passed in record mode, and asked for nothing that can be recorded.
         files: Its cassettes.
     """
 
@@ -71,6 +72,7 @@ class Tally:
     unpriced: int = 0
     seconds: float = 0.0
     failed: bool = False
+    bare: bool = False
     files: tuple[File, ...] = field(default=())
 
     @property
