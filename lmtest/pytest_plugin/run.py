@@ -68,5 +68,5 @@ class Run:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to tell."""
-        happened = any(self.count(name) for name in ("calls", "missed", "bare"))
+        happened = any(self.count(name) for name in ("asked", "bare"))
         return not (happened or self.stale or self.leftovers or self.pruned)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from lmtest.pytest_plugin.run import Run
 
-_COUNTS: Final = ("played", "recorded", "missed")
+_COUNTS: Final = ("played", "recorded", "missed", "blocked")
 _MOST: Final = 10
 
 
@@ -24,7 +24,7 @@ def lines(run: Run, *, names: bool = False) -> Iterator[str]:
     """
     if run.idle:
         return
-    if run.count("calls") or run.count("missed"):
+    if any(each.asked for each in run.tallies):
         yield headline(run)
         yield costs(run)
     if run.slowest:
@@ -38,7 +38,7 @@ def lines(run: Run, *, names: bool = False) -> Iterator[str]:
 
 def headline(run: Run) -> str:
     """The run in one line."""
-    tests = sum(1 for each in run.tallies if each.calls or each.missed)
+    tests = sum(1 for each in run.tallies if each.asked)
     told = [f"{count} {name}" for name in _COUNTS if (count := run.count(name))]
     happened = f" ({', '.join(told)})" if told else ""
     files = f", {_many(run.files, 'cassette')}" if run.files else ""
