@@ -28,7 +28,12 @@ _lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def block_network(*, allow: Iterable[str] = (), owner: str = "this block") -> Iterator[None]:
+def block_network(
+    *,
+    allow: Iterable[str] = (),
+    owner: str = "this block",
+    on_refusal: Callable[[NetworkBlocked], None] = lambda _: None,
+) -> Iterator[None]:
     """Refuse every connection and name look-up to another machine, in the whole process, while the block runs.
 
     Loopback and unix sockets are let through.
@@ -36,6 +41,7 @@ def block_network(*, allow: Iterable[str] = (), owner: str = "this block") -> It
     Args:
         allow: Hosts that are let through as well: names, patterns such as ``*.example.com``, or addresses.
         owner: Who asked for it, for the message: a test's id.
+        on_refusal: Called with each error before it is raised, in the thread that tries to connect.
 
     Raises:
         NetworkBlocked: In whatever tries to connect.
@@ -46,7 +52,7 @@ def block_network(*, allow: Iterable[str] = (), owner: str = "this block") -> It
     ...
     lmtest.errors.NetworkBlocked: ...
     """
-    gate = _Gate(allow, owner)
+    gate = _Gate(allow, owner, on_refusal)
     methods = {
         name: gate.connection(getattr(socket.socket, name), at=at)
         for name, at in _CONNECTS.items()
@@ -60,10 +66,11 @@ def block_network(*, allow: Iterable[str] = (), owner: str = "this block") -> It
 class _Gate:
     """Decides which hosts are let through; what an allowed name resolves to is."""
 
-    def __init__(self, allow: Iterable[str], owner: str) -> None:
+    def __init__(self, allow: Iterable[str], owner: str, on_refusal: Callable[[NetworkBlocked], None]) -> None:
         self._allowed = tuple(host.lower() for host in allow)
         self._resolved: set[str] = set()
         self._owner = owner
+        self._on_refusal = on_refusal
 
     def connection(self, function: Callable[..., Any], *, at: int) -> Callable[..., Any]:
         """A socket's method, behind a check of the address it is given."""
@@ -94,10 +101,14 @@ class _Gate:
         if not isinstance(name, str):
             return None  # no host at all: a wildcard, or an address family that has none
         if not _stays_here(name) and name not in self._resolved and not self._is_allowed(name.lower()):
-            raise NetworkBlocked(
-                f"{what} {name} was refused: {self._owner} runs offline. Record what it needs with LM_MODE=record, "
-                f"or let the host through: @pytest.mark.lmtest(allow_hosts=[{name!r}])"
+            refusal = NetworkBlocked(
+                f"{what} {name} was refused: {self._owner} runs offline. Recorded and replayed are calls of dspy.LM "
+                "and of @lmtest.tool functions, and no others: wrap the function that calls in lmtest.tool, keep the "
+                "recorder you have (its marker may stand beside lmtest's), or let the host through: "
+                f"@pytest.mark.lmtest(allow_hosts=[{name!r}])"
             )
+            self._on_refusal(refusal)
+            raise refusal
         return name
 
     def _is_allowed(self, name: str) -> bool:

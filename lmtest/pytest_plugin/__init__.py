@@ -110,8 +110,8 @@ def _is_overridden(item: pytest.Item, name: str) -> bool:
 
     There is no public way to ask; should pytest lose this one, the answer is yes, and the fixtures are run.
     """
-    known = getattr(getattr(item.session, "_fixturemanager", None), "_arg2fixturedefs", {})
-    return len(known.get(name, ())) != 1
+    definitions = getattr(getattr(item.session, "_fixturemanager", None), "getfixturedefs", None)
+    return definitions is None or len(definitions(name, item) or ()) != 1
 
 
 def _open(item: pytest.Item, *, name: str | None, directory: str, config: dict[str, Any]) -> Covered:

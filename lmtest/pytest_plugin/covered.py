@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from lmtest import settings as project
-from lmtest.errors import ConfigurationError, LMTestError
+from lmtest.errors import ConfigurationError, LMTestError, NetworkBlocked
 from lmtest.lm.use import use_cassette
 from lmtest.network import block_network
 from lmtest.pytest_plugin import company, freshness, shared, wishes
@@ -46,7 +46,8 @@ class Covered:
         calls: How many calls the cassette had answered before.
         recordings: How many of them it had recorded before.
         misses: How many requests it had missed before.
-        told: How many of this test's misses stand in its failure already.
+        blocked: What it was refused of the network.
+        told: Which of the misses and refusals stand in its failure already.
         failed: Whether a phase did not pass.
     """
 
@@ -59,7 +60,8 @@ class Covered:
     calls: int
     recordings: int
     misses: int
-    told: int = 0
+    blocked: list[Exception] = field(default_factory=list)
+    told: list[Exception] = field(default_factory=list)
     failed: bool = False
 
     @property
@@ -69,23 +71,33 @@ class Covered:
         return [*self.own.cassette.missed[self.misses :], *beside]
 
     @property
+    def wrong(self) -> list[Exception]:
+        """What fails the test though its program may have caught it: the misses and refusals that are not allowed."""
+        missed = [] if self.wishes.allow_misses else self.missed
+        return missed if self.wishes.allow_blocked else [*missed, *self.blocked]
+
+    @property
     def untold(self) -> list[Exception]:
         """Those of them that no failure of the test has told of yet."""
-        return [] if self.wishes.allow_misses else self.missed[self.told :]
+        return [each for each in self.wrong if each not in self.told]
 
     def tally(self) -> Tally:
         """Sum up what its cassettes did."""
         every = (self.own, *self.others)
         beside = [call for each in self.others for call in each.cassette.calls]
         calls = [*self.own.cassette.calls[self.calls :], *beside]
+        mode = self.own.cassette.mode.value
+        asked_for = self.item.get_closest_marker("lmtest") is not None
         return Tally(
             test=self.item.nodeid,
             line=(self.item.location[1] or 0) + 1,
-            mode=self.own.cassette.mode.value,
+            mode=mode,
             # What a test recorded that did not pass, nobody keeps.
             recorded=0 if self.failed else sum(len(each.cassette.recorded) for each in every) - self.recordings,
-            missed=tuple(str(miss) for miss in self.missed),
+            missed=tuple(map(str, self.missed)),
+            blocked=tuple(map(str, self.blocked)),
             failed=self.failed,
+            bare=asked_for and mode == "record" and not calls and not self.failed,
             files=tuple(each.tell(self.item.config.rootpath) for each in every),
             **money(calls),
         )
@@ -150,7 +162,7 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
     covered.exits.enter_context(own.active())
     if own.cassette.mode.offline:
         hosts = (*asked.allow_hosts, *item.config.getini("lmtest_allow_hosts"))
-        covered.exits.enter_context(block_network(allow=hosts, owner=item.nodeid))
+        covered.exits.enter_context(block_network(allow=hosts, owner=item.nodeid, on_refusal=covered.blocked.append))
     return covered
 
 
@@ -179,9 +191,9 @@ def lm_of(covered: Covered) -> Any:
 
 
 def run(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Run a phase of a test, and fail it when a request was missed though the program caught that.
+    """Run a phase of a test, and fail it when a request was missed or the network refused, even if that was caught.
 
-    What it raised by itself stays its failure; the miss is then told beside it.
+    What it raised by itself stays its failure; the miss or refusal is then told beside it.
     """
     __tracebackhide__ = True
     covered = covered_of(item)
@@ -195,8 +207,8 @@ def run(item: pytest.Item) -> Generator[None, Any, Any]:
             raise
     except LMTestError as error:
         raise error.with_traceback(_without_machinery(error.__traceback__))  # noqa: B904 - it is the same error
-    if missed := covered.untold:
-        pytest.fail(str(missed[0]), pytrace=False)
+    if wrong := covered.untold:
+        pytest.fail(str(wrong[0]), pytrace=False)
     return result
 
 
@@ -223,12 +235,11 @@ def note_phase(item: pytest.Item, report: pytest.TestReport) -> None:
         del report.wasxfail
     if report.failed or (report.skipped and not hasattr(report, "wasxfail")):
         covered.failed = True
-        if not covered.wishes.allow_misses:
-            report.sections = [(title, _told_once(text, covered.missed)) for title, text in report.sections]
-        for missed in covered.untold:
-            if str(missed).partition("\n")[0] not in report.longreprtext:
-                report.sections.append(("lmtest: missed, and caught by the program", str(missed)))
-        covered.told = len(covered.missed)
+        report.sections = [(title, _told_once(text, covered.wrong)) for title, text in report.sections]
+        for wrong in covered.untold:
+            if str(wrong).partition("\n")[0] not in report.longreprtext:
+                report.sections.append((f"lmtest: {_what(wrong)}, and caught by the program", str(wrong)))
+        covered.told = covered.wrong
     if report.when == "teardown":
         tally = covered.tally()
         vars(report)[KEY] = tally.plain
@@ -236,12 +247,16 @@ def note_phase(item: pytest.Item, report: pytest.TestReport) -> None:
         del item.stash[shared.COVERED]
 
 
-def _told_once(captured: str, missed: list[Exception]) -> str:
+def _told_once(captured: str, wrong: list[Exception]) -> str:
     """What was captured, without the words of misses that the failure tells: DSPy's loops log what they catch."""
-    for miss in missed:
-        key = getattr(miss, "key", "")[:12]
-        captured = captured.replace(str(miss), f"(missed{key and f', key {key}'}: told with the failure)")
+    for each in wrong:
+        key = getattr(each, "key", "")[:12]
+        captured = captured.replace(str(each), f"({_what(each)}{key and f', key {key}'}: told with the failure)")
     return captured
+
+
+def _what(wrong: Exception) -> str:
+    return "blocked" if isinstance(wrong, NetworkBlocked) else "missed"
 
 
 def close_for(item: pytest.Item, *, failed: bool) -> None:

@@ -90,7 +90,7 @@ class Gathering:
         from lmtest.pytest_plugin import github, summary
 
         terminalreporter.write_sep("=", "lmtest")
-        for line in summary.lines(self._run):
+        for line in summary.lines(self._run, names=self._config.get_verbosity() > 0):
             terminalreporter.write_line(line)
         for line in github.commands(self._run, os.environ, unused=options.unused(self._config)):
             terminalreporter.write_line(line)

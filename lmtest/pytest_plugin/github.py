@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 
 def commands(run: Run, environ: Mapping[str, str], *, unused: Unused) -> Iterator[str]:
-    """Give an annotation for each miss, each stale cassette and each leftover; none elsewhere than on GitHub."""
+    """Give an annotation for each miss, refusal, stale cassette and leftover; none elsewhere than on GitHub."""
     if environ.get("GITHUB_ACTIONS") != "true":
         return
     for each in run.tallies:
-        for missed in each.missed:
-            file = each.test.partition("::")[0]
-            yield f"::error file={_property(file)},line={each.line},title=lmtest miss::{_message(missed)}"
+        file = _property(each.test.partition("::")[0])
+        for title, told in (("miss", each.missed), ("blocked", dict.fromkeys(each.blocked))):
+            for text in told:
+                yield f"::error file={file},line={each.line},title=lmtest {title}::{_message(text)}"
     for path, sentence in summary.warnings(run):
         kind = "error" if unused == "fail" and not sentence.startswith("stale") else "warning"
         yield f"::{kind} file={_property(path)},title=lmtest::{_message(sentence)}"

@@ -22,8 +22,8 @@ Expiry = Literal["warn", "fail", "rerecord"]
 
 MARKER: Final = (
     "lmtest(cassette=None, *, scope='function', mode=None, allow_hosts=(), ignore=(), scrub=(), redact=(), "
-    "repeat=None, record_failures=None, replay_speed=0, rules=(), limits=None, allow_misses=False, max_age=None, "
-    "on_expiry=None, lm=None): "
+    "repeat=None, record_failures=None, replay_speed=0, rules=(), limits=None, allow_misses=False, "
+    "allow_blocked=False, max_age=None, on_expiry=None, lm=None): "
     "answer the test's LM calls from its cassette, as LM_MODE or --lmtest-mode says; "
     "scope 'class', 'module' or 'session' shares one cassette among the tests of that scope; "
     "rules, a list such as [{'when': 'capital', 'reply': {'answer': 'Paris'}}] or a YAML file, script mock mode."

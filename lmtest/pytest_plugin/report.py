@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lmtest.pytest_plugin.run import Run
 
-_COUNTS = ("calls", "played", "recorded", "missed", "unpriced")
+_COUNTS = ("calls", "played", "recorded", "missed", "blocked", "unpriced")
 
 
 def write(run: Run, path: Path) -> None:
@@ -56,11 +56,8 @@ def document(run: Run) -> dict[str, Any]:
 def markdown(run: Run) -> str:
     """The report as a section for a pull request or a job summary."""
     out = ["### lmtest", "", f"{summary.headline(run)}; {summary.costs(run)}.", ""]
-    if failing := [each for each in run.tallies if each.missed]:
-        out += ["**Missed**", ""]
-        for each in failing:
-            out += [f"<details><summary><code>{each.test}</code></summary>", "", "```text", each.missed[0], "```", ""]
-            out += ["</details>", ""]
+    for title, name in (("**Missed**", "missed"), ("**Blocked**", "blocked")):
+        out += _first_of(title, {each.test: getattr(each, name) for each in run.tallies if getattr(each, name)})
     if told := summary.warnings(run):
         out += [*(f"- {sentence}" for _, sentence in told), ""]
     if asked := [each for each in run.tallies if each.calls]:
@@ -71,6 +68,14 @@ def markdown(run: Run) -> str:
             for each in sorted(asked, key=lambda each: (-each.spent, -each.saved, each.test))
         ]
     return "\n".join(out).rstrip("\n") + "\n"
+
+
+def _first_of(title: str, told: dict[str, tuple[str, ...]]) -> list[str]:
+    out = [title, ""] if told else []
+    for test, texts in told.items():
+        out += [f"<details><summary><code>{test}</code></summary>", "", "```text", texts[0], "```", ""]
+        out += ["</details>", ""]
+    return out
 
 
 def _test(plain: dict[str, Any]) -> dict[str, Any]:

@@ -68,5 +68,5 @@ class Run:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to tell."""
-        happened = self.count("calls") or self.count("missed") or self.stale or self.leftovers or self.pruned
-        return not happened
+        happened = any(self.count(name) for name in ("asked", "bare"))
+        return not (happened or self.stale or self.leftovers or self.pruned)

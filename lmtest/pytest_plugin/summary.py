@@ -11,20 +11,26 @@ if TYPE_CHECKING:
 
     from lmtest.pytest_plugin.run import Run
 
-_COUNTS: Final = ("played", "recorded", "missed")
+_COUNTS: Final = ("played", "recorded", "missed", "blocked")
 _MOST: Final = 10
 
 
-def lines(run: Run) -> Iterator[str]:
-    """Say what was played, recorded and spent; nothing when nothing happened."""
+def lines(run: Run, *, names: bool = False) -> Iterator[str]:
+    """Say what was played, recorded and spent; nothing when nothing happened.
+
+    Args:
+        run: The run.
+        names: Whether tests that recorded nothing are named.
+    """
     if run.idle:
         return
-    if run.count("calls") or run.count("missed"):
+    if any(each.asked for each in run.tallies):
         yield headline(run)
         yield costs(run)
     if run.slowest:
         when = " when recorded" if all(each.played for each in run.slowest) else ""
         yield f"slowest{when}: " + ", ".join(f"{each.seconds:.2f} s {each.test}" for each in run.slowest)
+    yield from _bare(run, names=names)
     yield from _some(warnings(run))
     yield from run.pruned
     if run.leftovers and not run.pruned:
@@ -33,7 +39,7 @@ def lines(run: Run) -> Iterator[str]:
 
 def headline(run: Run) -> str:
     """The run in one line."""
-    tests = sum(1 for each in run.tallies if each.calls or each.missed)
+    tests = sum(1 for each in run.tallies if each.asked)
     told = [f"{count} {name}" for name in _COUNTS if (count := run.count(name))]
     happened = f" ({', '.join(told)})" if told else ""
     files = f", {_many(run.files, 'cassette')}" if run.files else ""
@@ -60,6 +66,15 @@ def warnings(run: Run) -> list[tuple[str, str]]:
     ]
     orphans = [(path, f"orphan: {path} belongs to no test") for path in run.leftovers.orphans]
     return [*stale, *unplayed, *orphans]
+
+
+def _bare(run: Run, *, names: bool) -> Iterator[str]:
+    if bare := [each.test for each in run.tallies if each.bare]:
+        yield (
+            f"nothing recorded: {_many(len(bare), 'marked test')} called neither a dspy.LM nor an lmtest.tool"
+            f"{'' if names else ' (-v names them)'}"
+        )
+        yield from (f"  {test}" for test in bare if names)
 
 
 def _some(told: list[tuple[str, str]]) -> Iterator[str]:

@@ -49,12 +49,14 @@ class Tally:
         played: Those from a cassette.
         recorded: Those that were written down.
         missed: The texts of its misses.
+        blocked: The texts of what it was refused of the network.
         spent: USD.
         stand_in: Calls that a stand-in answered, at list prices and for no money.
         saved: USD that the played calls would have cost.
         unpriced: Calls of unknown price.
         seconds: Seconds its calls took; of played ones, when they were recorded.
         failed: Whether the test did not pass.
+        bare: Whether it is marked, passed in record mode, and asked for nothing that can be recorded.
         files: Its cassettes.
     """
 
@@ -65,12 +67,14 @@ class Tally:
     played: int = 0
     recorded: int = 0
     missed: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
     spent: Decimal = Decimal(0)
     saved: Decimal = Decimal(0)
     stand_in: int = 0
     unpriced: int = 0
     seconds: float = 0.0
     failed: bool = False
+    bare: bool = False
     files: tuple[File, ...] = field(default=())
 
     @property
@@ -90,12 +94,18 @@ class Tally:
         """
         files = tuple(File(**{**each, "unplayed": _tuple(each["unplayed"])}) for each in data["files"])
         money = {name: Decimal(data[name]) for name in ("spent", "saved")}
-        return cls(**{**data, **money, "missed": tuple(data["missed"]), "files": files})
+        wrong = {name: tuple(data[name]) for name in ("missed", "blocked")}
+        return cls(**{**data, **money, **wrong, "files": files})
+
+    @property
+    def asked(self) -> bool:
+        """Whether it asked anything of anybody."""
+        return bool(self.calls or self.missed or self.blocked)
 
     @property
     def properties(self) -> list[tuple[str, object]]:
         """What JUnit files carry of it; nothing where nothing was asked."""
-        if not self.calls and not self.missed:
+        if not self.asked:
             return []
         return [
             ("lmtest_mode", self.mode),
@@ -104,6 +114,7 @@ class Tally:
             ("lmtest_played", self.played),
             ("lmtest_recorded", self.recorded),
             ("lmtest_missed", len(self.missed)),
+            ("lmtest_blocked", len(self.blocked)),
             ("lmtest_spent", format(self.spent, "f")),
             ("lmtest_saved", format(self.saved, "f")),
             ("lmtest_unpriced", self.unpriced),

@@ -43,6 +43,7 @@ class Wishes:
             by its path from the root directory.
         limits: What live calls may use up: `lmtest.Limits`, or their names and values.
         allow_misses: Whether the test may pass though a request was missed and the error caught.
+        allow_blocked: Whether it may pass though it was refused a connection or look-up and the error caught.
         max_age: The age at which the cassette is stale, such as ``30d``.
         on_expiry: What happens then.
         lm: Keyword arguments of the ``dspy.LM`` that ``lmtest_lm`` gives, ``model`` among them.
@@ -61,6 +62,7 @@ class Wishes:
     rules: tuple[Rule, ...] = ()
     limits: Limits | Mapping[str, Any] = field(default_factory=dict)
     allow_misses: bool = False
+    allow_blocked: bool = False
     max_age: str | None = None
     on_expiry: Expiry | None = None
     lm: Mapping[str, Any] = field(default_factory=dict)

@@ -218,3 +218,23 @@ def test_a_cassette_asked_for_while_the_test_runs_is_closed_with_it(pytester):
             assert seam.bound() is None
     """)
     pytester.runpytest_subprocess("--lmtest-mode=mock", "-p", "no:randomly").assert_outcomes(passed=2)
+
+
+COUNTED = """
+import pytest
+
+@pytest.mark.lmtest
+def test_it(): pass
+"""
+TELLING = """
+def pytest_fixture_setup(fixturedef):
+    print(f"set up {fixturedef.argname}")
+"""
+
+
+def test_a_cassette_is_opened_without_a_fixture_where_nobody_overrides_one(suite):
+    suite.write(test_qa=COUNTED, conftest=TELLING)
+    assert "set up lmtest" not in suite.run("-s").output
+
+    suite.write(test_qa=COUNTED + "\n@pytest.fixture\ndef lmtest_cassette_name(): return 'mine.yaml'\n")
+    assert "set up lmtest_cassette" in suite.run("-s").output

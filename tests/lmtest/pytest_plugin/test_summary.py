@@ -143,3 +143,38 @@ def test_the_summary_of_a_github_job_is_appended_to(recorded):
     summary.write_text("before\n")
     recorded.run(environ={"GITHUB_STEP_SUMMARY": str(summary)})
     assert summary.read_text().startswith("before\n### lmtest\n")
+
+
+BARE = """
+import dspy, pytest, http.client
+
+def test_unmarked(): pass
+
+@pytest.mark.lmtest
+def test_other_http():
+    connection = http.client.HTTPConnection(PROVIDER)
+    connection.request("POST", "/v1beta/models/gemini-2.5-flash:embedContent", body=b"{}")
+    connection.close()
+
+@pytest.mark.lmtest
+def test_asks(): dspy.Predict("question -> answer")(question="capital")
+
+@pytest.mark.lmtest
+def test_fails(): assert 0
+"""
+
+
+@pytest.mark.parametrize("how", [(), ("-n", "2")], ids=["in one process", "under xdist"])
+def test_a_marked_test_that_recorded_nothing_is_told(how, suite, paris):
+    suite.write(test_qa=f"PROVIDER = '{paris.url.removeprefix('http://')}'\n{BARE}")
+    told = "nothing recorded: 1 marked test called neither a dspy.LM nor an lmtest.tool"
+
+    assert f"{told} (-v names them)\n" in suite.run(*how, mode="record", provider=paris).output
+    assert f"{told}\n  test_qa.py::test_other_http\n" in suite.run(*how, "-v", mode="record", provider=paris).output
+    assert "nothing recorded" not in suite.run(*how).output
+
+
+def test_of_a_suite_that_is_covered_by_a_setting_no_test_is_told_to_record_nothing(suite):
+    suite.ini("lmtest_auto = true")
+    suite.write(test_qa="def test_plain(): pass")
+    assert "lmtest ==" not in suite.run(mode="record").output
