@@ -124,12 +124,18 @@ def directory(config: pytest.Config) -> str:
     """Where cassettes are kept, from the root directory: as the flag, the ini file or ``[tool.lmtest]`` says."""
     if (kept := config.stash.get(_DIRECTORY, None)) is not None:
         return kept
-    from lmtest import settings
-
-    given: str = config.getoption("--lmtest-dir") or config.getini("lmtest_dir")
+    found: str = config.getoption("--lmtest-dir") or config.getini("lmtest_dir") or _configured_directory(config)
     # Kept, because every test asks.
-    config.stash[_DIRECTORY] = found = given or settings.load(config.rootpath)[0].cassette_dir
+    config.stash[_DIRECTORY] = found
     return found
+
+
+def _configured_directory(config: pytest.Config) -> str:
+    if not _has_settings(config.rootpath):
+        return "cassettes"
+    from lmtest import settings  # late: pydantic is heavy, and runs of other projects end here too
+
+    return settings.load(config.rootpath)[0].cassette_dir
 
 
 def narrowed(config: pytest.Config) -> str | None:
