@@ -104,7 +104,7 @@ class Gathering:
         return (self._config.rootpath / options.directory(self._config)).is_dir()
 
     def _write(self, run: Run) -> None:
-        if path := self._config.getoption("--lmtest-report"):
+        for path in self._config.getoption("--lmtest-report"):
             from lmtest.pytest_plugin.report import write
 
             write(run, self._config.invocation_params.dir / path)

@@ -48,7 +48,11 @@ def declare(parser: pytest.Parser) -> None:
     )
     group.addoption("--lmtest-dir", metavar="DIR", help="where cassettes are kept; wins over lmtest_dir")
     group.addoption(
-        "--lmtest-report", metavar="PATH", help="write what the run's cassettes did: JSON for *.json, Markdown for *.md"
+        "--lmtest-report",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="write what the run's cassettes did: JSON for *.json, Markdown for *.md; once for each file",
     )
     group.addoption(
         "--lmtest-unused",
@@ -101,7 +105,7 @@ def check(config: pytest.Config) -> None:
         one_of(config.getini("lmtest_on_expiry") or "warn", get_args(Expiry), source="lmtest_on_expiry")
         one_of(config.getini("lmtest_unused") or "warn", get_args(Unused), source="lmtest_unused")
         _say_to_all_processes(config, _limits_in_variables(config))
-        if path := config.getoption("--lmtest-report"):
+        for path in config.getoption("--lmtest-report"):
             one_of(f".{path.rpartition('.')[2]}", (".json", ".md"), source=f"the ending of --lmtest-report {path}")
         if config.getoption("--lmtest-prune"):
             _refuse_part_of_a_suite(config)
