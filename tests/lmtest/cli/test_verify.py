@@ -161,6 +161,14 @@ def test_a_path_that_is_not_there_is_one_sentence(lmtest):
     assert str(result.exception) == "there is no file or directory nowhere. Cassettes are usually in: cassettes/"
 
 
+def test_a_project_without_cassettes_is_told_how_to_record_some(lmtest, project):
+    (project / "cassettes").rmdir()
+    said = str(lmtest("verify").exception)
+
+    assert said.startswith("there is no file or directory ")
+    assert said.endswith("cassettes. Record some: LM_MODE=record pytest")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
