@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError
 
 from lmtest.errors import ConfigurationError
 
@@ -47,7 +47,7 @@ class Settings(BaseModel):
     scrub: tuple[str, ...] = ()
     redact: tuple[str, ...] = ()
     repeat: Literal["last"] | None = None
-    record_failures: bool = False
+    record_failures: StrictBool = False
     mock_rules: str | None = None
     ledger: str | None = None
     limits: dict[str, Any] = {}

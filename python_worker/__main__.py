@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(lmtest.__version__, prog_name="python_worker")
 def cli() -> None:
     """A gRPC server that hosts DSPy programs for clients in any language."""
 
@@ -39,7 +40,8 @@ for each in (audit, backup, restore):
 @cli.command()
 @click.option(
     "--lm-mode",
-    help="mock, replay, record, auto, refresh or live; else LM_MODE says, else TEST_MODE, else it is replay.",
+    metavar=f"[{'|'.join(lmtest.Mode)}]",
+    help="How calls of language models are answered; else LM_MODE says, else TEST_MODE, else it is replay.",
 )
 @click.option("--cassette-dir", type=click.Path(path_type=Path), default=Path("cassettes"), show_default=True)
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The model of programs that name none.")

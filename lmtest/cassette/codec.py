@@ -67,12 +67,11 @@ def decode_header(text: str, *, path: Path) -> Header:
     """
     if (quick := _written_header(text)) is not None:
         return quick
-    data = yamltext.load(text, path=path)
-    version = data.get("format")
+    data = yamltext.load_any(text, path=path)
+    version = data.get("format") if isinstance(data, dict) else None
     if isinstance(version, bool) or not isinstance(version, int):
         raise CassetteFormatError(
-            f"{path}:1: no line 'format: {FORMAT}' at the top, so this is not an lmtest cassette. "
-            "Name a cassette, or record one here with LM_MODE=record.",
+            f"{path}:1: {_what_it_is(data)}. Name a cassette, or record one here with LM_MODE=record.",
             path=path,
             line=1,
         )
@@ -102,6 +101,15 @@ def decode_header(text: str, *, path: Path) -> Header:
             path=path,
             line=1,
         ) from error
+
+
+def _what_it_is(data: Any) -> str:
+    """What a file is that begins with other data than a header."""
+    if data is None:
+        return "the file is empty"
+    if isinstance(data, dict) and "interactions" in data:
+        return "this is a cassette of another recorder, such as vcrpy or cassetter, which cannot be played"
+    return f"no line 'format: {FORMAT}' at the top, so this is not an lmtest cassette"
 
 
 # A header as we write it; what holds more than such lines, such as an escape, is left to the YAML parser.

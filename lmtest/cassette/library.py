@@ -59,7 +59,9 @@ def find(paths: Iterable[Path]) -> Iterator[Path]:
         elif path.exists():
             yield path
         else:
-            raise ConfigurationError(f"there is no file or directory {path}. Cassettes are usually in: cassettes/")
+            usual = path.name == "cassettes"
+            hint = "Record some: LM_MODE=record pytest" if usual else "Cassettes are usually in: cassettes/"
+            raise ConfigurationError(f"there is no file or directory {path}. {hint}")
 
 
 def shelve(path: Path) -> Shelf:

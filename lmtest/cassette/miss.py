@@ -71,6 +71,11 @@ def render(near: NearMiss) -> str:
       system: a [-b-]{+c+}
     """
     count = len(near.differences)
+    if not count:
+        return (
+            f"{near.key[:12]} (line {near.line}) is this very request, and its key is not that of its request: one of "
+            "them was edited. Look with: lmtest verify"
+        )
     lines = [f"{near.key[:12]} (line {near.line}) differs in {count} place{'s' if count != 1 else ''}:"]
     for difference in near.differences[:_MOST_DIFFERENCES]:
         head, *more = difference.change.split("\n")

@@ -67,10 +67,18 @@ def load(text: str, *, path: Path | None = None, line: int = 1) -> dict[str, Any
     >>> load("a: [1, 2.5, 'x', null]")
     {'a': [1, 2.5, 'x', None]}
     """
+    value = load_any(text, path=path, line=line)
+    if not isinstance(value, dict):
+        raise _format_error("a mapping was expected here", path, line)
+    return value
+
+
+def load_any(text: str, *, path: Path | None = None, line: int = 1) -> Any:
+    """Do what :func:`load` does, whatever the document is: None where there is nothing in it."""
     try:
         _refuse_depth(text)
         node = yaml.compose(text, Loader=_JSON_LOADER)
-        value = _construct(node, set()) if node is not None else None
+        return _construct(node, set()) if node is not None else None
     except _Refused as refused:
         raise _format_error(str(refused), path, line + refused.line) from None
     except yaml.YAMLError as error:
@@ -79,9 +87,6 @@ def load(text: str, *, path: Path | None = None, line: int = 1) -> dict[str, Any
         raise _format_error(f"this is not YAML: {problem}", path, line + (mark.line if mark else 0)) from None
     except RecursionError:
         raise _format_error("values nest too deeply to be a recording", path, line) from None
-    if not isinstance(value, dict):
-        raise _format_error("a mapping was expected here", path, line)
-    return value
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ from lmtest.modes import Mode
 
 
 @click.command()
-@click.option("--mode", default="mock", show_default=True, help="How requests are answered.")
+@click.option("--mode", metavar="[mock]", default="mock", show_default=True, help="How requests are answered.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="The port; 0 takes a free one."
@@ -36,7 +36,8 @@ def command(mode: str, host: str, port: int, port_file: Path | None) -> None:
             signal.signal(number, lambda _number, _frame: server.stop())
         if port_file is not None:
             _write_port(port_file, server.port)
-        click.echo(f"lmtest serve: {server.url} (mock); set GEMINI_API_BASE or api_base to it + /v1beta")
+        base = f"{server.url}/v1beta"
+        click.echo(f"lmtest serve: {server.url} (mock); set GEMINI_API_BASE={base}, or api_base={base!r}")
         server.wait()
 
 

@@ -11,7 +11,7 @@ from lmtest import settings
 from lmtest.cassette import library
 from lmtest.cassette import verify as check
 from lmtest.cassette.redact import Redactor
-from lmtest.errors import CassetteError
+from lmtest.errors import CassetteError, ConfigurationError
 
 
 @click.command()
@@ -30,6 +30,9 @@ def command(paths: tuple[Path, ...], *, accept: bool) -> None:
         _accept(cassettes)
     findings = [finding for path in cassettes for finding in check.verify(path, redactor)]
     findings += [orphan for path in paths if path.is_dir() for orphan in library.orphaned(path)]
+    if not cassettes and not findings:
+        where = ", ".join(map(str, paths))
+        raise ConfigurationError(f"there is no cassette in {where} to verify. Record some: LM_MODE=record pytest")
     for finding in findings:
         click.echo(str(finding))
     count = f"{len(cassettes)} cassette{'' if len(cassettes) == 1 else 's'}"

@@ -88,8 +88,14 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep whether each phase passed, for the one that saves."""
+    if call.when == "setup" and call.excinfo is not None and _is_open(item):
+        from lmtest.pytest_plugin.covered import without_machinery
+
+        without_machinery(call)
     report = yield
     if _is_open(item):
         from lmtest.pytest_plugin.covered import note_phase
@@ -124,7 +130,9 @@ def _open(item: pytest.Item, *, name: str | None, directory: str, config: dict[s
     try:
         return open_for(item, name=name or cassette_name(item), directory=directory, config=config)
     except LMTestError as error:
-        pytest.fail(str(error), pytrace=False)
+        refusal = str(error)
+    # Not where it was caught: pytest would tell both.
+    pytest.fail(refusal, pytrace=False)
 
 
 def _is_open(item: pytest.Item) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import gc
+import inspect
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,6 +188,11 @@ def lm_of(covered: Covered) -> Any:
     """The ``dspy.LM`` that a test asks for: the project's model unless it names another."""
     import dspy
 
+    known = [name for name in inspect.signature(dspy.LM).parameters if name != "kwargs"]
+    for name in covered.wishes.lm:
+        # Others are the provider's own, whatever they are: only what is nearly one of DSPy's is refused.
+        if name not in known and (nearest := difflib.get_close_matches(name, known, n=1, cutoff=0.85)):
+            raise ConfigurationError(f"{covered.item.nodeid}: lm has {name!r}. Did you mean {nearest[0]!r}?")
     configured, _ = project.load(covered.item.config.rootpath)
     return dspy.LM(**{"model": configured.model, **covered.wishes.lm})
 
@@ -206,13 +213,19 @@ def run(item: pytest.Item) -> Generator[None, Any, Any]:
         if not covered.untold:
             raise
     except LMTestError as error:
-        raise error.with_traceback(_without_machinery(error.__traceback__))  # noqa: B904 - it is the same error
+        raise error.with_traceback(_users(error.__traceback__))  # noqa: B904 - it is the same error
     if wrong := covered.untold:
         pytest.fail(str(wrong[0]), pytrace=False)
     return result
 
 
-def _without_machinery(traceback: TracebackType | None) -> TracebackType | None:
+def without_machinery(call: pytest.CallInfo[None]) -> None:
+    """Have a phase that an error of ours ended tell of the user's code only: a fixture's, in the setup of its test."""
+    if call.excinfo is not None and isinstance(error := call.excinfo.value, LMTestError):
+        call.excinfo = pytest.ExceptionInfo.from_exception(error.with_traceback(_users(error.__traceback__)))
+
+
+def _users(traceback: TracebackType | None) -> TracebackType | None:
     """The steps of a traceback that are neither DSPy's nor ours: what can be done about a miss, is in the others."""
     steps = []
     while traceback is not None:

@@ -64,7 +64,7 @@ class Gathering:
             output["lmtest_dir"] = options.directory(self._config) if self._reports else None
             return
         wanted = self._config.getoption("--lmtest-prune") or self._config.getoption("--lmtest-report")
-        if not self._reports and not wanted:
+        if not self._reports and not wanted and not self._may_have_orphans(exitstatus):
             return
         from lmtest.errors import LMTestError
 
@@ -96,8 +96,15 @@ class Gathering:
             terminalreporter.write_line(line)
         github.append_summary(self._run, os.environ)
 
+    def _may_have_orphans(self, exitstatus: int) -> bool:
+        """Whether a run in which no test had a cassette may have left some: of files that are gone."""
+        ended = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED}
+        if not ended or self._config.getoption("collectonly") or options.narrowed(self._config):
+            return False
+        return (self._config.rootpath / options.directory(self._config)).is_dir()
+
     def _write(self, run: Run) -> None:
-        if path := self._config.getoption("--lmtest-report"):
+        for path in self._config.getoption("--lmtest-report"):
             from lmtest.pytest_plugin.report import write
 
             write(run, self._config.invocation_params.dir / path)

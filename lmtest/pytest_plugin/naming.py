@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import posixpath
 import re
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Final
+
+from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import pytest
@@ -53,6 +56,25 @@ def file_name(test: str, parameters: str = "") -> str:
     if safe != whole or len(safe) > LONGEST:
         safe = f"{safe[:LONGEST]}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
     return f"{safe}.yaml"
+
+
+def refuse_outside(name: object, *, source: str) -> None:
+    """Refuse what is no name of a file in the cassette directory.
+
+    Raises:
+        ConfigurationError: It is none.
+
+    >>> refuse_outside("shared/qa", source="the cassette's name")
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"{source} is {name!r}; it is the name of a file, such as 'shared/qa'.")
+    normal = posixpath.normpath(name.replace("\\", "/"))
+    if normal == ".." or normal.startswith(("../", "/")) or PureWindowsPath(name).is_absolute():
+        nearest = normal.replace("../", "").lstrip("/")
+        raise ConfigurationError(
+            f"{source} is {name!r}, which is outside the cassette directory; give one inside, such as {nearest!r}, or "
+            "another directory by the fixture lmtest_cassette_dir."
+        )
 
 
 def _folder(nodeid: str) -> PurePosixPath:

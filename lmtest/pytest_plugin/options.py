@@ -6,6 +6,7 @@ import os
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,6 +14,7 @@ from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 Unused = Literal["ignore", "warn", "fail"]
 """What to do about recordings that nobody plays."""
@@ -46,7 +48,11 @@ def declare(parser: pytest.Parser) -> None:
     )
     group.addoption("--lmtest-dir", metavar="DIR", help="where cassettes are kept; wins over lmtest_dir")
     group.addoption(
-        "--lmtest-report", metavar="PATH", help="write what the run's cassettes did: JSON for *.json, Markdown for *.md"
+        "--lmtest-report",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="write what the run's cassettes did: JSON for *.json, Markdown for *.md; once for each file",
     )
     group.addoption(
         "--lmtest-unused",
@@ -89,13 +95,17 @@ def check(config: pytest.Config) -> None:
     from lmtest.modes import choose_mode
 
     try:
-        choose_mode(flag=config.getoption("--lmtest-mode"), flag_name="--lmtest-mode")
+        configured = _checked_settings({config.rootpath, config.invocation_params.dir})
+        choose_mode(flag=config.getoption("--lmtest-mode"), flag_name="--lmtest-mode", configured=configured)
         if age := config.getini("lmtest_max_age"):
             parse_age(age, source="lmtest_max_age")
+        for host in config.getini("lmtest_allow_hosts"):
+            refuse_url(host, source="lmtest_allow_hosts")
+        _refuse_no_truth(config)
         one_of(config.getini("lmtest_on_expiry") or "warn", get_args(Expiry), source="lmtest_on_expiry")
         one_of(config.getini("lmtest_unused") or "warn", get_args(Unused), source="lmtest_unused")
         _say_to_all_processes(config, _limits_in_variables(config))
-        if path := config.getoption("--lmtest-report"):
+        for path in config.getoption("--lmtest-report"):
             one_of(f".{path.rpartition('.')[2]}", (".json", ".md"), source=f"the ending of --lmtest-report {path}")
         if config.getoption("--lmtest-prune"):
             _refuse_part_of_a_suite(config)
@@ -118,12 +128,18 @@ def directory(config: pytest.Config) -> str:
     """Where cassettes are kept, from the root directory: as the flag, the ini file or ``[tool.lmtest]`` says."""
     if (kept := config.stash.get(_DIRECTORY, None)) is not None:
         return kept
-    from lmtest import settings
-
-    given: str = config.getoption("--lmtest-dir") or config.getini("lmtest_dir")
+    found: str = config.getoption("--lmtest-dir") or config.getini("lmtest_dir") or _configured_directory(config)
     # Kept, because every test asks.
-    config.stash[_DIRECTORY] = found = given or settings.load(config.rootpath)[0].cassette_dir
+    config.stash[_DIRECTORY] = found
     return found
+
+
+def _configured_directory(config: pytest.Config) -> str:
+    if not _has_settings(config.rootpath):
+        return "cassettes"
+    from lmtest import settings  # late: pydantic is heavy, and runs of other projects end here too
+
+    return settings.load(config.rootpath)[0].cassette_dir
 
 
 def narrowed(config: pytest.Config) -> str | None:
@@ -152,6 +168,18 @@ def parse_age(text: str, *, source: str) -> timedelta:
     return timedelta(hours=int(found[1]) * _HOURS[found[2]])
 
 
+def refuse_url(host: str, *, source: str) -> None:
+    """Refuse a URL, or a host with a port, where a host is meant: it would let nothing through.
+
+    Raises:
+        ConfigurationError: It is one; the message has the host in it.
+    """
+    if "/" in host or host.count(":") == 1:
+        name = urlsplit(host if "//" in host else f"//{host}").hostname
+        hint = f" Give the host alone: {name!r}." if name else ""
+        raise ConfigurationError(f"{source} has {host!r}; a host is a name, a pattern or an address.{hint}")
+
+
 def one_of(text: str, known: Iterable[str], *, source: str) -> Any:
     """Give back a word that is known.
 
@@ -161,6 +189,39 @@ def one_of(text: str, known: Iterable[str], *, source: str) -> Any:
     if text not in known:
         raise ConfigurationError(f"{source} is {text!r}; it can be {', '.join(known)}.")
     return text
+
+
+def _refuse_no_truth(config: pytest.Config) -> None:
+    try:
+        config.getini("lmtest_auto")
+    except (ValueError, TypeError, pytest.UsageError):
+        raise ConfigurationError("lmtest_auto is neither true nor false.") from None
+
+
+def _checked_settings(directories: Iterable[Path]) -> str | None:
+    """Refuse what ``[tool.lmtest]`` says wrong; give the mode that it says, if it does."""
+    if not any(_has_settings(directory) for directory in directories):
+        return None
+    from lmtest import settings  # late: pydantic is heavy, and most runs of other projects have no such table
+    from lmtest.money.limits import Limits
+
+    for directory in directories:
+        found, _ = settings.load(directory)
+        Limits.from_mapping(found.limits, source="[tool.lmtest.limits] in pyproject.toml")
+    return found.mode
+
+
+def _has_settings(directory: Path) -> bool:
+    """Whether the nearest pyproject.toml speaks of lmtest's settings, or does not parse."""
+    file = next((each for up in (directory, *directory.parents) if (each := up / "pyproject.toml").is_file()), None)
+    if file is None or b"lmtest" not in (content := file.read_bytes()):
+        return False
+    import tomllib  # late, likewise
+
+    try:
+        return "lmtest" in tomllib.loads(content.decode()).get("tool", {})
+    except ValueError:
+        return True
 
 
 def _limits_in_variables(config: pytest.Config) -> dict[str, str]:

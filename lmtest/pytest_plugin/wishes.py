@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from lmtest.errors import ConfigurationError
-from lmtest.pytest_plugin.options import Expiry, one_of
+from lmtest.modes import Mode
+from lmtest.pytest_plugin.naming import refuse_outside
+from lmtest.pytest_plugin.options import Expiry, one_of, parse_age, refuse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     import pytest
@@ -22,6 +24,7 @@ Scope = Literal["function", "class", "module", "session"]
 """Whose a cassette is."""
 
 _LISTS: Final = ("allow_hosts", "ignore", "scrub", "redact")
+_FLAGS: Final = ("record_failures", "allow_misses", "allow_blocked")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +93,44 @@ def read(item: pytest.Item, config: Mapping[str, Any]) -> Wishes:
     for marker in reversed(list(item.iter_markers("lmtest"))):
         if len(marker.args) > 1:
             raise ConfigurationError(f"{item.nodeid}: @pytest.mark.lmtest takes one positional argument, the cassette.")
-        positional = {"cassette": str(marker.args[0])} if marker.args else {}
+        positional = {"cassette": marker.args[0]} if marker.args else {}
         given |= positional | _checked(marker.kwargs, f"{item.nodeid}: @pytest.mark.lmtest", root)
     for name in _LISTS:
-        value = given.get(name, ())
-        given[name] = (value,) if isinstance(value, str) else tuple(value)
-    one_of(given.get("scope", "function"), get_args(Scope), source=f"{item.nodeid}: scope")
-    one_of(given.get("on_expiry") or "warn", get_args(Expiry), source=f"{item.nodeid}: on_expiry")
+        given[name] = _strings(given.get(name, ()), source=f"{item.nodeid}: {name}")
+    refuse(given, source=item.nodeid)
     return Wishes(**given)
+
+
+def refuse(given: Mapping[str, Any], *, source: str) -> None:
+    """Refuse values that cannot be used, whatever the mode, and whether a cassette is there or not.
+
+    Raises:
+        ConfigurationError: There is such a value.
+    """
+    for name in _FLAGS:
+        if type(given.get(name, False)) is not bool:
+            raise ConfigurationError(f"{source}: {name} is {given[name]!r}; it can be True or False.")
+    one_of(given.get("scope", "function"), get_args(Scope), source=f"{source}: scope")
+    one_of(given.get("on_expiry", "warn"), get_args(Expiry), source=f"{source}: on_expiry")
+    one_of(given.get("repeat", "last"), ("last",), source=f"{source}: repeat")
+    if "mode" in given:
+        Mode.parse(str(given["mode"]), source=f"{source}: mode")
+    if "max_age" in given:
+        parse_age(str(given["max_age"]), source=f"{source}: max_age")
+    if "cassette" in given:
+        refuse_outside(given["cassette"], source=f"{source}: the cassette's name")
+    for host in given.get("allow_hosts", ()):
+        refuse_url(host, source=f"{source}: allow_hosts")
+    if not isinstance(given.get("lm", {}), Mapping):
+        raise ConfigurationError(f"{source}: lm is {given['lm']!r}; give arguments of dspy.LM: lm={{'model': ...}}.")
+
+
+def _strings(value: Any, *, source: str) -> tuple[str, ...]:
+    """One string, or several."""
+    several = (value,) if isinstance(value, str) else value
+    if not isinstance(several, list | tuple | set | frozenset) or not all(isinstance(each, str) for each in several):
+        raise ConfigurationError(f"{source} is {value!r}; it can be a string or a list of strings.")
+    return tuple(several)
 
 
 def refuse_rules_of_one(item: pytest.Item, sharing: pytest.Collector) -> None:

@@ -16,6 +16,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+import lmtest
 from lmtest.http.server import StandIn
 from python_worker.client import Reason, WorkerError, connect
 from python_worker.domain.execution import ExecutionStatus
@@ -241,6 +242,12 @@ def test_a_port_that_is_taken_is_one_sentence_exit_code_2_and_nothing_written(tm
     assert f"python_worker: port {port} on 127.0.0.1 cannot be had" in result.stderr
     assert (result.returncode, result.stdout) == (2, "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_tells_its_version_and_the_modes_there_are(tmp_path):
+    assert run(tmp_path, "--version").stdout == f"python_worker, version {lmtest.__version__}\n"
+    usage = " ".join(run(tmp_path, "serve", "--help").stdout.split())
+    assert "--lm-mode [mock|replay|record|auto|refresh|live]" in usage
 
 
 def test_the_modes_environment_variable_is_taken_where_no_flag_is_given(tmp_path):

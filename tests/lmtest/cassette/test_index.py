@@ -102,16 +102,18 @@ def refused(path):
 @pytest.mark.parametrize(
     ("content", "line", "problem"),
     [
-        (b"", 1, "a mapping was expected here"),
-        (b"\n\n\n", 1, "a mapping was expected here"),
+        (b"", 1, "the file is empty. Name a cassette, or record one here with LM_MODE=record."),
+        (b"\n\n\n", 1, "the file is empty"),
+        (b"hello\n", 1, "no line 'format: 1' at the top, so this is not an lmtest cassette"),
+        (b"- a\n- b\n", 1, "no line 'format: 1' at the top, so this is not an lmtest cassette"),
         (b"\x00" * 5000, 1, "this is not YAML"),
         (b"\x89PNG\r\n\x1a\n\x00\xff\xfe", 1, "this is not UTF-8 text, so not a cassette"),
         ("format: 1\n".encode("utf-16"), 1, "this is not UTF-8 text, so not a cassette. It looks like UTF-16"),
-        (b"\n".join([b"<html>"] * 50_000), 1, "a mapping was expected here"),
-        (b'{"version": 1, "interactions": []}', 1, "no line 'format: 1' at the top"),
-        (b"interactions:\n- request: {}\nversion: 1\n", 1, "no line 'format: 1' at the top"),
+        (b"\n".join([b"<html>"] * 50_000), 1, "no line 'format: 1' at the top"),
+        (b'{"version": 1, "interactions": []}', 1, "a cassette of another recorder, such as vcrpy or cassetter"),
+        (b"interactions:\n- request: {}\nversion: 1\n", 1, "a cassette of another recorder, such as vcrpy"),
     ],
-    ids=["empty", "blank", "zeros", "binary", "utf-16", "html", "json", "vcr"],
+    ids=["empty", "blank", "a word", "a list", "zeros", "binary", "utf-16", "html", "json", "vcr"],
 )
 def test_a_file_that_is_no_cassette_is_refused(tmp_path, content, line, problem):
     (tmp_path / "qa.yaml").write_bytes(content)

@@ -46,6 +46,18 @@ def test_a_recording_that_does_not_read_does_not_hide_the_others(write, recorded
     assert [near.key for near in nearest(normalise(ask("Why so?")), Index(path))] == [recorded("Why not?").key]
 
 
+def test_a_request_whose_key_was_edited_is_told_as_such(write, recorded, ask):
+    path = write(recorded("Why?"))
+    key = recorded("Why?").key
+    path.write_text(path.read_text().replace(key, key[:-1] + ("0" if key[-1] != "0" else "1")))
+
+    [near] = nearest(normalise(ask("Why?")), Index(path))
+
+    told = f"{key[:12]} (line {near.line}) is this very request, and its key is not that of its request"
+    assert render(near).startswith(told)
+    assert "lmtest verify" in render(near)
+
+
 @pytest.mark.parametrize(
     ("recorded", "asked", "path", "change"),
     [

@@ -145,11 +145,28 @@ def test_a_blob_that_no_cassette_refers_to_is_found(record, lmtest, project):
     assert "old.png: no cassette refers to this blob. Remove it: lmtest prune" in result.stdout
 
 
+def test_where_there_is_no_cassette_nothing_is_good(lmtest, project):
+    (project / "x.yaml").mkdir()
+
+    result = lmtest("verify", "x.yaml")
+
+    assert result.exit_code != 0
+    assert str(result.exception) == "there is no cassette in x.yaml to verify. Record some: LM_MODE=record pytest"
+
+
 def test_a_path_that_is_not_there_is_one_sentence(lmtest):
     result = lmtest("verify", "nowhere")
 
     assert result.exit_code != 0
     assert str(result.exception) == "there is no file or directory nowhere. Cassettes are usually in: cassettes/"
+
+
+def test_a_project_without_cassettes_is_told_how_to_record_some(lmtest, project):
+    (project / "cassettes").rmdir()
+    said = str(lmtest("verify").exception)
+
+    assert said.startswith("there is no file or directory ")
+    assert said.endswith("cassettes. Record some: LM_MODE=record pytest")
 
 
 @pytest.mark.parametrize(

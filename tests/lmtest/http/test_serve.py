@@ -43,11 +43,15 @@ def serve():
 def test_it_says_where_it_is_answers_and_ends_cleanly_on_a_signal(serve, number):
     process, line = serve("--mode", "mock", "--port", "0")
     url = line.split()[2]
-    assert line == f"lmtest serve: {url} (mock); set GEMINI_API_BASE or api_base to it + /v1beta\n"
+    assert line == f"lmtest serve: {url} (mock); set GEMINI_API_BASE={url}/v1beta, or api_base='{url}/v1beta'\n"
     assert httpx.get(f"{url}/v1beta/models?key=x", trust_env=False).headers["x-lmtest-source"] == "stand-in"
     process.send_signal(number)
     rest, errors = process.communicate(timeout=30)
     assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_its_usage_says_which_modes_there_are():
+    assert "--mode [mock]" in run("--help").stdout
 
 
 def test_the_port_file_holds_the_port_when_the_line_is_out(serve, tmp_path):

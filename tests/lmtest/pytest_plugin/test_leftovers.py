@@ -105,6 +105,30 @@ def test_a_cassette_is_an_orphan_when_its_module_is_gone(recorded, suite):
     assert "orphan: cassettes/test_qa/test_that.yaml" in output
 
 
+@pytest.mark.parametrize("how", [HERE, PARALLEL])
+@pytest.mark.parametrize("left", ["def test_plain(): pass", ""], ids=["other tests", "no test"])
+def test_a_cassette_is_an_orphan_when_no_test_with_a_cassette_is_left(left, how, recorded, suite):
+    recorded(THREE, THREE)
+    (suite.path / "test_qa.py").unlink()
+    suite.write(test_plain=left)
+
+    result = suite.run(*how, "--lmtest-unused", "fail")
+
+    assert "orphan: cassettes/test_qa/test_it.yaml belongs to no test" in result.output
+    assert result.code == pytest.ExitCode.TESTS_FAILED or (not left and result.code)
+    assert "orphan: " in suite.run(*how).output
+    suite.run(*how, "--lmtest-prune")
+    assert suite.cassettes == []
+
+
+@pytest.mark.parametrize("part", [("-k", "plain"), ("test_plain.py::test_plain",), ("--collect-only",)])
+def test_nor_does_a_part_of_a_suite_without_cassettes_make_orphans(part, recorded, suite):
+    recorded(THREE, THREE)
+    (suite.path / "test_qa.py").unlink()
+    suite.write(test_plain="def test_plain(): pass")
+    assert "orphan:" not in suite.run(*part).output
+
+
 @pytest.mark.parametrize(
     "part",
     [("-k", "test_that"), ("test_qa.py::test_that",), ("-m", "lmtest", "-k", "that")],

@@ -40,6 +40,17 @@ def test_an_unknown_mode_ends_the_run_before_a_test_with_one_sentence(arguments,
         ("mode='moc'", "Did you mean 'mock'?"),
         ("scope='modul'", "scope is 'modul'; it can be function, class, module, session."),
         ("max_age='soon'", "max_age is 'soon', which is no age; write it like 12h, 30d or 8w."),
+        ("allow_hosts=5", "test_it: allow_hosts is 5; it can be a string or a list of strings."),
+        ("allow_hosts=['http://127.0.0.1:8080']", "Give the host alone: '127.0.0.1'."),
+        ("allow_hosts='api.example.com:443'", "Give the host alone: 'api.example.com'."),
+        ("allow_misses='yes'", "allow_misses is 'yes'; it can be True or False."),
+        ("repeat='first'", "test_it: repeat is 'first'; it can be last."),
+        ("lm='gemini'", "lm is 'gemini'; give arguments of dspy.LM"),
+        ("limits={'usd': 1}", "@pytest.mark.lmtest(limits=...) has 'usd', which is no limit."),
+        ("''", "test_it: the cassette's name is ''"),
+        ("5", "test_it: the cassette's name is 5"),
+        ("'../../etc/x'", "outside the cassette directory; give one inside, such as 'etc/x'"),
+        ("'/etc/x'", "outside the cassette directory"),
         ("'a', 'b'", "takes one positional argument, the cassette"),
     ],
 )
@@ -61,6 +72,8 @@ HEADER = 'format: 1\nrecorded_at: "2026-11-01T00:00:00Z"\nsource: stand-in\nlmte
     [
         ("lmtest_max_age = soon", "lmtest_max_age is 'soon', which is no age"),
         ("lmtest_on_expiry = explode", "lmtest_on_expiry is 'explode'; it can be warn, fail, rerecord."),
+        ("lmtest_allow_hosts = http://127.0.0.1:8080", "Give the host alone: '127.0.0.1'."),
+        ("lmtest_auto = maybe", "lmtest_auto is neither true nor false."),
         ("lmtest_unused = maybe", "lmtest_unused is 'maybe'; it can be ignore, warn, fail."),
     ],
 )
@@ -150,3 +163,66 @@ def test_a_budget_that_is_no_amount_ends_the_run_with_one_sentence(suite):
     assert result.code == pytest.ExitCode.USAGE_ERROR
     assert "--lmtest-budget" in result.errors
     assert "'much'" in result.errors
+
+
+SETTINGS = {
+    "a name that is none": ("casette_dir = 'x'", "has no setting 'casette_dir'. Did you mean 'cassette_dir'?"),
+    "a truth that is none": ("record_failures = 'yes'", "record_failures: Input should be a valid boolean, not 'yes'"),
+    "a mode that is none": ("mode = 'mok'", "[tool.lmtest] in pyproject.toml is 'mok', which is no mode."),
+    "a limit that is none": ("limits = {usd = 1}", "[tool.lmtest.limits] in pyproject.toml has 'usd', which is no"),
+}
+
+
+@pytest.mark.parametrize("how", [(), ("-n", "1")], ids=["in one process", "under xdist"])
+@pytest.mark.parametrize(("setting", "said"), SETTINGS.values(), ids=SETTINGS)
+def test_a_project_whose_settings_are_wrong_runs_no_test(setting, said, how, suite):
+    suite.write(test_mode="import pytest\n\n@pytest.mark.lmtest\ndef test_it(lmtest_mode): pass\n")
+    (suite.path / "pyproject.toml").write_text(f"[tool.lmtest]\n{setting}\n")
+    result = suite.run(*how)
+    (sentence,) = result.errors.strip().splitlines()
+    assert result.code == pytest.ExitCode.USAGE_ERROR
+    assert said in sentence
+
+
+WRONG = {
+    "an empty cassette": ("", "", "test_it.yaml:1: "),
+    "a repetition that is none": ("repeat=True", None, "repeat is True; it can be last."),
+    "an age that is none": ("max_age='30'", None, "max_age is '30', which is no age"),
+    "a mode that is none": ("mode='mok'", None, "test_qa.py::test_it: mode is 'mok', which is no mode."),
+}
+
+
+@pytest.mark.parametrize(("argument", "cassette", "said"), WRONG.values(), ids=WRONG)
+def test_what_a_test_cannot_be_set_up_with_is_told_once(argument, cassette, said, suite):
+    suite.write(test_qa=f"import pytest\n\n@pytest.mark.lmtest({argument})\ndef test_it(): pass\n")
+    (suite.path / "cassettes/test_qa").mkdir(parents=True)
+    (suite.path / "cassettes/test_qa/test_it.yaml").write_text(HEADER if cassette is None else cassette)
+    output = suite.run().output.partition("short test summary")[0]
+    assert output.count(said) == 1
+    assert "another exception" not in output
+
+
+def test_an_age_that_is_none_is_told_without_a_cassette_too(suite):
+    suite.write(test_qa="import pytest\n\n@pytest.mark.lmtest(max_age='30')\ndef test_it(): pass\n")
+    assert "max_age is '30', which is no age" in suite.run().output
+
+
+def test_an_argument_of_the_lm_that_is_nearly_one_is_refused(suite):
+    text = """
+        import pytest
+
+        @pytest.mark.lmtest(lm={"modell": "openai/gpt-5"})
+        def test_wrong(lmtest_lm): pass
+
+        @pytest.mark.lmtest(lm={"model": "openai/gpt-5", "top_k": 3})
+        def test_right(lmtest_lm): pass
+    """
+    suite.write(test_qa=text)
+    result = suite.run()
+    assert result.outcomes == {"passed": 1, "errors": 1}
+    assert "test_qa.py::test_wrong: lm has 'modell'. Did you mean 'model'?" in result.output
+
+
+def test_an_address_of_ipv6_is_a_host(suite):
+    suite.write(test_qa="import pytest\n\n@pytest.mark.lmtest(allow_hosts='2001:db8::1')\ndef test_it(): pass\n")
+    assert suite.run().green

@@ -54,6 +54,25 @@ def test_the_traceback_of_a_miss_ends_where_the_users_code_does(suite):
     assert "site-packages" not in output.partition("FAILURES")[2]
 
 
+def test_the_traceback_of_a_fixtures_miss_ends_where_the_fixture_does(suite):
+    text = """
+        import dspy, pytest
+
+        @pytest.fixture
+        def capital():
+            return dspy.Predict("question -> answer")(question="What is the capital of France?").answer
+
+        @pytest.mark.lmtest
+        def test_capital(capital): pass
+    """
+    suite.write(test_qa=text)
+    output = suite.run().output.partition("ERRORS")[2]
+    assert ">       return dspy.Predict(" in output or ">   return dspy.Predict(" in output
+    assert "CassetteNotFound: there is no cassette" in output
+    assert "in complete" not in output, "which is ours"
+    assert "site-packages/dspy" not in output
+
+
 SWALLOWERS = {
     "a bare except": """
         try:

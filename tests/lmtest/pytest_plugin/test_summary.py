@@ -82,7 +82,8 @@ def test_a_json_report_has_every_test_and_amounts_as_text(recorded):
 
 def test_a_markdown_report_is_a_table_with_the_misses_before_it(recorded):
     recorded.write(test_qa=SUITE + "\ndef test_new():\n    dspy.Predict('question -> answer')(question='New?')\n")
-    recorded.run("--lmtest-report", "run.md")
+    recorded.run("--lmtest-report", "run.json", "--lmtest-report", "run.md")
+    assert (recorded.path / "run.json").exists()
     text = (recorded.path / "run.md").read_text()
     assert text.startswith("### lmtest\n")
     assert "<details><summary><code>test_qa.py::test_new</code></summary>" in text
