@@ -8,7 +8,8 @@ import pytest
 
 import lmtest
 from lmtest.doctor import examine
-from lmtest.lm.gate import estimated_tokens
+from lmtest.lm.billing import run_id
+from lmtest.lm.gate import Gate, estimated_tokens
 from lmtest.money.ledger import Ledger
 from lmtest.settings import Settings
 from lmtest.testing import ScriptedProvider, fields, rate_limited
@@ -113,13 +114,29 @@ def test_a_failed_call_gives_back_what_it_reserved(lm, provider, priced):
 def test_async_calls_pass_the_same_gate(lm, provider, priced):
     async def go():
         with dspy.context(lm=lm.copy(max_tokens=300)):
-            async with lmtest.use_cassette("a.yaml", mode="live", limits=lmtest.Limits(usd_per_run="0.007")):
+            async with lmtest.use_cassette("a.yaml", mode="live", limits=lmtest.Limits(usd_per_run="0.0035")):
                 return await asyncio.gather(*(qa.acall(question=f"q{n}") for n in range(10)), return_exceptions=True)
 
     outcomes = asyncio.run(go())
     stopped = [each for each in outcomes if isinstance(each, lmtest.BudgetExceeded)]
     assert stopped
     assert len(provider.requests) == 10 - len(stopped)
+
+
+def test_a_call_made_between_the_pieces_of_a_stream_does_not_wait_for_it(lm, priced):
+    """It would wait for itself: the stream goes on when the call is answered."""
+    small = lm.copy(max_tokens=300)
+    with lmtest.use_cassette(mode="live", limits=lmtest.Limits(usd_per_run="0.005")) as cassette:
+        gate = Gate(
+            Ledger(".lmtest/ledger.sqlite3"), lmtest.Limits(usd_per_run="0.005"), run=run_id(), row=lambda _: None
+        )
+        with (
+            gate.passed(small.model, {"messages": []}, 300),
+            dspy.context(lm=small),
+            pytest.raises(lmtest.BudgetExceeded, match=r"\$0.003 reserved"),
+        ):
+            qa(question="meanwhile?")
+    assert cassette.calls == ()
 
 
 def test_a_rate_spaces_calls_without_losing_one(lm, provider):
