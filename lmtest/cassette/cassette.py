@@ -13,6 +13,7 @@ from lmtest.cassette import blobs, pending, store
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
 from lmtest.cassette.keys import keys_of
+from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
 from lmtest.cassette.player import Player
 from lmtest.errors import CassetteExhausted, CassetteMiss, CassetteNotFound
@@ -120,6 +121,7 @@ class Cassette:
         self._fresh: list[Interaction] = []
         self._sources: set[str] = set()
         self._media: dict[str, bytes] = {}
+        self._lengths: Lengths | None = None
         # In auto the file is added to whoever wrote it, so which writing it was does not matter.
         self._opened = identity(path) if path is not None and mode is Mode.RECORD else None
         self._player = None
@@ -176,6 +178,15 @@ class Cassette:
     def normalise(self, request: Json) -> tuple[str, Json]:
         """Give a request's key and its normal form, which is what is stored."""
         return self._keyed(lambda: request)[:2]
+
+    def likely_output(self, request: Json) -> int | None:
+        """Tokens that an answer is likely to have at most, by what a refresh is to record anew; None where unknown."""
+        if self.mode is not Mode.REFRESH or self.path is None:
+            return None
+        if self._lengths is None:
+            self._lengths = Lengths.recorded_in(self.path)
+        key, normal = self.normalise(request)
+        return self._lengths.most(key, normal["model"])
 
     def find(self, request: Json) -> Interaction | None:
         """Give the next recorded outcome for a request, or None where there is none (left).

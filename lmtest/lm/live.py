@@ -124,7 +124,8 @@ class _Live:
     def _terms(self) -> tuple[str, Json, int | None, Clock | None]:
         """What the gate wants to know of the call."""
         model = self._asked.model
-        most_output = self._asked.config.max_tokens or most_output_tokens(model)
+        known = (self._cassette.likely_output(self._request), most_output_tokens(model))
+        most_output = self._asked.config.max_tokens or min((each for each in known if each), default=None)
         return model, self._request, most_output, self._stop.clock(model) if self._stop else None
 
     def _dspy_estimate(self, outcome: ModelOutcome) -> Decimal | None:
