@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,11 +17,11 @@ from lmtest.cassette.keys import keys_of
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
 from lmtest.cassette.player import Player
-from lmtest.errors import CassetteExhausted, CassetteMiss, CassetteNotFound
+from lmtest.errors import CassetteExhausted, CassetteMiss, CassetteNotFound, LimitError
 from lmtest.modes import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from lmtest.cassette.index import Entry
     from lmtest.cassette.interaction import Header, Interaction, Json, Usage
@@ -118,6 +119,7 @@ class Cassette:
         self._lock = threading.Lock()
         self._calls: list[Call] = []
         self._misses: list[CassetteMiss | CassetteNotFound] = []
+        self._refused: list[tuple[str, LimitError]] = []
         self._fresh: list[Interaction] = []
         self._sources: set[str] = set()
         self._media: dict[str, bytes] = {}
@@ -162,6 +164,12 @@ class Cassette:
         """The requests that were not recorded, whether or not the program caught the error."""
         with self._lock:
             return tuple(self._misses)
+
+    @property
+    def refused(self) -> tuple[LimitError, ...]:
+        """What limits said to live calls that were not answered later, whether or not the program caught it."""
+        with self._lock:
+            return tuple(error for _, error in self._refused)
 
     @property
     def unplayed(self) -> tuple[Entry, ...]:
@@ -247,6 +255,18 @@ class Cassette:
         """Keep that a call was answered."""
         with self._lock:
             self._calls.append(call)
+            self._refused = [(key, error) for key, error in self._refused if key != call.key]
+
+    @contextmanager
+    def limited(self, request: Json) -> Iterator[None]:
+        """Keep that a limit refused a live call inside."""
+        try:
+            yield
+        except LimitError as error:
+            key, _ = self.normalise(request)
+            with self._lock:
+                self._refused.append((key, error))
+            raise
 
     def save(self, header: Header) -> None:
         """Write what was recorded in the file's place; without a recording the file stays as it is.

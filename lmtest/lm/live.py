@@ -156,7 +156,7 @@ class LiveEngine(_Live):
             ConfigurationError: There is no key.
             LM15Error: What the backend raised.
         """
-        with handed_through(), self._gate.passed(*self._terms) as passage, self._heeded(), self._call(passage) as watch:
+        with handed_through(), self._passed() as passage, self._heeded(), self._call(passage) as watch:
             with self._held():
                 response = self._backend.complete(request)
             watch.outcome = translate.reply(response)
@@ -164,7 +164,7 @@ class LiveEngine(_Live):
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream, with the same errors as :meth:`complete`."""
-        with handed_through(), self._gate.passed(*self._terms) as passage, self._heeded(), self._call(passage) as watch:
+        with handed_through(), self._passed() as passage, self._heeded(), self._call(passage) as watch:
             with self._held():
                 for event in self._backend.stream(request):
                     watch.see(event)
@@ -173,6 +173,11 @@ class LiveEngine(_Live):
 
     def close(self) -> None:
         """The backend is DSPy's to close."""
+
+    @contextmanager
+    def _passed(self) -> Iterator[Passage]:
+        with self._cassette.limited(self._request), self._gate.passed(*self._terms) as passage:
+            yield passage
 
     def _held(self) -> AbstractContextManager[None]:
         return self._stop.holding(self._backend) if self._stop else nullcontext()
@@ -184,7 +189,7 @@ class AsyncLiveEngine(_Live):
     async def complete(self, request: Request) -> Response:
         """Answer whole, with the same errors as :meth:`LiveEngine.complete`."""
         with handed_through():
-            async with self._gate.passed_async(*self._terms) as passage:
+            async with self._passed() as passage:
                 with self._heeded(), self._call(passage) as watch:
                     async with self._held():
                         response = await self._backend.complete(request)
@@ -194,7 +199,7 @@ class AsyncLiveEngine(_Live):
     async def stream(self, request: Request) -> AsyncIterator[Any]:
         """Answer as a stream."""
         with handed_through():
-            async with self._gate.passed_async(*self._terms) as passage:
+            async with self._passed() as passage:
                 with self._heeded(), self._call(passage) as watch:
                     async with _closing(self._backend.stream(request)) as events:
                         while (event := await self._next(events)) is not None:
@@ -209,6 +214,12 @@ class AsyncLiveEngine(_Live):
         # Held for each event alone: what its listener does in between is no call of ours to end.
         async with self._held():
             return await anext(events, None)
+
+    @asynccontextmanager
+    async def _passed(self) -> AsyncIterator[Passage]:
+        with self._cassette.limited(self._request):
+            async with self._gate.passed_async(*self._terms) as passage:
+                yield passage
 
     def _held(self) -> AbstractAsyncContextManager[None]:
         return self._stop.holding_task() if self._stop else nullcontext()

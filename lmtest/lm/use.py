@@ -18,7 +18,7 @@ from lmtest.cassette.cassette import Cassette
 from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.interaction import Header
-from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError
+from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError, LimitError
 from lmtest.lm.billing import gate_for, row_of, run_id, write_played
 from lmtest.lm.scope import Scope
 from lmtest.modes import Mode, choose_mode
@@ -72,6 +72,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         CassetteFormatError: On entering, in replay: the file does not read.
         ConfigurationError: On leaving: a tool's value is none that a cassette can hold, and the program caught that.
         CassetteMiss: A request is not recorded. Also raised on leaving, if the program caught it.
+        LimitError: A limit refused a live call. Also raised on leaving, if the call was to be recorded.
         CassetteError: On leaving: the file could not be saved.
 
     Examples:
@@ -156,16 +157,23 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
 
         Raises:
             CassetteMiss: A request was missed and the program caught the error.
+            LimitError: A call that was to be recorded was refused and the program caught the error.
             CassetteError: The file could not be saved.
         """
         write_played(cassette, self._settings, self._root, self._row(cassette), hold=self._hold_rows)
         if error is not None:
+            if cassette.refused and not isinstance(error, LimitError):
+                error.add_note(f"Before, a limit refused a call, and the program caught that: {cassette.refused[0]}")
             # Whoever interrupts has seen no answer fail: there is nothing to report on.
             if isinstance(error, Exception):
                 cassette.keep_failed(self._header(cassette))
             return
         if cassette.missed and not self._allow_misses:
             raise cassette.missed[0]
+        if cassette.refused and cassette.mode.writes:
+            # What is recorded lacks a call that the program wanted. One that records nothing may do without.
+            cassette.keep_failed(self._header(cassette))
+            raise cassette.refused[0]
         if cassette.mode.writes:
             cassette.save(self._header(cassette))
 

@@ -46,6 +46,7 @@ class Covered:
         calls: How many calls the cassette had answered before.
         recordings: How many of them it had recorded before.
         misses: How many requests it had missed before.
+        refused_before: What limits had refused the cassette before.
         told: How many of this test's misses stand in its failure already.
         failed: Whether a phase did not pass.
     """
@@ -59,6 +60,7 @@ class Covered:
     calls: int
     recordings: int
     misses: int
+    refused_before: tuple[Exception, ...] = ()
     told: int = 0
     failed: bool = False
 
@@ -67,6 +69,12 @@ class Covered:
         """The requests this test asked for that are not recorded."""
         beside = [miss for opened in self.others for miss in opened.cassette.missed]
         return [*self.own.cassette.missed[self.misses :], *beside]
+
+    @property
+    def refused(self) -> list[Exception]:
+        """The calls of this test that were to be recorded and that a limit refused, though the program caught that."""
+        cassettes = [each.cassette for each in (self.own, *self.others) if each.cassette.mode.writes]
+        return [error for each in cassettes for error in each.refused if error not in self.refused_before]
 
     @property
     def untold(self) -> list[Exception]:
@@ -144,6 +152,7 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
         calls=len(own.cassette.calls),
         recordings=len(own.cassette.recorded),
         misses=len(own.cassette.missed),
+        refused_before=own.cassette.refused,
     )
     item.stash[shared.COVERED] = covered
     item.session.stash[shared.RELEASE] = release
@@ -195,8 +204,14 @@ def run(item: pytest.Item) -> Generator[None, Any, Any]:
             raise
     except LMTestError as error:
         raise error.with_traceback(_without_machinery(error.__traceback__))  # noqa: B904 - it is the same error
+    except Exception as error:
+        if covered.refused:
+            raise covered.refused[0] from error  # such as the AttributeError of a program that went on with None
+        raise
     if missed := covered.untold:
         pytest.fail(str(missed[0]), pytrace=False)
+    if covered.refused and not covered.failed:
+        raise covered.refused[0]
     return result
 
 

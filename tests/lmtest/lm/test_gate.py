@@ -1,6 +1,7 @@
 """What stands in front of a live call: nothing leaves that could break a limit."""
 
 import asyncio
+import contextlib
 from decimal import Decimal
 
 import dspy
@@ -209,3 +210,48 @@ def test_who_is_told_to_wait_makes_everybody_wait_who_shares_the_limit(project):
                 qa(question="another?")
         assert len(provider.requests) == 1
     assert 25 < caught.value.retry_after <= 30
+
+
+def swallow(lm, times=1, **options):
+    with dspy.context(lm=lm.copy(max_tokens=300)), lmtest.use_cassette("qa.yaml", **options):
+        for turn in range(times):
+            with contextlib.suppress(lmtest.LimitError):
+                qa(question=f"question {turn}")
+
+
+NONE_FITS = lmtest.Limits(usd_per_run="0.0001")
+
+
+def test_a_refusal_that_the_program_caught_is_raised_again_where_the_call_was_to_be_recorded(lm, priced, project):
+    with pytest.raises(lmtest.BudgetExceeded):
+        swallow(lm, mode="record", limits=NONE_FITS)
+    assert not (project / "qa.yaml").exists()
+
+
+def test_a_program_that_records_nothing_may_go_on_without_a_call(lm, priced):
+    swallow(lm, mode="live", limits=NONE_FITS)
+
+
+def test_a_refusal_is_over_when_the_same_call_was_answered(lm, priced, monkeypatch, project):
+    with dspy.context(lm=lm), lmtest.use_cassette("qa.yaml", mode="record", limits=NONE_FITS) as cassette:
+        with pytest.raises(lmtest.BudgetExceeded):
+            qa(question="one?")
+        with lmtest.use_cassette("other.yaml", mode="live") as other:
+            qa(question="one?")
+        cassette.note(other.calls[0])
+    assert cassette.refused == ()
+
+
+def test_a_refusal_that_parallel_swallows_is_told_with_the_error_it_leads_to(lm, priced):
+    limits = lmtest.Limits(usd_per_run="0.0001")
+    with (
+        pytest.raises(AttributeError) as caught,
+        dspy.context(lm=lm.copy(max_tokens=300)),
+        lmtest.use_cassette("qa.yaml", mode="record", limits=limits),
+    ):
+        [answered] = dspy.Parallel(num_threads=1, max_errors=10)(
+            [(qa, dspy.Example(question="q?").with_inputs("question"))]
+        )
+        answered.answer  # noqa: B018 - a program goes on with what it got
+    assert "a limit refused a call" in caught.value.__notes__[0]
+    assert "usd_per_run is $0.0001" in caught.value.__notes__[0]
