@@ -11,13 +11,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lmtest.cassette import blobs, pending, store
+from lmtest.cassette.atomic import expect_writable
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
 from lmtest.cassette.keys import keys_of
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
 from lmtest.cassette.player import Player
-from lmtest.errors import CassetteExhausted, CassetteMiss, CassetteNotFound, LimitError
+from lmtest.errors import CassetteError, CassetteExhausted, CassetteMiss, CassetteNotFound, LimitError
 from lmtest.modes import Mode
 
 if TYPE_CHECKING:
@@ -267,6 +268,23 @@ class Cassette:
             with self._lock:
                 self._refused.append((key, error))
             raise
+
+    def expect_writable(self) -> None:
+        """See that what is to be recorded can be saved, before anybody is paid for it.
+
+        Raises:
+            CassetteError: It cannot.
+        """
+        if self.path is None or not self.mode.writes:
+            return
+        try:
+            expect_writable(self.path)
+        except OSError as error:
+            raise CassetteError(
+                f"{self._where} could not be saved: {error.strerror or error}. The call was not sent, because what it "
+                "would record would be lost. Give the right to write there, or name another place.",
+                path=self.path,
+            ) from error
 
     def save(self, header: Header) -> None:
         """Write what was recorded in the file's place; without a recording the file stays as it is.

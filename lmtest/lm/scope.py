@@ -157,10 +157,10 @@ class Scope:
         backend, live_request = live()
         if seam.is_litellm(backend) and provider != LITELLM:
             provider = Billed(LITELLM)
+        with seam.handed_through():
+            gate = self._gate()
         answerer = AsyncLiveEngine if asynchronous else LiveEngine
-        engine = answerer(
-            backend, request, self.cassette, provider, source=_source(lm), gate=self._gate(), stop=self._stop
-        )
+        engine = answerer(backend, request, self.cassette, provider, source=_source(lm), gate=gate, stop=self._stop)
         return engine, live_request, provider
 
     @property

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from lmtest.cassette.cassette import Call
+    from lmtest.lm.gate import Gate
     from lmtest.lm.rules import Rule, Script
     from lmtest.lm.stop import Stop
     from lmtest.modes import ModeChoice
@@ -129,15 +130,16 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
 
     def scope(self, cassette: Cassette) -> Scope:
         """Who answers the calls of an open cassette."""
-        row = self._row(cassette)
-        gate = functools.cache(
-            functools.partial(
-                gate_for, self._limits, self._settings, self._root, row, test=self._test, tighter=self._tighter
-            )
-        )
+        gate = functools.cache(functools.partial(self._gate, cassette))
         to = os.environ.get("LMTEST_REFRESH_TO") if cassette.mode is Mode.REFRESH else None
         script = self._script(cassette)
         return Scope(cassette, gate, replay_speed=self._speed, to=to, script=script, stop=self._stop)
+
+    def _gate(self, cassette: Cassette) -> Gate:
+        """What live calls pass; made for the first, and only where what comes of it can be written down."""
+        cassette.expect_writable()
+        row = self._row(cassette)
+        return gate_for(self._limits, self._settings, self._root, row, test=self._test, tighter=self._tighter)
 
     def _script(self, cassette: Cassette) -> Script | None:
         if cassette.mode is not Mode.MOCK:

@@ -255,3 +255,24 @@ def test_a_refusal_that_parallel_swallows_is_told_with_the_error_it_leads_to(lm,
         answered.answer  # noqa: B018 - a program goes on with what it got
     assert "a limit refused a call" in caught.value.__notes__[0]
     assert "usd_per_run is $0.0001" in caught.value.__notes__[0]
+
+
+def test_a_ledger_that_cannot_be_written_is_told_before_anybody_is_paid(lm, provider, monkeypatch, project):
+    monkeypatch.setenv("LMTEST_LEDGER", "/proc/x/ledger.sqlite3")
+    for mode in ("record", "live"):
+        with pytest.raises(lmtest.ConfigurationError, match="/proc/x/ledger"):
+            ask_in(lm, "qa.yaml", mode)
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize("mode", ["record", "auto", "refresh"])
+def test_a_cassette_that_could_not_be_saved_is_told_before_anybody_is_paid(lm, provider, project, mode):
+    (project / "taken").write_text("a file where the directory would have to be")
+    with pytest.raises(lmtest.CassetteError, match="The call was not sent"):
+        ask_in(lm, "taken/qa.yaml", mode)
+    assert provider.requests == []
+
+
+def ask_in(lm, path, mode):
+    with dspy.context(lm=lm), lmtest.use_cassette(path, mode=mode):
+        qa(question="why?")

@@ -215,6 +215,13 @@ def test_a_plan_says_when_its_budget_lets_no_call_through(suite_of_six, refresh)
     assert "sends nothing" not in refresh("--all", "--dry-run")
 
 
+def test_what_cannot_be_written_beside_a_cassette_is_told_before_anything_is_called(suite_of_six, oracle, refresh):
+    fresh_path(cassette(suite_of_six, "same")).mkdir()
+    with pytest.raises(lmtest.CassetteError, match="Nothing was called"):
+        refresh("--all", "--yes")
+    assert oracle.prompts == []
+
+
 def test_it_stops_where_a_rate_refuses_to_wait(suite_of_six, oracle, refresh, monkeypatch):
     monkeypatch.setenv("LMTEST_REQUESTS_PER_MINUTE", "1")
     monkeypatch.setenv("LMTEST_MAX_WAIT", "0")
