@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -120,9 +121,23 @@ class Settings:
                 f"--cassette-dir {str(self.cassette_dir)!r} is no directory, and replay answers from it: "
                 "record it first with --lm-mode record, or name the one that has the cassettes."
             )
+        # In auto, all may be recorded already; a call that is not says so itself, before it is sent.
+        if self.mode.writes and self.mode is not lmtest.Mode.AUTO:
+            _check_writable(self.cassette_dir, self.mode)
         # In auto, what is recorded needs no key; a call that is not says so itself.
         if not self.mode.offline and self.mode is not lmtest.Mode.AUTO:
             _check_key(self.model, self.mode, environ)
+
+
+def _check_writable(folder: Path, mode: lmtest.Mode) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=next(each for each in (folder, *folder.absolute().parents) if each.exists())):
+            pass
+    except OSError as error:
+        raise lmtest.ConfigurationError(
+            f"mode {mode.value} writes cassettes to --cassette-dir {str(folder)!r}, which cannot be written: "
+            f"{error.strerror or error}. Name another, or give the right to write."
+        ) from error
 
 
 def _check_key(model: str, mode: lmtest.Mode, environ: Mapping[str, str]) -> None:

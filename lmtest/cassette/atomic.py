@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -31,6 +32,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         fresh.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def expect_writable(path: Path) -> None:
+    """See that a file could be put in a path's place, and leave nothing there.
+
+    Raises:
+        OSError: It could not.
+    """
+    place = next(folder for folder in path.absolute().parents if folder.exists())
+    with tempfile.TemporaryFile(dir=place):
+        pass
 
 
 def strays(path: Path) -> Iterator[Path]:

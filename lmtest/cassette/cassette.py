@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -10,16 +11,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lmtest.cassette import blobs, pending, store
+from lmtest.cassette.atomic import expect_writable
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
 from lmtest.cassette.keys import keys_of
+from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
 from lmtest.cassette.player import Player
-from lmtest.errors import CassetteExhausted, CassetteMiss, CassetteNotFound
+from lmtest.errors import CassetteError, CassetteExhausted, CassetteMiss, CassetteNotFound, LimitError
 from lmtest.modes import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from lmtest.cassette.index import Entry
     from lmtest.cassette.interaction import Header, Interaction, Json, Usage
@@ -117,9 +120,11 @@ class Cassette:
         self._lock = threading.Lock()
         self._calls: list[Call] = []
         self._misses: list[CassetteMiss | CassetteNotFound] = []
+        self._refused: list[tuple[str, LimitError]] = []
         self._fresh: list[Interaction] = []
         self._sources: set[str] = set()
         self._media: dict[str, bytes] = {}
+        self._lengths: Lengths | None = None
         # In auto the file is added to whoever wrote it, so which writing it was does not matter.
         self._opened = identity(path) if path is not None and mode is Mode.RECORD else None
         self._player = None
@@ -162,6 +167,12 @@ class Cassette:
             return tuple(self._misses)
 
     @property
+    def refused(self) -> tuple[LimitError, ...]:
+        """What limits said to live calls that were not answered later, whether or not the program caught it."""
+        with self._lock:
+            return tuple(error for _, error in self._refused)
+
+    @property
     def unplayed(self) -> tuple[Entry, ...]:
         """The recordings nobody asked for, when replaying."""
         return self._player.unplayed if self._player is not None else ()
@@ -176,6 +187,15 @@ class Cassette:
     def normalise(self, request: Json) -> tuple[str, Json]:
         """Give a request's key and its normal form, which is what is stored."""
         return self._keyed(lambda: request)[:2]
+
+    def likely_output(self, request: Json) -> int | None:
+        """Tokens that an answer is likely to have at most, by what a refresh is to record anew; None where unknown."""
+        if self.mode is not Mode.REFRESH or self.path is None:
+            return None
+        if self._lengths is None:
+            self._lengths = Lengths.recorded_in(self.path)
+        key, normal = self.normalise(request)
+        return self._lengths.most(key, normal["model"])
 
     def find(self, request: Json) -> Interaction | None:
         """Give the next recorded outcome for a request, or None where there is none (left).
@@ -236,6 +256,35 @@ class Cassette:
         """Keep that a call was answered."""
         with self._lock:
             self._calls.append(call)
+            self._refused = [(key, error) for key, error in self._refused if key != call.key]
+
+    @contextmanager
+    def limited(self, request: Json) -> Iterator[None]:
+        """Keep that a limit refused a live call inside."""
+        try:
+            yield
+        except LimitError as error:
+            key, _ = self.normalise(request)
+            with self._lock:
+                self._refused.append((key, error))
+            raise
+
+    def expect_writable(self) -> None:
+        """See that what is to be recorded can be saved, before anybody is paid for it.
+
+        Raises:
+            CassetteError: It cannot.
+        """
+        if self.path is None or not self.mode.writes:
+            return
+        try:
+            expect_writable(self.path)
+        except OSError as error:
+            raise CassetteError(
+                f"{self._where} could not be saved: {error.strerror or error}. The call was not sent, because what it "
+                "would record would be lost. Give the right to write there, or name another place.",
+                path=self.path,
+            ) from error
 
     def keep_others(self) -> None:
         """Have :meth:`save` add to the file there is, by request, as it adds to what this run recorded before.

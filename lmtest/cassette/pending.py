@@ -16,8 +16,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from lmtest.cassette import store
+from lmtest.cassette.atomic import expect_writable
 from lmtest.cassette.index import Index
 from lmtest.cassette.locks import identity, is_of_run
+from lmtest.errors import CassetteError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,6 +100,23 @@ def accept(path: Path) -> None:
     """
     fresh_path(path).replace(path)
     failed_path(path).unlink(missing_ok=True)
+
+
+def prepare(path: Path) -> None:
+    """Take away what an earlier refresh recorded, and see that another can be written.
+
+    Raises:
+        CassetteError: It cannot.
+    """
+    try:
+        expect_writable(path)
+        discard(path)
+    except OSError as error:
+        raise CassetteError(
+            f"{path} cannot be refreshed: {error.strerror or error} ({error.filename or path.parent}). Nothing was "
+            "called. Give the right to write beside it, and refresh again.",
+            path=path,
+        ) from error
 
 
 def discard(path: Path) -> None:

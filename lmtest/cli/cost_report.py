@@ -64,6 +64,11 @@ def command(
     if monthly_limit is None:
         monthly_limit = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits]").usd_per_month
     with Ledger(ledger or _place(settings, root)) as book:
+        if (named := _named(ledger)) and not book.is_there:
+            raise ConfigurationError(
+                f"there is no ledger at {book.database.place!r}, which {named} names. It is made by the first call "
+                "that is written down; without a name, the project's own is reported on."
+            )
         report = cost_report(book, by=by, since=since, monthly_limit=monthly_limit)
     click.echo(_render(report, form, top), nl=False)
     if form in {"json", "csv"} and not report.total.calls:
@@ -71,6 +76,13 @@ def command(
     if fail_over is not None and (reason := _over(report, fail_over)):
         click.echo(f"lmtest: {reason}", err=True)
         sys.exit(1)
+
+
+def _named(ledger: str | None) -> str:
+    """Who named the ledger; "" where nobody did, and one that is missing means that nothing was called yet."""
+    if ledger:
+        return "--ledger"
+    return "LMTEST_LEDGER" if os.environ.get("LMTEST_LEDGER") else ""
 
 
 def _place(settings: Settings, root: Path) -> Path | str:

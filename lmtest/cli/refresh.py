@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from lmtest.errors import ConfigurationError
 from lmtest.settings import load
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from rich.console import Console
 
     from lmtest.cassette.interaction import Json
@@ -123,8 +126,16 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
         by_test=not given["calls_only"],
     )
     plan = make_plan(paths, choice, root=root)
-    print_plan(console, plan, root=root)
+    print_plan(console, plan, root=root, budget=_budget(given["limits"]))
     return plan, choice
+
+
+def _budget(limits: Limits) -> Decimal | None:
+    """USD that the run may cost, whoever says so."""
+    from lmtest.money.limits import Limits
+
+    configured = Limits.from_mapping(load()[0].limits, source="[tool.lmtest.limits] in pyproject.toml")
+    return limits.or_else(Limits.from_environ(os.environ)).or_else(configured).usd_per_run
 
 
 def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, Any], root: Path) -> Drift:

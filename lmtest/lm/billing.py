@@ -114,13 +114,16 @@ def gate_for(
         tighter: What holds where it is less than all those say.
 
     Raises:
-        ConfigurationError: A limit cannot be used, or there is no ledger to keep them in.
+        ConfigurationError: A limit cannot be used, there is no ledger to keep them in, or the ledger cannot be written.
     """
     from lmtest.lm.gate import Gate  # late: only live calls pass one
     from lmtest.money.origin import Origin
 
+    ledger = ledger_of(settings, root)
+    if ledger is not None:
+        ledger.open()
     return Gate(
-        ledger_of(settings, root),
+        ledger,
         _holding(limits, settings, tighter),
         run=run_id(),
         row=row,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from lmtest.errors import ConfigurationError
 from lmtest.money.budget import Budget
@@ -17,6 +18,7 @@ from lmtest.money.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from decimal import Decimal
 
     from lmtest.cassette.cassette import Call
     from lmtest.cassette.interaction import Json
@@ -33,6 +35,16 @@ TOKENS_PER_MEDIUM: Final = 2_000
 """For the estimate before a call: more than providers count for one image or a page of a document."""
 
 _MEDIA: Final = frozenset({"image", "audio", "video", "document", "binary"})
+
+
+_under_way: Final[ContextVar[frozenset[str]]] = ContextVar("lmtest_under_way", default=frozenset())
+"""The reservations of calls in whose midst the current context is: whoever reads a stream may call in between."""
+
+
+class _Asked(TypedDict):
+    model: str
+    estimate: Decimal | None
+    test: str | None
 
 
 @dataclass
@@ -82,9 +94,8 @@ class Gate:
         self._row = row
         self._test = test
         self._on_unknown_price = on_unknown_price
-        self._budget = None
-        if ledger is not None:
-            self._budget = Budget(ledger, limits, run=run, on_unknown_price=on_unknown_price, origin=origin)
+        self._run = run
+        self._origin = origin
 
     @contextlib.contextmanager
     def passed(
@@ -111,8 +122,11 @@ class Gate:
             # Last, because a reservation has a lease and waiting for a turn may outlast it.
             passage, reservation = Passage(), None
             try:
-                reservation = self._reserve(model, request, most_output)
-                yield passage
+                if (budget := self._budget(clock)) is not None:
+                    asked = self._asked(model, request, most_output)
+                    reservation = budget.reserve(**asked, timeout=patience, within=_under_way.get())
+                with _within(reservation):
+                    yield passage
             finally:
                 self._settle(model, passage, reservation, tokens)
 
@@ -129,8 +143,11 @@ class Gate:
                 await rate.acquire_async(cost, timeout=patience)
             passage, reservation = Passage(), None
             try:
-                reservation = await asyncio.to_thread(self._reserve, model, request, most_output)
-                yield passage
+                if (budget := self._budget(clock)) is not None:
+                    asked = self._asked(model, request, most_output)
+                    reservation = await budget.reserve_async(**asked, timeout=patience, within=_under_way.get())
+                with _within(reservation):
+                    yield passage
             finally:
                 # The row of a call that was billed must be written, whoever cancels.
                 await asyncio.shield(asyncio.to_thread(self._settle, model, passage, reservation, tokens))
@@ -154,9 +171,20 @@ class Gate:
                     whole = f"{name} {whose}".rstrip()
                     yield name, Rate(self._ledger.database, whole, permits=permits, clock=clock), cost
 
-    def _reserve(self, model: str, request: Json, most_output: int | None) -> Reservation | None:
-        if self._budget is None:
+    def _budget(self, clock: Clock | None) -> Budget | None:
+        if self._ledger is None:
             return None
+        return Budget(
+            self._ledger,
+            self._limits,
+            run=self._run,
+            on_unknown_price=self._on_unknown_price,
+            origin=self._origin,
+            clock=clock,
+        )
+
+    def _asked(self, model: str, request: Json, most_output: int | None) -> _Asked:
+        """What is to be set aside for a call."""
         worst = None
         if most_output is not None:
             worst = worst_case(model, estimated_tokens(request), most_output, datetime.now(UTC))
@@ -165,7 +193,7 @@ class Gate:
                 f"a budget is set, and nobody can say what a call to {model} costs at worst: set max_tokens on the LM, "
                 'or let such calls through with on_unknown_price = "allow" in [tool.lmtest].'
             )
-        return self._budget.reserve(model=model, estimate=worst, test=self._test)
+        return {"model": model, "estimate": worst, "test": self._test}
 
     def _settle(self, model: str, passage: Passage, reservation: Reservation | None, tokens: int) -> None:
         for name, rate, _ in self._rates(model, tokens):
@@ -179,6 +207,17 @@ class Gate:
             reservation.release()
         else:
             reservation.settle(self._row(passage.call))
+
+
+@contextlib.contextmanager
+def _within(reservation: Reservation | None) -> Iterator[None]:
+    """Remember that what is called inside must not wait for a reservation. No token: a stream may end elsewhere."""
+    own = frozenset({reservation.id} if reservation is not None and reservation.held else ())
+    _under_way.set(_under_way.get() | own)
+    try:
+        yield
+    finally:
+        _under_way.set(_under_way.get() - own)
 
 
 def unkept(limits: Limits) -> ConfigurationError:

@@ -124,7 +124,8 @@ class _Live:
     def _terms(self) -> tuple[str, Json, int | None, Clock | None]:
         """What the gate wants to know of the call."""
         model = self._asked.model
-        most_output = self._asked.config.max_tokens or most_output_tokens(model)
+        known = (self._cassette.likely_output(self._request), most_output_tokens(model))
+        most_output = self._asked.config.max_tokens or min((each for each in known if each), default=None)
         return model, self._request, most_output, self._stop.clock(model) if self._stop else None
 
     def _dspy_estimate(self, outcome: ModelOutcome) -> Decimal | None:
@@ -155,7 +156,7 @@ class LiveEngine(_Live):
             ConfigurationError: There is no key.
             LM15Error: What the backend raised.
         """
-        with handed_through(), self._gate.passed(*self._terms) as passage, self._heeded(), self._call(passage) as watch:
+        with handed_through(), self._passed() as passage, self._heeded(), self._call(passage) as watch:
             with self._held():
                 response = self._backend.complete(request)
             watch.outcome = translate.reply(response)
@@ -163,7 +164,7 @@ class LiveEngine(_Live):
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream, with the same errors as :meth:`complete`."""
-        with handed_through(), self._gate.passed(*self._terms) as passage, self._heeded(), self._call(passage) as watch:
+        with handed_through(), self._passed() as passage, self._heeded(), self._call(passage) as watch:
             with self._held():
                 for event in self._backend.stream(request):
                     watch.see(event)
@@ -172,6 +173,11 @@ class LiveEngine(_Live):
 
     def close(self) -> None:
         """The backend is DSPy's to close."""
+
+    @contextmanager
+    def _passed(self) -> Iterator[Passage]:
+        with self._cassette.limited(self._request), self._gate.passed(*self._terms) as passage:
+            yield passage
 
     def _held(self) -> AbstractContextManager[None]:
         return self._stop.holding(self._backend) if self._stop else nullcontext()
@@ -183,7 +189,7 @@ class AsyncLiveEngine(_Live):
     async def complete(self, request: Request) -> Response:
         """Answer whole, with the same errors as :meth:`LiveEngine.complete`."""
         with handed_through():
-            async with self._gate.passed_async(*self._terms) as passage:
+            async with self._passed() as passage:
                 with self._heeded(), self._call(passage) as watch:
                     async with self._held():
                         response = await self._backend.complete(request)
@@ -193,7 +199,7 @@ class AsyncLiveEngine(_Live):
     async def stream(self, request: Request) -> AsyncIterator[Any]:
         """Answer as a stream."""
         with handed_through():
-            async with self._gate.passed_async(*self._terms) as passage:
+            async with self._passed() as passage:
                 with self._heeded(), self._call(passage) as watch:
                     async with _closing(self._backend.stream(request)) as events:
                         while (event := await self._next(events)) is not None:
@@ -208,6 +214,12 @@ class AsyncLiveEngine(_Live):
         # Held for each event alone: what its listener does in between is no call of ours to end.
         async with self._held():
             return await anext(events, None)
+
+    @asynccontextmanager
+    async def _passed(self) -> AsyncIterator[Passage]:
+        with self._cassette.limited(self._request):
+            async with self._gate.passed_async(*self._terms) as passage:
+                yield passage
 
     def _held(self) -> AbstractAsyncContextManager[None]:
         return self._stop.holding_task() if self._stop else nullcontext()

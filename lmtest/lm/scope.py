@@ -160,10 +160,10 @@ class Scope:
             importlib.import_module(LITELLM)  # its seconds are none of the call's
             if provider != LITELLM:
                 provider = Billed(LITELLM)
+        with seam.handed_through():
+            gate = self._gate()
         answerer = AsyncLiveEngine if asynchronous else LiveEngine
-        engine = answerer(
-            backend, request, self.cassette, provider, source=_source(lm), gate=self._gate(), stop=self._stop
-        )
+        engine = answerer(backend, request, self.cassette, provider, source=_source(lm), gate=gate, stop=self._stop)
         return engine, live_request, provider
 
     @property

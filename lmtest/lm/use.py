@@ -18,7 +18,7 @@ from lmtest.cassette.cassette import Cassette
 from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.interaction import Header
-from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError
+from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError, LimitError
 from lmtest.lm.billing import gate_for, row_of, run_id, write_played
 from lmtest.lm.scope import Scope
 from lmtest.modes import Mode, choose_mode
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from lmtest.cassette.cassette import Call
+    from lmtest.lm.gate import Gate
     from lmtest.lm.rules import Rule, Script
     from lmtest.lm.stop import Stop
     from lmtest.modes import ModeChoice
@@ -73,6 +74,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         CassetteFormatError: On entering, in replay: the file does not read.
         ConfigurationError: On leaving: a tool's value is none that a cassette can hold, and the program caught that.
         CassetteMiss: A request is not recorded. Also raised on leaving, if the program caught it.
+        LimitError: A limit refused a live call. Also raised on leaving, if the call was to be recorded.
         CassetteError: On leaving: the file could not be saved.
 
     Examples:
@@ -132,15 +134,16 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
 
     def scope(self, cassette: Cassette) -> Scope:
         """Who answers the calls of an open cassette."""
-        row = self._row(cassette)
-        gate = functools.cache(
-            functools.partial(
-                gate_for, self._limits, self._settings, self._root, row, test=self._test, tighter=self._tighter
-            )
-        )
+        gate = functools.cache(functools.partial(self._gate, cassette))
         to = os.environ.get("LMTEST_REFRESH_TO") if cassette.mode is Mode.REFRESH else None
         script = self._script(cassette)
         return Scope(cassette, gate, replay_speed=self._speed, to=to, script=script, stop=self._stop)
+
+    def _gate(self, cassette: Cassette) -> Gate:
+        """What live calls pass; made for the first, and only where what comes of it can be written down."""
+        cassette.expect_writable()
+        row = self._row(cassette)
+        return gate_for(self._limits, self._settings, self._root, row, test=self._test, tighter=self._tighter)
 
     def _script(self, cassette: Cassette) -> Script | None:
         if cassette.mode is not Mode.MOCK:
@@ -160,16 +163,23 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
 
         Raises:
             CassetteMiss: A request was missed and the program caught the error.
+            LimitError: A call that was to be recorded was refused and the program caught the error.
             CassetteError: The file could not be saved.
         """
         write_played(cassette, self._settings, self._root, self._row(cassette), hold=self._hold_rows)
         if error is not None:
+            if cassette.refused and not isinstance(error, LimitError):
+                error.add_note(f"Before, a limit refused a call, and the program caught that: {cassette.refused[0]}")
             # Whoever interrupts has seen no answer fail: there is nothing to report on.
             if isinstance(error, Exception):
                 cassette.keep_failed(self._header(cassette))
             return
         if cassette.missed and not self._allow_misses:
             raise cassette.missed[0]
+        if cassette.refused and cassette.mode.writes:
+            # What is recorded lacks a call that the program wanted. One that records nothing may do without.
+            cassette.keep_failed(self._header(cassette))
+            raise cassette.refused[0]
         if cassette.mode.writes:
             cassette.save(self._header(cassette))
 

@@ -1,12 +1,13 @@
 """A budget: what live calls may cost, held against each call before it is sent.
 
 A call reserves the most it could cost, and settles what it did cost when the answer is there. What is spent and what
-is reserved never exceed a limit together, however many processes share the ledger. A reservation whose process died
-comes back when its lease ends.
+is reserved never exceed a limit together, however many processes share the ledger. A call that would fit but for what
+others have reserved waits until they settle. A reservation whose process died comes back when its lease ends.
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,9 +18,12 @@ from lmtest.errors import BudgetExceeded
 from lmtest.money.amounts import to_pico, to_usd
 from lmtest.money.ledger import periods
 from lmtest.money.origin import Origin
-from lmtest.money.waiting import Clock
+from lmtest.money.owner import claimed, has_died
+from lmtest.money.waiting import Clock, looks, wait, wait_async
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
     from lmtest.money.database import Connection
     from lmtest.money.ledger import Ledger, LedgerRow
     from lmtest.money.limits import Limits
@@ -72,40 +76,85 @@ class Budget:
         self._lease = lease
         self._clock = clock or Clock()
 
-    def reserve(self, *, model: str, estimate: Decimal | None, test: str | None = None) -> Reservation:
+    def reserve(
+        self,
+        *,
+        model: str,
+        estimate: Decimal | None,
+        test: str | None = None,
+        timeout: float | None = None,
+        within: Collection[str] = (),
+    ) -> Reservation:
         """Set aside what a call could cost, before it is sent.
 
         Args:
             model: As DSPy names it.
             estimate: USD at worst, see `lmtest.money.prices.worst_case`; None where the price is unknown.
             test: The test that calls.
+            timeout: Seconds it may wait for calls under way to settle; 0 for not at all, None for as long as it takes.
+            within: Ids of reservations that settle only after this call, so that waiting for them is in vain.
 
         Raises:
-            BudgetExceeded: The call does not fit, or its price is unknown and a limit is set. Nothing was sent.
+            BudgetExceeded: What is spent leaves too little, or nobody is under way who could give something back in
+                time; or the price is unknown and a limit is set. Nothing was sent.
         """
-        held = [] if estimate is None and self._on_unknown_price == "allow" else self._held(model, test)
-        reservation = Reservation(
+        reservation = self._asked(model, estimate, test)
+        wait(self._tries(reservation, timeout, within), self._clock)
+        return reservation
+
+    async def reserve_async(
+        self,
+        *,
+        model: str,
+        estimate: Decimal | None,
+        test: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - a refusal, no cancellation
+        within: Collection[str] = (),
+    ) -> Reservation:
+        """Set aside what a call could cost as `reserve` does, leaving the event loop free."""
+        reservation = self._asked(model, estimate, test)
+        try:
+            await wait_async(self._tries(reservation, timeout, within), self._clock)
+        except asyncio.CancelledError:
+            await asyncio.shield(asyncio.to_thread(reservation.release))
+            raise
+        return reservation
+
+    def _asked(self, model: str, estimate: Decimal | None, test: str | None) -> Reservation:
+        unheld = estimate is None and self._on_unknown_price == "allow"
+        return Reservation(
             ledger=self._ledger,
-            id=uuid.uuid4().hex,
+            id=claimed(uuid.uuid4().hex),
             run=self._run,
             test=test,
             model=model,
             estimate=estimate,
-            held=bool(held),
+            held=not unheld and bool(self._held(model, test)),
         )
-        if not held:
-            return reservation
+
+    def _tries(self, asked: Reservation, timeout: float | None, within: Collection[str]) -> Iterator[float]:
+        if asked.held:
+            yield from looks(lambda _: self._book(asked, within), self._clock, timeout)
+
+    def _book(self, asked: Reservation, within: Collection[str]) -> BudgetExceeded | None:
+        """Set it aside, or say what keeps it from fitting while others are under way."""
         now = int(self._clock.now() * _SECOND)
-        expires = now + int(self._lease * _SECOND)
+        held = self._held(asked.model, asked.test)
         with self._ledger.database.writing() as connection:
             connection.execute("DELETE FROM reservation WHERE expires <= ?", (now,))
-            for each in held:
-                _check(each, model, estimate, used=_used(connection, each, now), origin=self._origin)
+            used = [(each, _used(connection, each, now)) for each in held]
+            refusals = [_refusal(each, asked, its, origin=self._origin) for each, its in used]
+            for refusal, (each, its) in zip(refusals, used, strict=True):
+                if refusal is not None and not _may_fit_later(each, asked, its, within):
+                    raise refusal
+            if refusal := next(filter(None, refusals), None):
+                return refusal
+            expires = now + int(self._lease * _SECOND)
             connection.executemany(
                 "INSERT INTO reservation (id, period, model, usd, expires) VALUES (?, ?, ?, ?, ?)",
-                [(reservation.id, each.period, each.model, to_pico(estimate), expires) for each in held],
+                [(asked.id, each.period, each.model, to_pico(asked.estimate), expires) for each in held],
             )
-        return reservation
+        return None
 
     def left(self, *, model: str, test: str | None = None) -> Decimal | None:
         """USD that calls to a model may still cost: the least that any limit leaves, and never below 0.
@@ -124,7 +173,7 @@ class Budget:
             return None
         now = int(self._clock.now() * _SECOND)
         with self._ledger.database.reading() as connection:
-            used = [0 if connection is None else sum(_used(connection, each, now)) for each in held]
+            used = [0 if connection is None else _used(connection, each, now).all for each in held]
         return max(Decimal(0), min(each.limit - to_usd(its) for each, its in zip(held, used, strict=True)))
 
     def _held(self, model: str, test: str | None) -> list[_Held]:
@@ -180,23 +229,41 @@ class Reservation:
                 connection.execute("DELETE FROM reservation WHERE id = ?", (self.id,))
 
 
-def _used(connection: Connection, held: _Held, now: int) -> tuple[int, int]:
-    """Picodollars that are spent, and that are reserved by calls whose lease has not ended."""
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """Picodollars of a limit that are spent, and that each call has reserved whose lease has not ended."""
+
+    spent: int
+    reserved: dict[str, int]
+
+    @property
+    def all(self) -> int:
+        return self.spent + sum(self.reserved.values())
+
+
+def _used(connection: Connection, held: _Held, now: int) -> _Used:
     where = (held.period, held.model)
     (spent,) = connection.execute(
         "SELECT CAST(coalesce(sum(usd), 0) AS BIGINT) FROM spend WHERE period = ? AND model = ?", where
     ).fetchone()
-    (reserved,) = connection.execute(
-        "SELECT CAST(coalesce(sum(usd), 0) AS BIGINT) FROM reservation WHERE period = ? AND model = ? AND expires > ?",
-        (*where, now),
-    ).fetchone()
-    return spent, reserved
+    reserved = connection.execute(
+        "SELECT id, usd FROM reservation WHERE period = ? AND model = ? AND expires > ?", (*where, now)
+    ).fetchall()
+    return _Used(spent, dict(reserved))
 
 
-def _check(held: _Held, model: str, estimate: Decimal | None, *, used: tuple[int, int], origin: Origin) -> None:
-    spent, reserved = used
-    if estimate is not None and spent + reserved + to_pico(estimate) <= to_pico(held.limit):
-        return
+def _may_fit_later(held: _Held, asked: Reservation, used: _Used, within: Collection[str]) -> bool:
+    """Whether it would fit if all who can had given back what they reserved."""
+    if asked.estimate is None:
+        return False
+    stays = sum(usd for id_, usd in used.reserved.items() if id_ in within or has_died(id_))
+    return used.spent + stays + to_pico(asked.estimate) <= to_pico(held.limit)
+
+
+def _refusal(held: _Held, asked: Reservation, used: _Used, *, origin: Origin) -> BudgetExceeded | None:
+    model, estimate = asked.model, asked.estimate
+    if estimate is not None and used.all + to_pico(estimate) <= to_pico(held.limit):
+        return None
     could = "has no known price" if estimate is None else f"could cost {_dollars(estimate)}"
     whose = f" for {held.model!r}" if held.model else ""
     mend = (
@@ -205,10 +272,11 @@ def _check(held: _Held, model: str, estimate: Decimal | None, *, used: tuple[int
         else f"Raise {held.name} ({origin.told(held.name, held.limit, model=held.model)}), lower max_tokens, or answer "
         "from cassettes: LM_MODE=replay"
     )
-    raise BudgetExceeded(
-        f"The call to {model!r} {could}, and {held.name}{whose} is {_dollars(held.limit)}: {_dollars(to_usd(spent))} "
-        f"is spent and {_dollars(to_usd(reserved))} reserved by calls under way. It was not sent. {mend}.",
-        spent=to_usd(spent + reserved),
+    spent, reserved = _dollars(to_usd(used.spent)), _dollars(to_usd(used.all - used.spent))
+    return BudgetExceeded(
+        f"The call to {model!r} {could}, and {held.name}{whose} is {_dollars(held.limit)}: {spent} is spent and "
+        f"{reserved} reserved by calls under way. It was not sent. {mend}.",
+        spent=to_usd(used.all),
         limit=held.limit,
         estimate=estimate,
     )

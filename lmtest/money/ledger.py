@@ -163,6 +163,21 @@ class Ledger:
         connection.execute(_NOTE_REPLAYS, (before, ids.get("cassette")))
         connection.executemany(_NOTE_SPENDING, _spending(rows, at_most))
 
+    @property
+    def is_there(self) -> bool:
+        """Whether anything was ever written into it."""
+        with self.database.reading() as connection:
+            return connection is not None
+
+    def open(self) -> None:
+        """Make sure that a call's row can be written: it opens, and is made where it is not there.
+
+        Raises:
+            ConfigurationError: It cannot be; the message says why and how to mend it.
+        """
+        with self.database.writing():
+            pass
+
     def check(self) -> None:
         """See that calls can be written down, where there is a ledger already; makes none, and changes nothing.
 

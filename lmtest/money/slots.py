@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from lmtest.errors import RateLimited
-from lmtest.money.waiting import Clock, wait, wait_async
+from lmtest.money.waiting import Clock, looks, wait, wait_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from lmtest.money.database import Database
 
 _SECOND = 10**9  # nanoseconds
-_FIRST, _LAST = 0.01, 0.25  # seconds between two looks: no process can tell another that it is done
 
 
 class Slots:
@@ -76,17 +75,17 @@ class Slots:
             await asyncio.to_thread(self._free, slot)
 
     def _looks(self, slot: str, timeout: float | None) -> Iterator[float]:
-        begun, pause = self._clock.now(), _FIRST
-        while (free_in := self._take(slot)) is not None:
-            waited = self._clock.now() - begun
-            if timeout is not None and waited >= timeout:
-                raise RateLimited(
-                    f"{self._name!r} is {self._limit} at once, and none became free in {waited:.2f} s. The call was "
-                    "not sent. Let it wait longer, raise the limit, or answer from cassettes: LM_MODE=replay.",
-                    retry_after=free_in,
-                )
-            yield pause if timeout is None else min(pause, timeout - waited)
-            pause = min(pause * 2, _LAST)
+        def look(waited: float) -> RateLimited | None:
+            free_in = self._take(slot)
+            if free_in is None:
+                return None
+            return RateLimited(
+                f"{self._name!r} is {self._limit} at once, and none became free in {waited:.2f} s. The call was "
+                "not sent. Let it wait longer, raise the limit, or answer from cassettes: LM_MODE=replay.",
+                retry_after=free_in,
+            )
+
+        return looks(look, self._clock, timeout)
 
     def _take(self, slot: str) -> float | None:
         """Take a slot, or say in how many seconds the first lease ends."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+_FIRST: Final = 0.01  # seconds between two looks: no process can tell another that it is done
+_LAST: Final = 0.25
 
 
 class Clock:
@@ -24,6 +27,30 @@ class Clock:
     async def sleep_async(self, seconds: float) -> None:
         """Let a task wait."""
         await asyncio.sleep(seconds)
+
+
+def looks(look: Callable[[float], Exception | None], clock: Clock, timeout: float | None) -> Iterator[float]:
+    """Look until what is waited for is there.
+
+    Args:
+        look: Is told for how many seconds it was waited; gives None when it is there, else what to raise if this was
+            the last look.
+        clock: The time.
+        timeout: Seconds it may wait; 0 for not at all, None for as long as it takes.
+
+    Yields:
+        Seconds to the next look.
+    """
+    begun, pause = clock.now(), _FIRST
+    while True:
+        waited = clock.now() - begun
+        refusal = look(waited)
+        if refusal is None:
+            return
+        if timeout is not None and waited >= timeout:
+            raise refusal
+        yield pause if timeout is None else min(pause, timeout - waited)
+        pause = min(pause * 2, _LAST)
 
 
 def wait(steps: Iterator[float], clock: Clock) -> None:

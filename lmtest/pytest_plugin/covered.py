@@ -48,6 +48,7 @@ class Covered:
         calls: How many calls the cassette had answered before.
         recordings: How many of them it had recorded before.
         misses: How many requests it had missed before.
+        refused_before: What limits had refused the cassette before.
         blocked: What it was refused of the network.
         told: Which of the misses and refusals stand in its failure already.
         failed: Whether a phase did not pass.
@@ -62,6 +63,7 @@ class Covered:
     calls: int
     recordings: int
     misses: int
+    refused_before: tuple[Exception, ...] = ()
     blocked: list[Exception] = field(default_factory=list)
     told: list[Exception] = field(default_factory=list)
     failed: bool = False
@@ -77,6 +79,12 @@ class Covered:
         """What fails the test though its program may have caught it: the misses and refusals that are not allowed."""
         missed = [] if self.wishes.allow_misses else self.missed
         return missed if self.wishes.allow_blocked else [*missed, *self.blocked]
+
+    @property
+    def refused(self) -> list[Exception]:
+        """The calls of this test that were to be recorded and that a limit refused, though the program caught that."""
+        cassettes = [each.cassette for each in (self.own, *self.others) if each.cassette.mode.writes]
+        return [error for each in cassettes for error in each.refused if error not in self.refused_before]
 
     @property
     def untold(self) -> list[Exception]:
@@ -158,6 +166,7 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
         calls=len(own.cassette.calls),
         recordings=len(own.cassette.recorded),
         misses=len(own.cassette.missed),
+        refused_before=own.cassette.refused,
     )
     item.stash[shared.COVERED] = covered
     item.session.stash[shared.RELEASE] = release
@@ -214,8 +223,14 @@ def run(item: pytest.Item) -> Generator[None, Any, Any]:
             raise
     except LMTestError as error:
         raise error.with_traceback(_users(error.__traceback__))  # noqa: B904 - it is the same error
+    except Exception as error:
+        if covered.refused:
+            raise covered.refused[0] from error  # such as the AttributeError of a program that went on with None
+        raise
     if wrong := covered.untold:
         pytest.fail(str(wrong[0]), pytrace=False)
+    if covered.refused and not covered.failed:
+        raise covered.refused[0]
     return result
 
 

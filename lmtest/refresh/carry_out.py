@@ -33,9 +33,10 @@ def carry_out(
 
     Raises:
         LMTestError: The tests could not be run.
+        CassetteError: What they record could not be written. Nothing was called.
     """
     for job in plan.due:
-        pending.discard(job.path)
+        pending.prepare(job.path)
     if by_test:
         tests = [test for job in plan.due for test in job.tests]
         run = run_tests(tests, root=root, mode=Mode.REFRESH, limits=sending.limits, to=sending.to, on_end=on_end)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from lmtest.cassette import library
 from lmtest.cassette.index import Index
+from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.pending import failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError
-from lmtest.money.prices import price
+from lmtest.lm.gate import estimated_tokens
+from lmtest.money.prices import price, worst_case
 from lmtest.refresh.ids import belongs
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Job:
         unpriced: Calls of unknown price.
         seconds: What they took, one after the other.
         recorded_at: When the oldest was recorded, ISO 8601.
+        least: USD that the cheapest of its calls sets aside of a budget; None where that is not known beforehand.
     """
 
     path: Path
@@ -68,6 +71,7 @@ class Job:
     unpriced: int
     seconds: float
     recorded_at: str
+    least: Decimal | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,6 +105,11 @@ class Plan:
     due: tuple[Job, ...]
     done: tuple[Job, ...]
     skipped: tuple[Skipped, ...]
+
+    @property
+    def least(self) -> Decimal | None:
+        """USD below which a budget lets no call through, where that is known."""
+        return min((job.least for job in self.due if job.least is not None), default=None)
 
 
 def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
@@ -159,7 +168,18 @@ def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: s
         unpriced=prices.count(None),
         seconds=sum(call.latency or 0 for call in calls),
         recorded_at=min((call.recorded_at or "" for call in calls), default=""),
+        # How long another model's answers are, nothing recorded tells.
+        least=None if to else _least(calls),
     )
+
+
+def _least(calls: Sequence[Interaction]) -> Decimal | None:
+    lengths, found = Lengths(calls), []
+    for call in calls:
+        most = (call.request.get("config") or {}).get("max_tokens") or lengths.most(call.key, call.model)
+        if not call.tool and most is not None:
+            found.append(worst_case(call.model, estimated_tokens(call.request), most, datetime.now(UTC)))
+    return min((usd for usd in found if usd is not None), default=None)
 
 
 def _price(call: Interaction, to: str | None) -> Decimal | None:

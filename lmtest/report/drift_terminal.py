@@ -14,6 +14,7 @@ from lmtest.report.drift_text import consumption, difference, headline, measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from decimal import Decimal
     from pathlib import Path
 
     from rich.console import Console
@@ -25,13 +26,14 @@ _STYLES: Final = {"same": "green", "wording": "blue", "changed": "yellow", "stru
 _MOST_LINES: Final = 30
 
 
-def print_plan(console: Console, plan: Plan, *, root: Path) -> None:
+def print_plan(console: Console, plan: Plan, *, root: Path, budget: Decimal | None = None) -> None:
     """Say what a refresh will do, and what it takes.
 
     Args:
         console: Where.
         plan: What.
         root: The project, which paths are told relative to.
+        budget: USD that the run may cost, where anything says so.
     """
     if plan.due:
         table = Table(box=None, header_style="bold", pad_edge=False)
@@ -43,6 +45,13 @@ def print_plan(console: Console, plan: Plan, *, root: Path) -> None:
             table.add_section()
             table.add_row(f"{len(plan.due)} cassettes", "", *_costs(plan.due))
         console.print(table)
+        if budget is not None and plan.least is not None and budget < plan.least:
+            console.print(
+                f"The budget is ${budget:f}, and a budget below ${plan.least:f} sends nothing: the cheapest call sets "
+                "that much aside. Raise it with --budget.",
+                style="bold yellow",
+                markup=False,
+            )
     else:
         console.print("Nothing is due.")
     for job in plan.done:

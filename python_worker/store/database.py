@@ -95,9 +95,21 @@ class Database:
             migration.upgrade(connection)
 
     def make_place(self) -> None:
-        """Make the directory of SQLite's file where it is missing; PostgreSQL needs none."""
-        if self.file:
+        """Make the directory of SQLite's file where it is missing; PostgreSQL needs none.
+
+        Raises:
+            WorkerError: ``configuration``: it cannot be made.
+        """
+        if not self.file:
+            return
+        try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkerError(
+                f"the directory {str(self.file.parent)!r} of the database cannot be made: {error.strerror or error}. "
+                "Name another with --data-dir, or a database with --database-url.",
+                reason=Reason.CONFIGURATION,
+            ) from error
 
     def expect_tables(self) -> None:
         """See that the tables are those this code needs, and change nothing.

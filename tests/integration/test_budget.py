@@ -84,6 +84,14 @@ def test_of_twelve_calls_of_four_processes_three_arrive(environ, provider, tmp_p
     assert len(provider.requests) == 3
 
 
+def test_calls_that_fit_one_after_the_other_only_all_arrive_from_four_processes(environ, provider, tmp_path):
+    """At worst a call costs twelve times what it does cost, and two of those are beyond the limit."""
+    tokens = int(environ["TOKENS"])
+    environ |= {"TOKENS": str(12 * tokens), "LMTEST_USD_PER_RUN": str(Decimal(23 * tokens) / 1000)}
+    assert processes(4, environ, tmp_path) == [0, 0, 0, 0]
+    assert len(provider.requests) == 12
+
+
 def test_a_process_killed_in_mid_call_keeps_the_spending_of_those_before_it(environ, provider, tmp_path):
     """And its own reservation stays held until its lease ends, because nobody knows whether it was billed."""
     slow = ASK.replace("import dspy, lmtest", "import dspy, lmtest, socket, threading").replace(

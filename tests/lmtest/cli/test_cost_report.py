@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -44,6 +45,7 @@ def run(tmp_path, monkeypatch):
 
     def run(*arguments, rows=()):
         with Ledger(path) as ledger:
+            ledger.open()
             ledger.append(rows)
         return CliRunner().invoke(cli, ["cost-report", *arguments])
 
@@ -207,3 +209,39 @@ def test_a_broken_ledger_is_one_sentence_and_exits_with_2(tmp_path):
     assert result.returncode == 2
     assert result.stderr.startswith(f"lmtest: The ledger '{path}' does not read as a SQLite database")
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("named", ["--ledger", "LMTEST_LEDGER"])
+def test_a_ledger_that_is_named_and_not_there_is_an_error_because_a_mistyped_one_would_pass(named, tmp_path):
+    place = str(tmp_path / "no-such.sqlite3")
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "lmtest",
+            "cost-report",
+            "--fail-over",
+            "1",
+            *([named, place] if named[0] == "-" else []),
+        ],
+        env={**os.environ, "LMTEST_LEDGER": "" if named[0] == "-" else place},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"there is no ledger at '{place}', which {named} names" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_project_that_has_called_nobody_yet_has_spent_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LMTEST_LEDGER", raising=False)
+
+    result = CliRunner().invoke(cli, ["cost-report", "--fail-over", "0"])
+
+    assert result.exit_code == 0
+    assert "No calls in" in result.output

@@ -1,6 +1,7 @@
 """What stands in front of a live call: nothing leaves that could break a limit."""
 
 import asyncio
+import contextlib
 from decimal import Decimal
 
 import dspy
@@ -8,7 +9,8 @@ import pytest
 
 import lmtest
 from lmtest.doctor import examine
-from lmtest.lm.gate import estimated_tokens
+from lmtest.lm.billing import run_id
+from lmtest.lm.gate import Gate, estimated_tokens
 from lmtest.money.ledger import Ledger
 from lmtest.settings import Settings
 from lmtest.testing import ScriptedProvider, fields, rate_limited
@@ -113,13 +115,29 @@ def test_a_failed_call_gives_back_what_it_reserved(lm, provider, priced):
 def test_async_calls_pass_the_same_gate(lm, provider, priced):
     async def go():
         with dspy.context(lm=lm.copy(max_tokens=300)):
-            async with lmtest.use_cassette("a.yaml", mode="live", limits=lmtest.Limits(usd_per_run="0.007")):
+            async with lmtest.use_cassette("a.yaml", mode="live", limits=lmtest.Limits(usd_per_run="0.0035")):
                 return await asyncio.gather(*(qa.acall(question=f"q{n}") for n in range(10)), return_exceptions=True)
 
     outcomes = asyncio.run(go())
     stopped = [each for each in outcomes if isinstance(each, lmtest.BudgetExceeded)]
     assert stopped
     assert len(provider.requests) == 10 - len(stopped)
+
+
+def test_a_call_made_between_the_pieces_of_a_stream_does_not_wait_for_it(lm, priced):
+    """It would wait for itself: the stream goes on when the call is answered."""
+    small = lm.copy(max_tokens=300)
+    with lmtest.use_cassette(mode="live", limits=lmtest.Limits(usd_per_run="0.005")) as cassette:
+        gate = Gate(
+            Ledger(".lmtest/ledger.sqlite3"), lmtest.Limits(usd_per_run="0.005"), run=run_id(), row=lambda _: None
+        )
+        with (
+            gate.passed(small.model, {"messages": []}, 300),
+            dspy.context(lm=small),
+            pytest.raises(lmtest.BudgetExceeded, match=r"\$0.003 reserved"),
+        ):
+            qa(question="meanwhile?")
+    assert cassette.calls == ()
 
 
 def test_a_rate_spaces_calls_without_losing_one(lm, provider):
@@ -192,3 +210,69 @@ def test_who_is_told_to_wait_makes_everybody_wait_who_shares_the_limit(project):
                 qa(question="another?")
         assert len(provider.requests) == 1
     assert 25 < caught.value.retry_after <= 30
+
+
+def swallow(lm, times=1, **options):
+    with dspy.context(lm=lm.copy(max_tokens=300)), lmtest.use_cassette("qa.yaml", **options):
+        for turn in range(times):
+            with contextlib.suppress(lmtest.LimitError):
+                qa(question=f"question {turn}")
+
+
+NONE_FITS = lmtest.Limits(usd_per_run="0.0001")
+
+
+def test_a_refusal_that_the_program_caught_is_raised_again_where_the_call_was_to_be_recorded(lm, priced, project):
+    with pytest.raises(lmtest.BudgetExceeded):
+        swallow(lm, mode="record", limits=NONE_FITS)
+    assert not (project / "qa.yaml").exists()
+
+
+def test_a_program_that_records_nothing_may_go_on_without_a_call(lm, priced):
+    swallow(lm, mode="live", limits=NONE_FITS)
+
+
+def test_a_refusal_is_over_when_the_same_call_was_answered(lm, priced, monkeypatch, project):
+    with dspy.context(lm=lm), lmtest.use_cassette("qa.yaml", mode="record", limits=NONE_FITS) as cassette:
+        with pytest.raises(lmtest.BudgetExceeded):
+            qa(question="one?")
+        with lmtest.use_cassette("other.yaml", mode="live") as other:
+            qa(question="one?")
+        cassette.note(other.calls[0])
+    assert cassette.refused == ()
+
+
+def test_a_refusal_that_parallel_swallows_is_told_with_the_error_it_leads_to(lm, priced):
+    limits = lmtest.Limits(usd_per_run="0.0001")
+    with (
+        pytest.raises(AttributeError) as caught,
+        dspy.context(lm=lm.copy(max_tokens=300)),
+        lmtest.use_cassette("qa.yaml", mode="record", limits=limits),
+    ):
+        [answered] = dspy.Parallel(num_threads=1, max_errors=10)(
+            [(qa, dspy.Example(question="q?").with_inputs("question"))]
+        )
+        answered.answer  # noqa: B018 - a program goes on with what it got
+    assert "a limit refused a call" in caught.value.__notes__[0]
+    assert "usd_per_run is $0.0001" in caught.value.__notes__[0]
+
+
+def test_a_ledger_that_cannot_be_written_is_told_before_anybody_is_paid(lm, provider, monkeypatch, project):
+    monkeypatch.setenv("LMTEST_LEDGER", "/proc/x/ledger.sqlite3")
+    for mode in ("record", "live"):
+        with pytest.raises(lmtest.ConfigurationError, match="/proc/x/ledger"):
+            ask_in(lm, "qa.yaml", mode)
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize("mode", ["record", "auto", "refresh"])
+def test_a_cassette_that_could_not_be_saved_is_told_before_anybody_is_paid(lm, provider, project, mode):
+    (project / "taken").write_text("a file where the directory would have to be")
+    with pytest.raises(lmtest.CassetteError, match="The call was not sent"):
+        ask_in(lm, "taken/qa.yaml", mode)
+    assert provider.requests == []
+
+
+def ask_in(lm, path, mode):
+    with dspy.context(lm=lm), lmtest.use_cassette(path, mode=mode):
+        qa(question="why?")

@@ -16,11 +16,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from lmtest.errors import BudgetExceeded
+from lmtest.errors import BudgetExceeded, Stopped
 from lmtest.money.budget import Budget
 from lmtest.money.ledger import Ledger, LedgerRow
 from lmtest.money.limits import Limits
 from lmtest.money.report import cost_report
+from lmtest.money.waiting import Clock
 
 MODEL = "gemini/gemini-2.5-flash"
 NOVEMBER = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -52,7 +53,7 @@ def test_a_call_that_does_not_fit_names_spent_reserved_limit_and_estimate(ledger
     under_way.reserve(model=MODEL, estimate=Decimal("0.003"))
 
     with pytest.raises(BudgetExceeded) as caught:
-        under_way.reserve(model=MODEL, estimate=Decimal("0.0042"))
+        under_way.reserve(model=MODEL, estimate=Decimal("0.0042"), timeout=0)
 
     assert str(caught.value) == (
         "The call to 'gemini/gemini-2.5-flash' could cost $0.0042, and usd_per_run is $0.01: $0.004 is spent "
@@ -131,7 +132,7 @@ def test_a_test_does_not_pay_for_another(ledger):
 
     held.reserve(model=MODEL, estimate=CENT, test="test_b")
     with pytest.raises(BudgetExceeded, match="usd_per_test"):
-        held.reserve(model=MODEL, estimate=CENT, test="test_a")
+        held.reserve(model=MODEL, estimate=CENT, test="test_a", timeout=0)
 
 
 def test_the_tightest_limit_decides_and_nothing_is_set_aside_when_it_refuses(ledger):
@@ -224,9 +225,105 @@ os.kill(os.getpid(), signal.SIGKILL)
     restarted.reserve(model=MODEL, estimate=Decimal("0.006"))
 
 
+class Meanwhile(Clock):
+    """Time that stands still; while somebody waits, the next of some things happens."""
+
+    def __init__(self, *events):
+        self.events = list(events)
+        self.waits = 0
+
+    def now(self):
+        return NOVEMBER.timestamp() + self.waits
+
+    def sleep(self, _seconds):
+        self.waits += 1
+        self.events.pop(0)()
+
+    async def sleep_async(self, seconds):
+        self.sleep(seconds)
+
+
+def test_a_call_that_only_reservations_keep_out_waits_until_they_settle(ledger):
+    limits = {"usd_per_run": CENT}
+    first, second = (budget(ledger, **limits).reserve(model=MODEL, estimate=CENT / 2) for _ in range(2))
+    clock = Meanwhile(lambda: first.settle(row(CENT / 10)), lambda: second.settle(row(CENT / 10)))
+
+    budget(ledger, clock=clock, **limits).reserve(model=MODEL, estimate=CENT * 8 / 10)
+
+    assert clock.waits == 2
+    assert budget(ledger, **limits).left(model=MODEL) == 0
+
+
+@pytest.mark.asyncio
+async def test_a_task_waits_likewise(ledger):
+    under_way = budget(ledger, usd_per_run=CENT).reserve(model=MODEL, estimate=CENT)
+    clock = Meanwhile(under_way.release)
+
+    await budget(ledger, clock=clock, usd_per_run=CENT).reserve_async(model=MODEL, estimate=CENT)
+
+    assert clock.waits == 1
+
+
+def test_a_call_that_waits_is_refused_when_what_was_spent_meanwhile_leaves_too_little(ledger):
+    under_way = budget(ledger, usd_per_run=CENT).reserve(model=MODEL, estimate=CENT)
+    clock = Meanwhile(lambda: under_way.settle(row(CENT / 2)))
+
+    with pytest.raises(BudgetExceeded, match=r"\$0.005 is spent and \$0 reserved"):
+        budget(ledger, clock=clock, usd_per_run=CENT).reserve(model=MODEL, estimate=CENT)
+    assert clock.waits == 1
+
+
+def test_a_call_that_one_limit_s_spending_refuses_does_not_wait_for_another_s_reservations(ledger):
+    limits = {"usd_per_month": CENT, "usd_per_run": CENT}
+    ledger.append([row(CENT / 2)])
+    budget(ledger, **limits).reserve(model=MODEL, estimate=CENT / 2)
+
+    with pytest.raises(BudgetExceeded, match="usd_per_month"):
+        budget(ledger, clock=Meanwhile(), **limits).reserve(model=MODEL, estimate=CENT * 6 / 10)
+
+
+def test_whoever_may_not_wait_longer_is_refused(ledger):
+    budget(ledger, usd_per_run=CENT).reserve(model=MODEL, estimate=CENT)
+    clock = Meanwhile(*[lambda: None] * 3)
+
+    with pytest.raises(BudgetExceeded, match=r"\$0 is spent and \$0.01 reserved"):
+        budget(ledger, clock=clock, usd_per_run=CENT).reserve(model=MODEL, estimate=CENT, timeout=3)
+    assert clock.waits == 3
+
+
+def test_what_ends_the_waiting_takes_nothing(ledger):
+    under_way = budget(ledger, usd_per_run=CENT).reserve(model=MODEL, estimate=CENT)
+
+    def stop():
+        raise Stopped("enough")
+
+    with pytest.raises(Stopped):
+        budget(ledger, clock=Meanwhile(stop), usd_per_run=CENT).reserve(model=MODEL, estimate=CENT)
+    under_way.release()
+    assert budget(ledger, usd_per_run=CENT).left(model=MODEL) == CENT
+
+
+def test_nobody_waits_for_a_call_in_whose_midst_it_is_made(ledger):
+    stream = budget(ledger, usd_per_run=CENT).reserve(model=MODEL, estimate=CENT)
+
+    with pytest.raises(BudgetExceeded):
+        budget(ledger, clock=Meanwhile(), usd_per_run=CENT).reserve(model=MODEL, estimate=CENT, within=[stream.id])
+
+
+def test_what_another_machine_has_reserved_is_waited_for_until_its_lease_ends(ledger, clock, monkeypatch):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("platform.node", lambda: "another-machine")
+        budget(ledger, clock=clock, usd_per_month=CENT).reserve(model=MODEL, estimate=CENT)
+
+    budget(ledger, clock=clock, usd_per_month=CENT).reserve(model=MODEL, estimate=CENT)
+
+    assert clock.passed == pytest.approx(900, abs=0.3)
+
+
 def spend_all(place, barrier, granted):
     with Ledger(place) as ledger:
-        held = Budget(ledger, Limits(usd_per_run=CENT * 30), run="shared", clock=at(NOVEMBER))
+        clock = SimpleNamespace(now=NOVEMBER.timestamp, sleep=Clock().sleep)
+        held = Budget(ledger, Limits(usd_per_run=CENT * 30), run="shared", clock=clock)
         barrier.wait(60)
         count = 0
         while True:
@@ -286,7 +383,7 @@ class Spending(RuleBasedStateMachine):
         used = self.spent + self.under_way()
         if used + estimate > self.LIMIT:
             with pytest.raises(BudgetExceeded) as caught:
-                self.budget.reserve(model=MODEL, estimate=estimate)
+                self.budget.reserve(model=MODEL, estimate=estimate, timeout=0)
             assert caught.value.spent == used
             return multiple()
         reservation = self.budget.reserve(model=MODEL, estimate=estimate)

@@ -335,3 +335,26 @@ def test_what_a_failed_test_recorded_is_not_told_as_recorded(suite, paris):
     assert "mode record: 1 call in 1 test" in result.output
     assert "1 recorded" not in result.output
     assert suite.cassettes == []
+
+
+REFUSED = """
+    import dspy, pytest
+
+    @pytest.mark.lmtest(limits={"usd_per_run": "0.0001"})
+    def test_parallel():
+        qa = dspy.Predict("question -> answer")
+        ask = [(qa, dspy.Example(question="Why?").with_inputs("question"))]
+        [found] = dspy.Parallel(num_threads=1, max_errors=10, disable_progress_bar=True)(ask)
+        GOES_ON
+"""
+
+
+@pytest.mark.parametrize("goes_on", ["assert found is None", "found.answer"])
+def test_a_recording_that_lacks_a_call_a_limit_refused_fails_with_what_the_limit_said(suite, goes_on):
+    suite.write(test_qa=REFUSED.replace("GOES_ON", goes_on))
+    with ScriptedProvider([fields(answer="Because.")]) as provider:
+        result = suite.run(mode="record", provider=provider)
+        assert provider.requests == []
+    assert result.outcomes == {"failed": 1}
+    assert "BudgetExceeded" in result.output.rpartition("short test summary")[2]
+    assert suite.cassettes == []

@@ -193,6 +193,35 @@ def test_it_stops_at_the_budget_and_says_what_is_left(suite_of_six, oracle, refr
     assert snapshot(suite_of_six) == before
 
 
+def test_a_call_sets_aside_what_its_recording_took_and_not_what_its_model_could_answer_at_most(
+    project, oracle, monkeypatch, refresh
+):
+    """65,536 tokens of this model are $0.16, and each of these answers takes some ten."""
+    suite.write(project, oracle, monkeypatch, "same", "changed")
+    conftest = project / "conftest.py"
+    conftest.write_text(conftest.read_text().replace(", max_tokens=200", ""))
+    suite.run_tests(["test_suite.py"], root=project, mode=suite.Mode.RECORD)
+    oracle.prompts.clear()
+
+    refresh("--all", "--yes", "--budget", "0.01", "--accept", "all")
+
+    assert len(oracle.prompts) == 2
+
+
+def test_a_plan_says_when_its_budget_lets_no_call_through(suite_of_six, refresh):
+    said = refresh("--all", "--dry-run", "--budget", "0.0001")
+    [least] = re.findall(r"a budget below \$(0\.\d+) sends nothing", said)
+    assert "sends nothing" not in refresh("--all", "--dry-run", "--budget", least)
+    assert "sends nothing" not in refresh("--all", "--dry-run")
+
+
+def test_what_cannot_be_written_beside_a_cassette_is_told_before_anything_is_called(suite_of_six, oracle, refresh):
+    fresh_path(cassette(suite_of_six, "same")).mkdir()
+    with pytest.raises(lmtest.CassetteError, match="Nothing was called"):
+        refresh("--all", "--yes")
+    assert oracle.prompts == []
+
+
 def test_it_stops_where_a_rate_refuses_to_wait(suite_of_six, oracle, refresh, monkeypatch):
     monkeypatch.setenv("LMTEST_REQUESTS_PER_MINUTE", "1")
     monkeypatch.setenv("LMTEST_MAX_WAIT", "0")
