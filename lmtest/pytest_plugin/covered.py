@@ -215,8 +215,13 @@ def run(item: pytest.Item) -> Generator[None, Any, Any]:
     except LMTestError as error:
         raise error.with_traceback(_users(error.__traceback__))  # noqa: B904 - it is the same error
     if wrong := covered.untold:
-        pytest.fail(str(wrong[0]), pytrace=False)
+        _fail(wrong[0])
     return result
+
+
+def _fail(wrong: Exception) -> None:
+    # A step that is not hidden, though it is not shown: where all are hidden, pytest says so.
+    pytest.fail(str(wrong), pytrace=False)
 
 
 def without_machinery(call: pytest.CallInfo[None]) -> None:
