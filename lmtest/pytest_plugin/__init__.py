@@ -122,7 +122,6 @@ def _is_overridden(item: pytest.Item, name: str) -> bool:
 
 def _open(item: pytest.Item, *, name: str | None, directory: str, config: dict[str, Any]) -> Covered:
     """Open the test's cassette, once; see :func:`lmtest.pytest_plugin.covered.open_for`."""
-    __tracebackhide__ = True
     from lmtest.errors import LMTestError
     from lmtest.pytest_plugin.covered import open_for
     from lmtest.pytest_plugin.naming import cassette_name
@@ -131,7 +130,7 @@ def _open(item: pytest.Item, *, name: str | None, directory: str, config: dict[s
         return open_for(item, name=name or cassette_name(item), directory=directory, config=config)
     except LMTestError as error:
         refusal = str(error)
-    # Not where it was caught: pytest would tell both.
+    # Not where it was caught: pytest would tell both. Nor hidden: pytest tells where all of a traceback is.
     pytest.fail(refusal, pytrace=False)
 
 

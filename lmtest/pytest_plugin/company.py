@@ -8,13 +8,11 @@ import pytest
 
 from lmtest.pytest_plugin.leftovers import owners_of
 from lmtest.pytest_plugin.options import is_marked
+from lmtest.pytest_plugin.shared import COLLECTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-COLLECTED = pytest.StashKey[tuple[str, ...]]()
-"""Of a configuration: the ids of the tests there are, those that were deselected among them."""
 
 _RUNNING = pytest.StashKey[frozenset[str]]()
 # What leaves out files that nobody can tell were there.

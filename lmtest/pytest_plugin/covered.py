@@ -228,10 +228,15 @@ def run(item: pytest.Item) -> Generator[None, Any, Any]:
             raise covered.refused[0] from error  # such as the AttributeError of a program that went on with None
         raise
     if wrong := covered.untold:
-        pytest.fail(str(wrong[0]), pytrace=False)
+        _fail(wrong[0])
     if covered.refused and not covered.failed:
         raise covered.refused[0]
     return result
+
+
+def _fail(wrong: Exception) -> None:
+    # A step that is not hidden, though it is not shown: where all are hidden, pytest says so.
+    pytest.fail(str(wrong), pytrace=False)
 
 
 def without_machinery(call: pytest.CallInfo[None]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lmtest.pytest_plugin import options
-from lmtest.pytest_plugin.company import COLLECTED
+from lmtest.pytest_plugin.shared import COLLECTED
 
 if TYPE_CHECKING:
     from pathlib import Path

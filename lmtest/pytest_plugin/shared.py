@@ -21,6 +21,9 @@ OPEN = pytest.StashKey[dict[pytest.Collector, "Opened"]]()
 RELEASE = pytest.StashKey[Callable[[], None]]()
 """Of a session in which a cassette was open: gives the context back, whatever fixtures did to it."""
 
+COLLECTED = pytest.StashKey[tuple[str, ...]]()
+"""Of a configuration: the ids of the tests there are, those that were deselected among them."""
+
 _CLOSED = pytest.StashKey[list["File"]]()
 
 

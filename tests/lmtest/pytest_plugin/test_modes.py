@@ -200,6 +200,7 @@ def test_what_a_test_cannot_be_set_up_with_is_told_once(argument, cassette, said
     output = suite.run().output.partition("short test summary")[0]
     assert output.count(said) == 1
     assert "another exception" not in output
+    assert "traceback entries are hidden" not in output
 
 
 def test_an_age_that_is_none_is_told_without_a_cassette_too(suite):

@@ -110,6 +110,7 @@ def test_a_refusal_fails_its_test_even_when_caught_by(test, suite):
     assert result.outcomes == {"failed": 1}
     assert result.output.count("a look-up of 192.0.2.1 was refused") == 2, "in the failure, and in pytest's last lines"
     assert "mode replay: 0 calls in 1 test (1 blocked)" in result.output
+    assert "traceback entries are hidden" not in result.output
 
 
 def test_a_refusal_that_a_fixture_caught_while_it_ended_is_an_error(suite):
