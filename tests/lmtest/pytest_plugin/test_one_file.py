@@ -103,9 +103,9 @@ def test_a_test_that_is_run_again_is_recorded_once(suite, paris):
 def test_a_refresh_runs_every_test_of_such_a_file(suite, paris):
     suite.write(test_qa=SHARED + SUITES["functions"])
     suite.run(mode="record", provider=paris)
-    assert Index(suite.path / "cassettes/shared/qa.yaml").header.tests == tuple(
+    assert set(Index(suite.path / "cassettes/shared/qa.yaml").header.tests) == {
         f"test_qa.py::test_{number}" for number in ("one", "two", "three")
-    )
+    }
 
     suite.run(mode="refresh", provider=paris)
 
@@ -121,3 +121,17 @@ def test_such_a_file_is_nobodys_only_when_all_its_tests_are_gone(left, told, sui
     output = suite.run().output
 
     assert ("cassettes/shared/qa.yaml" in output) is told
+
+
+@pytest.mark.parametrize("arguments", [HERE, PARALLEL])
+def test_the_cassette_of_a_session_names_the_tests_that_share_it(suite, paris, arguments):
+    marked = SHARED + 'pytestmark = pytest.mark.lmtest("sess", scope="session")\n'
+    suite.write(
+        test_a=marked + '@pytest.mark.parametrize("n", "01")\ndef test_s(n): assert ask(f"a{n}") == "Paris"\n',
+        test_b=marked + 'def test_b(): assert ask("b") == "Paris"\n',
+    )
+
+    assert suite.run(*arguments, mode="record", provider=paris).green
+
+    owners = Index(suite.path / "cassettes/sess.yaml").header.tests
+    assert sorted(owners) == ["test_a.py::test_s[0]", "test_a.py::test_s[1]", "test_b.py::test_b"]
