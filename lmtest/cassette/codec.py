@@ -217,7 +217,7 @@ def _expect(holder: Json, name: str, kind: type, *, optional: bool = False) -> N
     if optional and value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
-        raise TypeError(f"{name!r} is a {type(value).__name__} where a {kind.__name__} was expected")
+        raise TypeError(f"{name!r} is of type {type(value).__name__} where {kind.__name__} was expected")
 
 
 def _digest(text: str) -> str:

@@ -173,8 +173,8 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
     waiting = [each for each in drift.cassettes if each.acceptable]
     if waiting:
         console.print(
-            f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. The same command does not call again, and "
-            "takes them over with --accept, or after a look, without it, on a terminal.",
+            f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. To take them over, give the same command "
+            "again with --accept; on a terminal, give it as it is, and it asks call by call. Nothing is called again.",
             markup=False,
         )
     if drift.stopped == "interrupted":
@@ -211,9 +211,9 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
     from lmtest.report.drift_data import relative
 
     tests = tests_to_run(paths, root=root, test=given["test"])
-    console.print(
-        f"To run in mode auto, which calls for what is not recorded: {', '.join(tests) or 'nothing'}", markup=False
-    )
+    console.print("To run in mode auto, which calls for what is not recorded:" + ("" if tests else " nothing"))
+    for test in tests:
+        console.print(f"  {test}", markup=False, soft_wrap=True)
     if given["dry_run"] or not tests or not _consents(given):
         return 0
     completed = complete(paths, tests, root=root, limits=given["limits"])

@@ -68,6 +68,9 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         stop: Ends calls from another thread.
         allow_misses: Whether the block may end well though a request was missed and the error caught inside.
 
+    Attributes:
+        owners: The tests that own the cassette, where they are known only while it is open.
+
     Raises:
         ConfigurationError: A setting or mode that cannot be used.
         CassetteNotFound: On entering, in replay: there is no such file.
@@ -125,6 +128,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         self._command = command or by_test
         self._stop = stop
         self._scope: Scope | None = None
+        self.owners: dict[str, None] = {}
 
     def open(self) -> Cassette:
         """Open the cassette without claiming the context, for an LM that carries it; :meth:`close` ends it."""
@@ -233,7 +237,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
 
     def _another(self) -> use_cassette:
         another = object.__new__(use_cassette)
-        another.__dict__.update(self.__dict__, _scope=None)
+        another.__dict__.update(self.__dict__, _scope=None, owners={})
         return another
 
     def _opened(self, configured: project.Settings, choice: ModeChoice) -> Cassette:
@@ -270,5 +274,5 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             source=cassette.source,
             lmtest=lmtest.__version__,
             dspy=dspy.__version__,
-            test=self._test,
+            test="\n".join(self.owners) or self._test,
         )

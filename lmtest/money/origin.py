@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lmtest.money.limits import FLAG, NO_LIMITS, VARIABLE, variable_of
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from lmtest.money.limits import Limits
+
+REFRESH_FLAG: Final = "lmtest refresh --limit"
+"""How whoever runs a refresh sets its limits; its budget has a flag of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +49,15 @@ class Origin:
         'openai/gpt-5:usd_per_run=USD in LMTEST_LIMITS'
         >>> Origin(flag="pytest --lmtest-limit").told("usd_per_run", Decimal(1), model="openai/gpt-5")
         'pytest --lmtest-limit openai/gpt-5:usd_per_run=USD'
+        >>> Origin(flag=REFRESH_FLAG).told("usd_per_run", Decimal(1), model="")
+        'lmtest refresh --budget USD'
         """
         own = dict(self.tighter.holding(model)).get(model)
         if own is not None and getattr(own, name) == limit:
             return "the caller's own, tighter than its host's"
         said = f"{model}:{name}=USD" if model else f"{name}=USD"
+        if self.flag == REFRESH_FLAG and said == "usd_per_run=USD":
+            return "lmtest refresh --budget USD"
         if self.flag:
             return f"{self.flag} {said}"
         return f"{said} in {VARIABLE}" if model else variable_of(name)

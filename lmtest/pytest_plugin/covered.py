@@ -157,6 +157,8 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
             path = folder / (_with_suffix(asked.cassette) or shared_name(sharing))
             opened[sharing] = _open(item, asked, path, test=sharing.nodeid or None, together=True)
         own = opened[sharing]
+        if not sharing.nodeid:
+            own.own(item.nodeid)
     covered = Covered(
         item=item,
         wishes=asked,

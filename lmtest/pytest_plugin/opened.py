@@ -68,6 +68,10 @@ class Opened:
         finally:
             seam.bind(outer)
 
+    def own(self, test: str) -> None:
+        """Name a test in the header: a session has no id that could be run again."""
+        self._scope.owners[test] = None
+
     def fail(self, test: str) -> None:
         """Keep that a test of it did not pass: nothing will be saved."""
         self._failed = self._failed or test

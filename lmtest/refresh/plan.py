@@ -31,7 +31,8 @@ class Choice:
     Attributes:
         recorded_before: Only with a call recorded earlier.
         model: Only with a call to this model; ``*`` stands for anything.
-        test: Only of this test, or of the tests in this file, class or directory.
+        test: Only of this test, which may share it with its class or module, or of the tests in this file, class or
+            directory.
         failed: Only where the last refresh failed.
         to: The model to ask instead of the recorded one.
         again: Whether what a refresh recorded earlier, and nobody accepted yet, is recorded once more.
@@ -194,9 +195,14 @@ def _wanted(job: Job, calls: Sequence[Interaction], choice: Choice) -> bool:
     return (
         (before is None or not job.recorded_at or datetime.fromisoformat(job.recorded_at) < before)
         and (choice.model is None or any(_is_model(call.model, choice.model) for call in calls))
-        and (choice.test is None or any(belongs(test, choice.test) for test in job.tests))
+        and (choice.test is None or any(_owns(test, choice.test) for test in job.tests))
         and (not choice.failed or failed_path(job.path).exists())
     )
+
+
+def _owns(owner: str, wanted: str) -> bool:
+    """Whether an owner is among what is wanted, or what is wanted is among the tests of a module or class that owns."""
+    return belongs(owner, wanted) or belongs(wanted, owner)
 
 
 def _is_model(model: str, wanted: str) -> bool:

@@ -17,7 +17,7 @@ from lmtest.lm.seam import serde
 from lmtest.lm.use import use_cassette
 from lmtest.modes import Mode
 from lmtest.money.limits import Limits
-from lmtest.refresh.run import LIMIT_FLAG
+from lmtest.money.origin import REFRESH_FLAG
 from lmtest.refresh.witness import Ended
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
 @contextmanager
 def _limited(limits: Limits) -> Iterator[None]:
     """Limits that a flag gave win over the environment's."""
-    said = limits.over(os.environ, flag=LIMIT_FLAG)
+    said = limits.over(os.environ, flag=REFRESH_FLAG)
     before = {name: os.environ.get(name) for name in said}
     os.environ.update(said)
     try:

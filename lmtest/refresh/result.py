@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lmtest.cassette.index import Index
 from lmtest.cassette.pending import failed_path, fresh_path
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from lmtest.refresh.drift import CallDrift
     from lmtest.refresh.plan import Job, Plan
     from lmtest.refresh.run import Run
+
+
+NOT_REACHED: Final = "not reached"
+"""Why a cassette is left where the run ended before its tests."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,5 +185,5 @@ def _not_recorded(job: Job, run: Run) -> str:
     if ended:
         return "its test passed without a call that this cassette would hold"
     if run.stopped:
-        return "not reached"
+        return NOT_REACHED
     return f"pytest ran no such test: {job.names[0]}. If it was renamed, record it again under its new name."

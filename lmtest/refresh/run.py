@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from lmtest.errors import LMTestError
+from lmtest.money.origin import REFRESH_FLAG
 from lmtest.refresh.witness import JOURNAL, WANTED, Ended
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     from lmtest.modes import Mode
     from lmtest.money.limits import Limits
-
-LIMIT_FLAG: Final = "lmtest refresh --limit"
-"""How whoever runs a refresh sets its limits."""
 
 _EVERY: Final = 0.1
 """Seconds between looks at how far the tests are."""
@@ -109,7 +107,7 @@ def _command(tests: Sequence[str]) -> list[str]:
 
 def _environ(environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: str | None) -> dict[str, str]:
     changed = {"LM_MODE": mode.value, "LMTEST_RUN": environ.get("LMTEST_RUN") or uuid.uuid4().hex[:12]}
-    changed |= limits.over(environ, flag=LIMIT_FLAG) if limits is not None else {}
+    changed |= limits.over(environ, flag=REFRESH_FLAG) if limits is not None else {}
     changed |= {"LMTEST_REFRESH_TO": to} if to else {}
     return {**environ, **changed}
 

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from lmtest.refresh.result import NOT_REACHED
 from lmtest.report.drift_data import relative
 from lmtest.report.drift_text import consumption, difference, headline, measures, score
 
@@ -82,8 +83,7 @@ def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None
             for call in cassette["calls"]:
                 if call["tier"] != "same":
                     print_call(console, call)
-    for left in data["left"]:
-        console.print(f"left: {left['path']}: {left['reason']}", style="yellow", markup=False)
+    _print_left(console, data["left"])
     if data["stopped"]:
         console.print(f"Stopped early: {data['stopped']}", style="bold yellow", markup=False)
     console.print(headline(data), style="bold", markup=False)
@@ -91,6 +91,16 @@ def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None
         console.print(f"Before and now: {consumption(data)}", markup=False, highlight=False)
     if told := score(data["scores"]):
         console.print(f"Mean score of {data['scores']['calls']} calls: {told}", markup=False)
+
+
+def _print_left(console: Console, left: list[Json]) -> None:
+    """Say what is left and why; of what was not reached, only how much."""
+    unreached = sum(each["reason"] == NOT_REACHED for each in left)
+    if unreached:
+        console.print(f"left: {unreached} cassette{'' if unreached == 1 else 's'} {NOT_REACHED}", style="yellow")
+    for each in left:
+        if each["reason"] != NOT_REACHED:
+            console.print(f"left: {each['path']}: {each['reason']}", style="yellow", markup=False)
 
 
 def print_cassette(console: Console, cassette: Json) -> None:

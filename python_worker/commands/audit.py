@@ -213,7 +213,8 @@ def _report(count: int, breaks: Iterable[Break]) -> NoReturn:
     lines = [str(each) for each in breaks]
     for line in lines:
         click.echo(line)
-    click.echo(f"{count} events, {len(lines)} breaks" if lines else f"{count} events, all hold")
+    found = f"{len(lines)} break{'' if len(lines) == 1 else 's'}" if lines else "all hold"
+    click.echo(f"{count} event{'' if count == 1 else 's'}, {found}")
     sys.exit(1 if lines else 0)
 
 

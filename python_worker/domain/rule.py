@@ -170,7 +170,7 @@ def _check(data: dict[str, Value], where: str) -> Rule:
 def _check_bound(check: str, bound: Value, where: str) -> None:
     takes = _CHECKS[check].takes
     if not isinstance(bound, takes) or (isinstance(bound, bool) and takes is int):
-        raise _refused(f"must be a {getattr(takes, '__name__', 'value')}, not {excerpt(bound)}", where)
+        raise _refused(f"must be of type {getattr(takes, '__name__', 'value')}, not {excerpt(bound)}", where)
     if check == "matches":
         try:
             searcher(str(bound))

@@ -47,17 +47,17 @@ class Repeats:
 
 def _check_same(ask: Ask, program: Program, before: Execution) -> None:
     differs = (
-        "program"
+        "another program"
         if before.program_id != program.id
-        else "version"
+        else "another version"
         if ask.version not in {0, before.program_version}
-        else "inputs"
+        else "other inputs"
         if canonical_json(before.inputs) != canonical_json(ask.inputs)
         else ""
     )
     if differs:
         raise WorkerError(
-            f"execution {before.id!r} has the idempotency key {ask.idempotency_key!r} already, with another {differs}: "
+            f"execution {before.id!r} has the idempotency key {ask.idempotency_key!r} already, with {differs}: "
             "a key stands for one run; choose a new one.",
             reason=Reason.ALREADY_EXISTS,
             field="idempotency_key",

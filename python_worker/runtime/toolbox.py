@@ -124,7 +124,7 @@ class Toolbox:
         found = self._imports.load(path, field="config.tools")
         if not (callable(found) or isinstance(found, dspy.Tool)):
             raise WorkerError(
-                f"{path!r} is a {type(found).__name__}, and a tool is a function or a dspy.Tool.",
+                f"{path!r} is of type {type(found).__name__}, and a tool is a function or a dspy.Tool.",
                 reason=Reason.CONFIGURATION,
                 field="config.tools",
             )

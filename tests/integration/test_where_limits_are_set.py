@@ -355,6 +355,6 @@ def test_refresh_flag(flags, how, suite, provider):
     )  # fmt: skip
     assert ended.returncode == 3, ended.stdout + ended.stderr
     stopped = json.loads((suite.path / "drift.json").read_text(encoding="utf-8"))["stopped"]
-    told = as_text(MODEL if MODEL in flags[1] else None, "usd_per_run=USD")
-    assert f"Raise usd_per_run (lmtest refresh --limit {told})" in stopped
+    told = f"--limit {MODEL}:usd_per_run=USD" if MODEL in flags[1] else "--budget USD"
+    assert f"Raise usd_per_run (lmtest refresh {told})" in stopped
     assert provider.requests == []

@@ -292,7 +292,7 @@ def test_audit_verify_names_a_tampered_event_and_exits_1(recorded, folder):
     assert result.returncode == 1
     first, last = result.stdout.splitlines()
     assert first.startswith(f"chain '(worker)', event 6 (execution {recorded[1].id}): its content differs")
-    assert last == "9 events, 1 breaks"
+    assert last == "9 events, 1 break"
 
 
 @pytest.mark.parametrize(

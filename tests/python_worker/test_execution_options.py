@@ -186,10 +186,10 @@ def test_a_key_is_of_its_session(worker):
 def test_a_key_for_something_else_already_exists(worker):
     worker.client.execute("qa", ASKED, idempotency_key="k")
     worker.client.create_program("other", signature="qa")
-    for program, inputs, what in (("qa", {"question": "sky?"}, "inputs"), ("other", ASKED, "program")):
+    for program, inputs, what in (("qa", {"question": "sky?"}, "other inputs"), ("other", ASKED, "another program")):
         error = refused(worker.client.execute, program, inputs, idempotency_key="k")
         assert (error.reason, error.field) == (Reason.ALREADY_EXISTS, "idempotency_key")
-        assert f"with another {what}" in str(error)
+        assert f"already, with {what}:" in str(error)
 
 
 @pytest.mark.parametrize("count", [1, 2], ids=["one worker", "two workers"])

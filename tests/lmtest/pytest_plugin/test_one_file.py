@@ -121,3 +121,17 @@ def test_such_a_file_is_nobodys_only_when_all_its_tests_are_gone(left, told, sui
     output = suite.run().output
 
     assert ("cassettes/shared/qa.yaml" in output) is told
+
+
+@pytest.mark.parametrize("arguments", [HERE, PARALLEL])
+def test_the_cassette_of_a_session_names_the_tests_that_share_it(suite, paris, arguments):
+    marked = SHARED + 'pytestmark = pytest.mark.lmtest("sess", scope="session")\n'
+    suite.write(
+        test_a=marked + '@pytest.mark.parametrize("n", "01")\ndef test_s(n): assert ask(f"a{n}") == "Paris"\n',
+        test_b=marked + 'def test_b(): assert ask("b") == "Paris"\n',
+    )
+
+    assert suite.run(*arguments, mode="record", provider=paris).green
+
+    owners = Index(suite.path / "cassettes/sess.yaml").header.tests
+    assert sorted(owners) == ["test_a.py::test_s[0]", "test_a.py::test_s[1]", "test_b.py::test_b"]

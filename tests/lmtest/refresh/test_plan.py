@@ -67,6 +67,13 @@ def test_it_chooses_by_test_file_and_directory(plan, owned, wanted, found):
     assert bool(plan(test=wanted).due) is found
 
 
+@pytest.mark.parametrize("owner", ["tests/test_qa.py", "tests/test_qa.py::TestQA"])
+def test_a_test_finds_the_cassette_that_its_module_or_class_shares(plan, lm, owner):
+    record(lm, "one?", path="shared.yaml", test=owner)
+    assert names(plan(test="tests/test_qa.py::TestQA::test_one[0]").due) == ["shared.yaml"]
+    assert plan(test="tests/test_other.py::TestQA::test_one[0]").due == ()
+
+
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [("gemini/gemini-2.5-flash", True), ("gemini-2.5-flash", True), ("gemini/*", True), ("gemini-2.5-pro", False)],

@@ -225,8 +225,10 @@ def test_what_cannot_be_written_beside_a_cassette_is_told_before_anything_is_cal
 def test_it_stops_where_a_rate_refuses_to_wait(suite_of_six, oracle, refresh, monkeypatch):
     monkeypatch.setenv("LMTEST_REQUESTS_PER_MINUTE", "1")
     monkeypatch.setenv("LMTEST_MAX_WAIT", "0")
-    refresh("--all", "--yes", "--report", "drift.json", code=3)
+    said = refresh("--all", "--yes", "--report", "drift.json", code=3)
     assert "requests_per_minute" in report()["stopped"]
+    assert said.count("not reached") == 1
+    assert re.search(r"left: [45] cassettes not reached", said)
     assert (len(oracle.prompts), len(report()["left"])) == (1, 5)
 
 

@@ -211,7 +211,7 @@ def test_a_broken_rule_about_inputs_never_reaches_a_model(run):
         ({"rules": [{"field": "answer", "min_word": 3}]}, "rules[0]", "Did you mean 'min_words'?"),
         ({"rules": [{"feild": "answer", "min_words": 3}]}, "rules[0]", "'not' and 'if'. Did you mean 'field'?"),
         ({"rules": [{"if": {"field": "answer", "filled": True}, "than": {}}]}, "rules[0]", "Did you mean 'then'?"),
-        ({"rules": [{"field": "answer", "min_words": "3"}]}, "rules[0].min_words", "must be a int"),
+        ({"rules": [{"field": "answer", "min_words": "3"}]}, "rules[0].min_words", "must be of type int"),
         ({"rules": [{"field": "answer", "matches": "("}]}, "rules[0].matches", "is no pattern"),
         ({"rules": [{"if": {"field": "answer", "filled": True}}]}, "rules[0]", "must have 'then'"),
         ({"rules": [{"field": "asnwer", "filled": True}]}, "rules", "no field 'asnwer': there are answer, least, q"),

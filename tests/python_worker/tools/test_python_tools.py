@@ -74,7 +74,7 @@ def test_a_path_that_is_no_longer_allowed_is_refused_before_any_model_is_asked(s
     assert worker.provider.requests == []
 
 
-@pytest.mark.parametrize(("name", "told"), [("number", "is a int, and a tool is"), ("gone", "does not import")])
+@pytest.mark.parametrize(("name", "told"), [("number", "is of type int, and a tool is"), ("gone", "does not import")])
 def test_what_is_no_tool_is_refused_by_name(start, geography, name, told):
     worker = start("mock", allow_imports=(f"{geography}:*",))
     worker.agent(f"{geography}:{name}")
