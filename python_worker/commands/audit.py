@@ -18,7 +18,7 @@ from python_worker.commands.where import data_dir, database_url, existing_databa
 from python_worker.domain.execution import ExecutionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from python_worker.domain.audit import Break
     from python_worker.domain.audit_export import ChainPart, ExportFindings
@@ -41,7 +41,7 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("--session", help="Of this session only; '' for executions of none.")
-@click.option("--program", help="A program's id.")
+@click.option("--program", help="A program's id or name.")
 @click.option("--status", type=click.Choice([each.value for each in ExecutionStatus]))
 @click.option("--asked-by", help="The name of a token.")
 @click.option("--since", type=_moment, help="From this moment on, UTC.")
@@ -52,6 +52,7 @@ def audit() -> None:
 def list_(
     *,
     session: str | None,
+    program: str | None,
     since: datetime | None,
     until: datetime | None,
     limit: int,
@@ -61,11 +62,12 @@ def list_(
 ) -> None:
     """List the executions on record, the newest first."""
     from python_worker.domain.audit import chain_of
-    from python_worker.store import AuditLog
+    from python_worker.store import AuditLog, SqlPrograms
 
-    asked = {"program_id" if name == "program" else name: value for name, value in wanted.items() if value is not None}
+    asked = {name: value for name, value in wanted.items() if value is not None}
     with existing_database(data_dir, database_url) as database:
-        log = AuditLog(database)
+        log, names = AuditLog(database), SqlPrograms(database).names()
+        programs = _named(program, names)
         if session:
             log.expect(session)
         found = log.executions(
@@ -74,12 +76,28 @@ def list_(
             until=_utc(until).isoformat() if until else "~",
         )
         fitting = (each for each in found if all(getattr(each, name) == value for name, value in asked.items()))
-        listed = tuple(itertools.islice(fitting, limit))
+        of_program = (each for each in fitting if programs is None or each.program_id in programs)
+        listed = tuple(itertools.islice(of_program, limit))
         for each in listed:
-            of = f"{each.execution_id}  {each.program_id}  {each.chain}  {each.asked_by}"
+            called = names.get(each.program_id) or each.program_id
+            of = f"{each.execution_id}  {called}  {each.chain}  {each.asked_by}"
             click.echo(f"{each.at[:23]}  {each.status:<10}  {of}".rstrip())
     if not listed:
         click.echo(f"no execution {f'of session {session!r} ' if session else ''}on record fits", err=True)
+
+
+def _named(program: str | None, names: Mapping[str, str]) -> frozenset[str] | None:
+    """The ids of the programs meant: several may have one name, in other sessions or before one was deleted."""
+    if program is None:
+        return None
+    found = frozenset(each for each, name in names.items() if program in {each, name})
+    if not found:
+        from python_worker.domain.errors import Reason, WorkerError
+        from python_worker.domain.nearest import did_you_mean
+
+        message = f"there never was a program {program!r}.{did_you_mean(program, names.values())}"
+        raise WorkerError(message, reason=Reason.NOT_FOUND, field="program")
+    return found
 
 
 @audit.command()

@@ -117,6 +117,11 @@ class SqlPrograms:
             by_id = {row.program_id: _from_row(row) for row in rows}
         return [by_id[each] for each in ids], token
 
+    def names(self) -> dict[str, str]:
+        """What each program is called, or was before it was deleted, by its id, whosever it is."""
+        with self._database.read() as connection:
+            return {row.id: row.name for row in connection.execute(sa.select(programs.c.id, programs.c.name))}
+
     def delete(self, id_or_name: str, *, session: str) -> None:
         """Free its name."""
         with self._database.write() as connection:

@@ -57,8 +57,8 @@ def refusal(*arguments):
 
 def test_list_tells_the_executions_on_record_the_newest_first(worked):
     new, old = invoke("audit", "list").splitlines()
-    assert new.split() == ["2026-11-20T12:00:00+00:00"[:23], "succeeded", "exec_new", "prog_1", "(worker)"]
-    assert old.split()[1:] == ["succeeded", "exec_old", "prog_1", "ada", "adas-token"]
+    assert new.split() == ["2026-11-20T12:00:00+00:00"[:23], "succeeded", "exec_new", "answers", "(worker)"]
+    assert old.split()[1:] == ["succeeded", "exec_old", "answers", "ada", "adas-token"]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,8 @@ def test_list_tells_the_executions_on_record_the_newest_first(worked):
         (["--asked-by", "adas-token"], ["exec_old"]),
         (["--status", "succeeded"], ["exec_new", "exec_old"]),
         (["--status", "failed"], []),
-        (["--program", "prog_2"], []),
+        (["--program", "prog_1"], ["exec_new", "exec_old"]),
+        (["--program", "answers", "--session", "ada"], ["exec_old"]),
         (["--since", "2026-11-20"], ["exec_new"]),
         (["--until", "2026-11-20"], ["exec_old"]),
         (["--limit", "1"], ["exec_new"]),
@@ -83,6 +84,11 @@ def test_list_of_a_session_that_is_not_on_record_names_the_nearest_and_the_comma
     told = "no session 'adda' is on record; did you mean 'ada'? `python -m python_worker audit list` tells whose"
     assert told in refusal("audit", "list", "--session", "adda")
     assert "no session 'bob' is on record. `python -m" in refusal("audit", "list", "--session", "bob")
+
+
+def test_list_of_a_program_that_never_was_names_the_nearest(worked):
+    told = refusal("audit", "list", "--program", "anwsers")
+    assert told.endswith("there never was a program 'anwsers'. Did you mean 'answers'?")
 
 
 def test_list_of_a_session_without_a_fitting_execution_is_no_error(worked):
@@ -142,7 +148,7 @@ def test_verify_names_what_was_tampered_with(worked):
     database.close()
     first, last = invoke("audit", "verify", code=1).splitlines()
     assert first.startswith("chain 'ada', event 2 (execution exec_old)")
-    assert last == f"{2 * EVENTS + 2} events, 1 breaks"
+    assert last == f"{2 * EVENTS + 2} events, 1 break"
 
 
 def test_verify_sees_that_the_database_goes_on_from_an_export(worked, key):
