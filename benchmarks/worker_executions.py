@@ -29,7 +29,7 @@ import dspy
 
 import lmtest
 from lmtest.http.server import StandIn
-from python_worker.client import WorkerError, connect
+from python_worker.client import AlreadyExists, WorkerError, connect
 from python_worker.domain.value import fingerprint
 from python_worker.signatures import parse, to_dspy
 from python_worker.store import Database, SqlExecutions
@@ -63,8 +63,9 @@ def worker(*options: str) -> Iterator[tuple[str, int]]:
 
 
 def prepared(client: Client) -> Client:
-    client.create_signature(TEXT)
-    client.create_program("qa", signature="qa")
+    with contextlib.suppress(AlreadyExists):  # in a PostgreSQL of an earlier run
+        client.create_signature(TEXT)
+        client.create_program("qa", signature="qa")
     return client
 
 
