@@ -136,7 +136,7 @@ def _edited(index: Index, entry: Entry, interaction: Interaction) -> Iterator[st
         return
     keyed = index.header.format == codec.FORMAT and fingerprint(interaction.request) != entry.key
     part = (
-        "its request was edited, and its key is still that of the request before, for which it plays"
+        "its key is not that of its request: one of the two was edited, and it plays for the key"
         if keyed
         else "it was edited after it was recorded"
     )

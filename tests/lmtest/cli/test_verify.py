@@ -25,7 +25,7 @@ def test_what_was_recorded_is_good(record, lmtest):
     ("was", "now", "finding"),
     [
         ("Because.", "No reason.", "it was edited after it was recorded"),
-        ("Why?", "Why not?", "its request was edited, and its key is still that of the request before"),
+        ("Why?", "Why not?", "its key is not that of its request: one of the two was edited"),
     ],
 )
 def test_an_edit_by_hand_is_found_with_its_line_and_accepted_on_demand(record, lmtest, was, now, finding):
