@@ -101,9 +101,7 @@ SWALLOWERS = {
 }
 
 
-@pytest.mark.parametrize("body", SWALLOWERS.values(), ids=SWALLOWERS)
-def test_a_miss_fails_its_test_even_when_swallowed_by(body, suite, paris):
-    head = """
+RECORDED = """
 import dspy, pytest
 
 @pytest.mark.lmtest
@@ -111,32 +109,30 @@ def test_it():
     predict = dspy.Predict("question -> answer")
     predict(question="old")
 """
-    suite.write(test_qa=head)
+
+
+def replayed_with(further, suite, paris):
+    """A recorded test is run again with further lines."""
+    suite.write(test_qa=RECORDED)
     assert suite.run(mode="record", provider=paris).green
-    (suite.path / "test_qa.py").write_text(head + body.replace("\n        ", "\n    "))
-    result = suite.run()
+    (suite.path / "test_qa.py").write_text(RECORDED + further)
+    return suite.run()
+
+
+@pytest.mark.parametrize("body", SWALLOWERS.values(), ids=SWALLOWERS)
+def test_a_miss_fails_its_test_even_when_swallowed_by(body, suite, paris):
+    result = replayed_with(body.replace("\n        ", "\n    "), suite, paris)
     assert result.outcomes == {"failed": 1}
     assert "this request to gemini/gemini-2.5-flash is not recorded" in result.output
     assert result.output.count("[-old-]{+new+}") == 1
 
 
 def test_misses_that_dspy_logged_are_told_once_each_and_named_by_key_in_the_log(suite, paris):
-    head = """
-import dspy, pytest
-
-@pytest.mark.lmtest
-def test_it():
-    predict = dspy.Predict("question -> answer")
-    predict(question="old")
-"""
-    suite.write(test_qa=head)
-    assert suite.run(mode="record", provider=paris).green
     loop = """
     examples = [(predict, dspy.Example(question=each).with_inputs("question")) for each in ("newer", "newest")]
     dspy.Parallel(num_threads=2, max_errors=9, disable_progress_bar=True)(examples)
 """
-    (suite.path / "test_qa.py").write_text(head + loop)
-    output = suite.run().output
+    output = replayed_with(loop, suite, paris).output
     assert [output.count(f"[-old-]{{+{word}+}}") for word in ("newer", "newest")] == [1, 1]
     keys = set(re.findall(r"is not recorded \(key (\w{12});", output))
     assert keys == set(re.findall(r"\(missed, key (\w{12}): told with the failure\)", output))
