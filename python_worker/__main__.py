@@ -19,6 +19,7 @@ from python_worker.commands.audit import audit
 from python_worker.commands.backup import backup, restore
 from python_worker.commands.where import data_dir, database_url
 from python_worker.domain.errors import WorkerError
+from python_worker.extra import MissingExtra, needed_by
 from python_worker.log import RedactedStream
 from python_worker.security import read_certificates, read_tokens
 from python_worker.settings import DEFAULT_MODEL, Settings
@@ -133,6 +134,8 @@ def serve(
     **given: object,
 ) -> None:
     """Serve until SIGTERM or SIGINT; prints GRPC_READY:<port> when ready."""
+    import grpc  # noqa: F401 - without the extra nothing else is worth saying first
+
     # Said where every process of the worker reads them; there they win over pyproject.toml.
     given_limits = lmtest.Limits.parse(limits, source="--limit")
     os.environ.update(given_limits.over(os.environ, flag="python -m python_worker serve --limit"))
@@ -154,8 +157,9 @@ def serve(
 def main() -> None:
     """Run the command line. What cannot be done as told is one sentence on stderr and exit code 2."""
     try:
-        cli()
-    except (lmtest.LMTestError, WorkerError) as error:
+        with needed_by("python_worker"):
+            cli()
+    except (lmtest.LMTestError, WorkerError, MissingExtra) as error:
         click.echo(f"python_worker: {error}", err=True)
         sys.exit(2)
 

@@ -12,6 +12,7 @@ import click
 
 import lmtest
 from python_worker.domain.errors import WorkerError
+from python_worker.extra import MissingExtra, needed_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,9 +47,9 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs to read.")
 def check(*, source: str, name: str, constraints: str, as_json: bool) -> None:
     """Print the compiled form; exit 2 with the place of the error where there is none."""
-    from python_worker.signatures import to_dspy
-
     with _told(source):
+        from python_worker.signatures import to_dspy
+
         signature = _parse(source, name, constraints)
         to_dspy(signature)
     click.echo(json.dumps(_as_json(signature), ensure_ascii=False, indent=2) if as_json else _as_text(signature))
@@ -61,9 +62,9 @@ def check(*, source: str, name: str, constraints: str, as_json: bool) -> None:
 @click.option("--of", "side", type=click.Choice(["inputs", "outputs"]), default="outputs", show_default=True)
 def schema(*, source: str, constraints: str, dialect: str, side: str) -> None:
     """Print the JSON Schema of a signature's fields, in the words of a provider."""
-    from python_worker.signatures import Dialect, json_schema
-
     with _told(source):
+        from python_worker.signatures import Dialect, json_schema
+
         signature = _parse(source, "", constraints)
         fields = signature.inputs if side == "inputs" else signature.outputs
         written = json_schema(fields, Dialect(dialect))
@@ -73,7 +74,10 @@ def schema(*, source: str, constraints: str, dialect: str, side: str) -> None:
 @contextmanager
 def _told(source: str) -> Iterator[None]:
     try:
-        yield
+        with needed_by("lmtest signature"):
+            yield
+    except MissingExtra as error:
+        raise lmtest.ConfigurationError(str(error)) from error
     except WorkerError as error:
         where = f"{source}: " if _is_file(source) else ""
         raise lmtest.ConfigurationError(f"{where}{error}") from error

@@ -79,8 +79,8 @@ class _Ledgers:
         with self._lock:
             if place not in self._open:
                 while len(self._open) >= self._most:
-                    # Whoever still holds it finds it opening itself again.
-                    self._open.pop(next(iter(self._open))).close()
+                    # Closed when the last of those who still use it is done.
+                    self._open.pop(next(iter(self._open)))
                 self._open[place] = Ledger(place)
             return self._open[place]
 

@@ -5,6 +5,8 @@ Their SQL is what both understand, with ``?`` and ``:name`` for parameters.
 
 from __future__ import annotations
 
+import os
+import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lmtest.errors import ConfigurationError
@@ -64,6 +66,24 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Close the connection; the next use opens a new one."""
+
+
+class Closable(Protocol):
+    """An open connection."""
+
+    def close(self) -> None:
+        """Close it; once more does no harm."""
+
+
+def close_when_dropped(database: Database, connection: Closable) -> None:
+    """Close a connection when nobody holds its database any more; not in a forked child, whose it is not."""
+    # Not at exit, when rows that were held back are still to be written.
+    weakref.finalize(database, _close_in, os.getpid(), connection).atexit = False
+
+
+def _close_in(process: int, connection: Closable) -> None:
+    if os.getpid() == process:
+        connection.close()
 
 
 def newer(place: str, version: int) -> ConfigurationError:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from lmtest.errors import ConfigurationError
-from lmtest.money.database import VERSION, newer, older
+from lmtest.money.database import VERSION, close_when_dropped, newer, older
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -84,8 +84,13 @@ class Postgres:
         connection = self._own()
         if connection is None or connection.closed:
             connection = psycopg.connect(self._url, autocommit=True, connect_timeout=_PATIENCE)
-            connection.execute("SET search_path TO lmtest")
-            connection.execute(f"SET lock_timeout TO '{_PATIENCE}s'")
+            try:
+                connection.execute("SET search_path TO lmtest")
+                connection.execute(f"SET lock_timeout TO '{_PATIENCE}s'")
+            except BaseException:
+                connection.close()
+                raise
+            close_when_dropped(self, connection)
             self._connection, self._owner = connection, os.getpid()
         return connection
 

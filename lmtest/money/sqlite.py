@@ -12,7 +12,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from lmtest.errors import ConfigurationError
-from lmtest.money.database import VERSION, newer, older
+from lmtest.money.database import VERSION, close_when_dropped, newer, older
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +93,7 @@ class Sqlite:
         except BaseException:
             connection.close()
             raise
+        close_when_dropped(self, connection)
         self._connection, self._owner = connection, os.getpid()
         return connection
 

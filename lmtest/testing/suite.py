@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
-import pytest
+from lmtest.errors import ConfigurationError
+
+try:
+    import pytest
+except ModuleNotFoundError as missing:
+    raise ConfigurationError("lmtest.testing needs pytest, which is not installed: pip install pytest") from missing
 
 # In this process before a run begins, or each run in it would import DSPy anew.
 import lmtest.pytest_plugin.covered  # noqa: F401

@@ -15,7 +15,7 @@ from python_worker.domain.errors import Reason, WorkerError
 from python_worker.store import migration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import psycopg
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -75,12 +75,24 @@ class Database:
         name = self._engine.url.database
         return None if self._postgresql or not name or name == ":memory:" else Path(name)
 
-    def listening_connection(self) -> psycopg.Connection[Any]:
-        """A connection to PostgreSQL beside the pool, in autocommit; the caller closes it."""
+    def listening_connection(
+        self, prepare: Callable[[psycopg.Connection[Any]], object] = lambda _: None
+    ) -> psycopg.Connection[Any]:
+        """Open a connection to PostgreSQL beside the pool, in autocommit; the caller closes it.
+
+        Args:
+            prepare: What is to be done on it first; the connection is closed if that fails.
+        """
         import psycopg
 
         arguments, options = self._engine.dialect.create_connect_args(self._engine.url)
-        return psycopg.connect(*arguments, **options, autocommit=True)
+        connection = psycopg.connect(*arguments, **options, autocommit=True)
+        try:
+            prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def migrate(self) -> None:
         """Bring the tables up to what this code needs; SQLite's file and its directory are made where they are missing.

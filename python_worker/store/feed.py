@@ -6,7 +6,7 @@ import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import psycopg
 import sqlalchemy as sa
@@ -34,6 +34,7 @@ _RETRY = 1.0
 """Seconds before another try to listen."""
 
 _Connection = TypeVar("_Connection", bound=Connected)
+_Listening: TypeAlias = "psycopg.Connection[Any]"
 
 
 @dataclass(kw_only=True)
@@ -163,17 +164,19 @@ class PostgresFeed:
         except psycopg.Error as error:  # then the thread has found out too, and is awake
             _LOG.warning("PostgreSQL went away before the feed was closed: %s", error)
 
-    def _run(self, connection: psycopg.Connection[tuple[object, ...]], listener: Listener) -> None:
-        while not self._closed.is_set():
+    def _run(self, connection: _Listening | None, listener: Listener) -> None:
+        while connection is not None:
             try:
                 with connection:
                     while not self._closed.is_set():
                         self._tell(_gather(connection), listener)
             except (psycopg.Error, sa.exc.SQLAlchemyError, WorkerError) as error:
                 _LOG.warning("PostgreSQL is not heard any more (%s): watchers begin again", error)
-                connection = self._listen_again(connection)
+                connection = self._listen_again()
                 self._own.clear()
                 listener.lose()
+            else:
+                return
 
     def _tell(self, several: list[News], listener: Listener) -> None:
         for news in several:
@@ -189,23 +192,22 @@ class PostgresFeed:
             self._own[news] = changes
         return news
 
-    def _listen(self) -> psycopg.Connection[tuple[object, ...]]:
-        connection = self._database.listening_connection()
+    def _listen(self) -> _Listening:
+        return self._database.listening_connection(self._begin)
+
+    def _begin(self, connection: _Listening) -> None:
         ((self._channel,),) = connection.execute(psycopg.sql.SQL(f"SELECT {_CHANNEL}"))
         connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(self._channel)))
-        return connection
 
-    def _listen_again(
-        self, connection: psycopg.Connection[tuple[object, ...]]
-    ) -> psycopg.Connection[tuple[object, ...]]:
+    def _listen_again(self) -> _Listening | None:
         while not self._closed.wait(_RETRY):
             try:
                 return self._listen()
             except psycopg.Error as error:
                 _LOG.warning("PostgreSQL is still not heard: %s", error)
-        return connection
+        return None
 
 
-def _gather(connection: psycopg.Connection[tuple[object, ...]]) -> list[News]:
+def _gather(connection: _Listening) -> list[News]:
     """Wait for notifications."""
     return [News.read(notify.payload) for notify in connection.notifies(stop_after=1) if notify.payload]

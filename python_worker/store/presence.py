@@ -70,6 +70,7 @@ class LocalPresence:
         if self._path is None:
             return
         lock = sqlite3.connect(f"{self._path}.alive", timeout=0.0, isolation_level=None, check_same_thread=False)
+        self._lock = lock  # closed with the worker, whatever fails from here on
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError:
@@ -84,7 +85,6 @@ class LocalPresence:
         lock.execute("PRAGMA busy_timeout = 30000")
         lock.execute("BEGIN")
         lock.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        self._lock = lock
         try:
             self._inbox = Inbox(_pipe(self._path, self.owner), cancel)
         except OSError as error:
@@ -136,7 +136,11 @@ class PostgresPresence:
     def start(self, cancel: Callable[[str], bool]) -> None:
         """Be there from now on, and mark what workers that are gone left running."""
         connection = self._appear()
-        self._sweep(connection)
+        try:
+            self._sweep(connection)
+        except BaseException:
+            connection.close()
+            raise
         self._thread = threading.Thread(target=self._run, args=(connection, cancel), name="presence", daemon=True)
         self._thread.start()
 
@@ -157,8 +161,8 @@ class PostgresPresence:
                 _LOG.warning("PostgreSQL went away before the worker ended: %s", error)
             self._thread.join()
 
-    def _run(self, connection: Connection, cancel: Callable[[str], bool]) -> None:
-        while not self._closed.is_set():
+    def _run(self, connection: Connection | None, cancel: Callable[[str], bool]) -> None:
+        while connection is not None:
             try:
                 with connection:
                     while not self._closed.is_set():
@@ -169,21 +173,24 @@ class PostgresPresence:
                             self._sweep(connection)
             except (psycopg.Error, WorkerError) as error:
                 _LOG.warning("PostgreSQL is not heard any more: %s", error)
-                connection = self._appear_again(connection)
+                connection = self._appear_again()
+            else:
+                return
 
     def _appear(self) -> Connection:
-        connection = self._database.listening_connection()
+        return self._database.listening_connection(self._be_there)
+
+    def _be_there(self, connection: Connection) -> None:
         connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, %s))", (self.owner, _LOCK))
         connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(self._channel)))
-        return connection
 
-    def _appear_again(self, connection: Connection) -> Connection:
+    def _appear_again(self) -> Connection | None:
         while not self._closed.wait(_RETRY):
             try:
                 return self._appear()
             except psycopg.Error as error:
                 _LOG.warning("PostgreSQL is still not heard: %s", error)
-        return connection
+        return None
 
     def _sweep(self, connection: Connection) -> None:
         for owner in self._executions.owners_of_running():

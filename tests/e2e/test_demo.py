@@ -1,18 +1,15 @@
-"""`make demo` tells the whole story and ends well, with no key and an empty home."""
+"""`lmtest demo`, which is `make demo`, tells the whole story and ends well, with no key and an empty home."""
 
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_the_demo_records_replays_audits_misses_and_bills(tmp_path):
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "demo.py")],
+        [sys.executable, "-m", "lmtest", "demo"],
         cwd=tmp_path,
         env=kept | {"HOME": str(tmp_path / "home"), "COLUMNS": "110"},
         capture_output=True,

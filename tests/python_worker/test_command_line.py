@@ -1,5 +1,6 @@
 """``python -m python_worker`` as a user runs it: other processes, lines, signals, exit codes."""
 
+import contextlib
 import json
 import os
 import re
@@ -202,7 +203,7 @@ def test_a_model_that_never_answers_does_not_keep_a_stopped_worker_alive(serve, 
             asking.result(timeout=30)
         assert worker.process.wait(timeout=30) == 0
         connection.close()
-    with sqlite3.connect(tmp_path / ".lmtest" / "worker" / "worker.sqlite3") as database:
+    with contextlib.closing(sqlite3.connect(tmp_path / ".lmtest" / "worker" / "worker.sqlite3")) as database:
         assert database.execute("SELECT status FROM executions").fetchall() == [(ExecutionStatus.CANCELLED.value,)]
 
 
@@ -285,7 +286,7 @@ def test_audit_verify_says_that_all_events_hold(recorded):
 
 
 def test_audit_verify_names_a_tampered_event_and_exits_1(recorded, folder):
-    with sqlite3.connect(folder / ".lmtest" / "worker" / "worker.sqlite3") as database:
+    with contextlib.closing(sqlite3.connect(folder / ".lmtest" / "worker" / "worker.sqlite3")) as database:
         database.execute("DROP TRIGGER audit_events_no_update")
         database.execute("UPDATE audit_events SET payload = replace(payload, 'live', 'mock') WHERE sequence = 6")
     result = run(folder, "audit", "verify")
@@ -304,7 +305,7 @@ def test_inputs_go_on_record_by_value_only_where_asked_for_and_redacted(serve, t
     worker.client.create_program("qa", signature="qa")
     worker.client.execute("qa", ASKED | {"question": "Is tok_5ecret-of-a-customer one of yours?"})
     assert worker.stop() == (0, "")
-    with sqlite3.connect(tmp_path / ".lmtest" / "worker" / "worker.sqlite3") as database:
+    with contextlib.closing(sqlite3.connect(tmp_path / ".lmtest" / "worker" / "worker.sqlite3")) as database:
         ((payload,),) = database.execute("SELECT payload FROM audit_events WHERE kind = 'execution_started'").fetchall()
     assert json.loads(payload).get("inputs", {}).get("question") == told
 
