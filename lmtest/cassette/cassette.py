@@ -34,6 +34,8 @@ Hit = Literal["live", "cassette", "mock"]
 LIVE: Final = "live"
 PLAYED: Final = "cassette"
 MOCKED: Final = "mock"
+ABANDONED: Final = "abandoned"
+"""How a call failed that its program gave up after it was sent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +51,8 @@ class Call:
         worth: USD a live call would have cost; for a live call the same as ``cost``.
         latency: Seconds it took; of a played call, the seconds it took when it was recorded.
         provider: Who answered, or had.
-        failed: The provider's error code, or what the tool raised, when the call failed.
+        failed: The provider's error code, or what the tool raised, when the call failed; ``abandoned`` when its program
+            gave it up.
         price_version: The price list that its cost is from, of a live call.
         dspy_cost: USD by DSPy's own estimate, of a live call, where it has one.
         cassette: The file, where there is one.
@@ -123,6 +126,7 @@ class Cassette:
         self._refused: list[tuple[str, LimitError]] = []
         self._fresh: list[Interaction] = []
         self._sources: set[str] = set()
+        self._under_way: dict[object, Callable[[], None]] = {}
         self._media: dict[str, bytes] = {}
         self._lengths: Lengths | None = None
         # In auto the file is added to whoever wrote it, so which writing it was does not matter.
@@ -231,6 +235,20 @@ class Cassette:
             self._misses.append(miss)
         raise miss
 
+    def ended(self, interaction: Interaction) -> CassetteMiss:
+        """Keep that more is asked of a call than it had given when it was recorded and given up; give the error."""
+        received = len(interaction.said)
+        before = f"after {received} events of its stream" if received else "before its answer came"
+        miss = CassetteMiss(
+            f"{self._where}: when this call was recorded, it was given up {before} (key {interaction.key[:12]}), and "
+            f"now more is asked of it. Record it again: {self._command}",
+            key=interaction.key,
+            path=self.path,
+        )
+        with self._lock:
+            self._misses.append(miss)
+        return miss
+
     def _keyed(self, request: Callable[[], Json], exactly: bytes | None = None) -> Keyed:
         keyed = self._keys.of(request, exactly=exactly)
         if keyed.media and self.mode.writes:
@@ -257,6 +275,29 @@ class Cassette:
         with self._lock:
             self._calls.append(call)
             self._refused = [(key, error) for key, error in self._refused if key != call.key]
+
+    @contextmanager
+    def under_way(self, give_up: Callable[[], None]) -> Iterator[None]:
+        """Keep that a live call is under way inside.
+
+        Args:
+            give_up: Writes it down as given up; called if the cassette closes first.
+        """
+        key = object()
+        with self._lock:
+            self._under_way[key] = give_up
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way.pop(key, None)
+
+    def give_up(self) -> None:
+        """Write down the live calls that are still under way: nobody waits for their answers any more."""
+        with self._lock:
+            left, self._under_way = list(self._under_way.values()), {}
+        for give_up in left:
+            give_up()
 
     @contextmanager
     def limited(self, request: Json) -> Iterator[None]:

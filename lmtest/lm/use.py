@@ -170,6 +170,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             LimitError: A call that was to be recorded was refused and the program caught the error.
             CassetteError: The file could not be saved.
         """
+        cassette.give_up()
         write_played(cassette, self._settings, self._root, self._row(cassette), hold=self._hold_rows)
         if error is not None:
             if cassette.refused and not isinstance(error, LimitError):
