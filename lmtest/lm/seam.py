@@ -27,6 +27,7 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
 import dspy
 
 from lmtest.errors import ConfigurationError, LMTestError
+from lmtest.lm import nested
 
 _NEWEST = (3, 6)
 
@@ -135,6 +136,8 @@ def check() -> None:
             raise _unsupported(
                 f"dspy.clients.execution.{name} takes ({', '.join(found)}) where ({', '.join(parameters)}) was expected"
             )
+    if "managed" not in execution.PreparedCall.__dataclass_fields__:
+        raise _unsupported("dspy.clients.execution.PreparedCall has no managed")
     for owner, names in ((StdlibTransport, ("_send_request", "_make_release")), (LMRouter, ("_shared_transport",))):
         for name in names:
             if not hasattr(owner, name):
@@ -192,13 +195,14 @@ def hook(claim: Callable[[], Claim | None]) -> None:
     def prepare_uncached(lm: Any, *args: Any, **kwargs: Any) -> Any:
         call = prepare(lm, *args, **kwargs)
         # A warm cache would answer before anybody could record.
-        if _is_ours(lm) and claim() is not None:
+        if _is_ours(lm, call) and claim() is not None:
             call.cache = False
         return call
 
     @functools.wraps(engine)
     def choose_engine(lm: Any, call: Any, asynchronous: bool) -> Any:  # noqa: FBT001 - DSPy's signature
-        owner = claim() if _is_ours(lm) else None
+        # What a custom engine asks of another LM is part of the call that it answers.
+        owner = claim() if _is_ours(lm, call) and not nested.inside() else None
         if owner is None:
             return engine(lm, call, asynchronous)
         lm, call = _redirected(lm, owner.model(lm), call)
@@ -207,7 +211,7 @@ def hook(claim: Callable[[], Claim | None]) -> None:
         def live() -> tuple[Any, Any]:
             backend, live_request, _ = engine(lm, call, asynchronous)
             # On the compatibility path DSPy would speak LiteLLM's own types; the same engine takes canonical ones.
-            return backend, request if live_request is None else live_request
+            return nested.alone(backend, asynchronous=asynchronous), request if live_request is None else live_request
 
         return owner.engine(lm, request, live, asynchronous=asynchronous)
 
@@ -230,9 +234,13 @@ def _redirected(lm: Any, other: Any, call: Any) -> tuple[Any, Any]:
     return other, dataclasses.replace(call, request=asked, legacy={**other.kwargs, **settings, "model": other.model})
 
 
-def _is_ours(lm: Any) -> bool:
-    """Whether a call of this LM is one to answer: a dspy.LM, and not one that carries a cassette of its own."""
-    return isinstance(lm, dspy.LM) and not getattr(lm.engine, "lmtest_answers", False)
+def _is_ours(lm: Any, call: Any) -> bool:
+    """Whether a call is one to answer: of a dspy.LM, and of none that carries a cassette of its own.
+
+    A class that overrides ``forward`` answers its calls itself. What it asks of ``super().forward`` comes here too, as
+    the call that goes to a provider.
+    """
+    return call.managed and isinstance(lm, dspy.LM) and not getattr(lm.engine, "lmtest_answers", False)
 
 
 def _canonical(lm: Any, call: Any) -> Any:
