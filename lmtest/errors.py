@@ -23,15 +23,28 @@ worked, and the command to run.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from decimal import Decimal
     from pathlib import Path
 
 
 class LMTestError(Exception):
     """Whatever lmtest itself raises; catch this to catch all of it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An error of a program crosses processes, and not all of ours are made from a message alone.
+        return revived, (type(self), self.args, vars(self))
+
+
+def revived(kind: type[LMTestError], args: tuple[Any, ...], state: Mapping[str, Any]) -> LMTestError:
+    """Make an error again from what it held, in another process."""
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(state)
+    return error
 
 
 class ConfigurationError(LMTestError):

@@ -132,6 +132,7 @@ class Cassette:
         # In auto the file is added to whoever wrote it, so which writing it was does not matter.
         self._opened = identity(path) if path is not None and mode is Mode.RECORD else None
         self._player = None
+        self._may_be_absent = may_be_absent
         may_be_absent = may_be_absent or mode is Mode.AUTO
         if mode in {Mode.REPLAY, Mode.AUTO} and path is not None and not (may_be_absent and not path.exists()):
             self._player = self._open_player(path, repeat_last=repeat_last)
@@ -342,6 +343,9 @@ class Cassette:
     def save(self, header: Header) -> None:
         """Write what was recorded in the file's place; without a recording the file stays as it is.
 
+        Where nothing was called and there is no file, one of a header alone is written, so that nothing replays too:
+        but for a file that may be absent, which replays without one.
+
         What this run recorded into it before is kept, and all of it after :meth:`keep_others`. In ``auto`` it is added
         to the file. In ``refresh`` it is written beside it, see :mod:`lmtest.cassette.pending`.
 
@@ -349,7 +353,7 @@ class Cassette:
             CassetteError: It could not be written; the old file is whole.
         """
         fresh = self.recorded
-        if self.path is None or not fresh:
+        if self.path is None or not (fresh or self._holds_nothing):
             return
         if self.mode is Mode.REFRESH:
             self._save_beside(self.path, header, ended_well=True)
@@ -357,6 +361,12 @@ class Cassette:
             beyond = self.mode is Mode.AUTO  # which asks nobody for what is there
             media = self._media_of(fresh)
             store.save(self.path, header, fresh, opened=self._opened, run=self._run, beyond=beyond, media=media)
+
+    @property
+    def _holds_nothing(self) -> bool:
+        """Whether that nothing was called is what there is to record."""
+        recording = self.mode in {Mode.RECORD, Mode.AUTO} and not self._may_be_absent
+        return recording and not self.calls and self.path is not None and not self.path.exists()
 
     def keep_failed(self, header: Header) -> None:
         """After a refresh that did not end well, write what was recorded where it is read but never accepted.

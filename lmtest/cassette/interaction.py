@@ -253,7 +253,8 @@ class Header:
     Attributes:
         format: The file format's version.
         recorded_at: When the file was first written, ISO 8601, UTC.
-        source: The host that answered, or ``stand-in`` for a server of our own on this machine.
+        source: The hosts that answered, or ``stand-in`` for a server of our own on this machine; "" where none was
+            asked.
         lmtest: The version of lmtest that wrote the file.
         dspy: The version of DSPy under it.
         test: The id of the test that owns the file, where one does; of several, one a line.
@@ -274,3 +275,12 @@ class Header:
         ('t.py::test_a', 't.py::test_b')
         """
         return tuple((self.test or "").splitlines())
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The hosts that answered, one by one.
+
+        >>> Header(format=1, recorded_at="", source="a.example, b.example", lmtest="").sources
+        ('a.example', 'b.example')
+        """
+        return tuple(self.source.split(", ")) if self.source else ()

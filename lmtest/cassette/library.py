@@ -78,7 +78,7 @@ def shelve(path: Path) -> Shelf:
         models=tuple(sorted({each.model or f"tool {each.tool}" for each in read})),
         recorded_at=index.header.recorded_at,
         source=index.header.source,
-        cost=sum(costs, Decimal(0)) if costs else None,
+        cost=sum(costs, Decimal(0)) if costs or not read else None,
         size=index.size,
     )
 

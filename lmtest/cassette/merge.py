@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmtest.cassette.conversation import Turn
-    from lmtest.cassette.interaction import Header
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,13 +159,9 @@ def _header(old: Index | None, ours: Index, theirs: Index) -> bytes:
     newest = max(ours, theirs, key=lambda index: index.header.recorded_at)
     before = old.header if old else None
     tests = _both(before.tests if before else (), ours.header.tests, theirs.header.tests)
-    sources = _both(_sources(before), _sources(ours.header), _sources(theirs.header))
+    sources = _both(before.sources if before else (), ours.header.sources, theirs.header.sources)
     header = replace(newest.header, test="\n".join(tests) or None, source=", ".join(sorted(sources)))
     return _ended(newest.preamble) if header == newest.header else codec.encode_header(header).encode()
-
-
-def _sources(header: Header | None) -> tuple[str, ...]:
-    return tuple(header.source.split(", ")) if header else ()
 
 
 def _both(old: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> list[str]:

@@ -144,7 +144,7 @@ def _added(index: Index, header: Header, interactions: Iterable[Interaction], *,
 def _preamble(index: Index, header: Header) -> bytes:
     """The header there is, with every source and test: no host's answers pass for another's, no test goes unnamed."""
     was = index.header
-    sources = ", ".join(sorted({*was.source.split(", "), *header.source.split(", ")}))
+    sources = ", ".join(sorted({*was.sources, *header.sources}))
     tests = "\n".join(dict.fromkeys([*was.tests, *header.tests])) or None
     now = replace(was, format=codec.FORMAT, source=sources, test=tests)
     return _ended(index.preamble) if now == was else codec.encode_header(now).encode()

@@ -22,4 +22,6 @@ def command(cassette: Path, key: str) -> None:
         known = ", ".join(dict.fromkeys(entry.key[:12] for entry in index.entries[:8])) or "none"
         more = ", …" if len(index.entries) > 8 else ""
         raise ConfigurationError(f"no call of {cassette} has a key that begins with {key!r}. Recorded: {known}{more}.")
+    if not entries:
+        click.echo(f"{cassette} holds no calls: nothing was called when it was recorded.")
     click.echo(terminal.conversation((index.line(entry), index.read(entry)) for entry in entries), nl=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from copy import copy, deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, cast
 from weakref import WeakKeyDictionary
@@ -89,6 +90,28 @@ class LM(dspy.LM):  # type: ignore[misc]  # DSPy ships no types
     ) -> None:
         self._end(error)
 
+    def dump_state(self) -> dict[str, Any]:
+        """Give what makes a plain ``dspy.LM`` of the same settings, as for ``dspy.LM``: a cassette is no setting."""
+        state: dict[str, Any] = self._without_cassette().dump_state()
+        return state
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # A copy has the cassette of its original, as DSPy's optimizers copy programs to call them.
+        memo.update({id(shared): shared for shared in (self.cassette, self._use, *self._owned)})
+        copied = object.__new__(type(self))
+        copied.__setstate__(deepcopy(self.__getstate__(), memo))
+        return copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A cassette ends with its process, so what is saved is the plain LM, which loads where there is no lmtest too.
+        return copy, (self._without_cassette(),)
+
+    def _without_cassette(self) -> dspy.LM:
+        plain = self._owned[0].plain.copy()
+        settings = {name: value for name, value in vars(self).items() if name in vars(plain) and name[0] != "_"}
+        vars(plain).update(settings, cache=plain.cache, kwargs={**plain.kwargs, **self.kwargs})
+        return plain
+
     def _end(self, error: BaseException | None) -> None:
         self._owned[0].close()
         use, self._use = self._use, None
@@ -107,29 +130,29 @@ class _Answering(ABC):
     lmtest_answers = True
 
     def __init__(self, plain: dspy.LM, scope: Scope) -> None:
-        self._plain = plain
+        self.plain = plain
         self._scope = scope
 
     @property
     def supports_function_calling(self) -> bool:
-        return bool(self._plain.supports_function_calling)
+        return bool(self.plain.supports_function_calling)
 
     @property
     def supports_reasoning(self) -> bool:
-        return bool(self._plain.supports_reasoning)
+        return bool(self.plain.supports_reasoning)
 
     @property
     def supports_response_schema(self) -> bool:
-        return bool(self._plain.supports_response_schema)
+        return bool(self.plain.supports_response_schema)
 
     @property
     def supported_params(self) -> set[str]:
-        return set(self._plain.supported_params)
+        return set(self.plain.supported_params)
 
     def _answerer(self, request: Request, *, asynchronous: bool) -> tuple[Any, Request]:
         """Who answers a call, and the call; both engines' backends take the request as it is."""
-        lm = self._scope.model(self._plain)
-        asked = request if lm is self._plain else replace(request, model=lm.model)
+        lm = self._scope.model(self.plain)
+        asked = request if lm is self.plain else replace(request, model=lm.model)
         engine, _, _ = self._scope.engine(lm, asked, lambda: (self._backend(lm), asked), asynchronous=asynchronous)
         return engine, asked
 

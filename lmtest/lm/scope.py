@@ -72,6 +72,10 @@ class Scope:
         self._closed = False
         self._outer: Any = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Whatever is pickled or copied deep with a context in it outlives the block, or leaves the process.
+        return type(None), ()
+
     def enter(self) -> None:
         """Claim the current context."""
         self._outer = seam.bound()

@@ -4,7 +4,7 @@ Every call of every ``dspy.LM`` passes three functions of ``dspy.clients.executi
 cache may answer, ``_engine`` chooses who does, ``_price_result`` says what it cost. :func:`hook` stands before all
 three, and hands through every call that belongs to no scope. It stays there: a call that outlives its scope must be
 refused, not sent. A scope travels in DSPy's own settings overrides, because DSPy
-carries those into the threads and tasks it starts.
+carries those into the threads and tasks it starts; whoever copies, shows or saves DSPy's settings does not see it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
 
 import dspy
 
-from lmtest.errors import ConfigurationError, LMTestError
+from lmtest.errors import ConfigurationError, LMTestError, revived
+from lmtest.lm import nested
 
 _NEWEST = (3, 6)
 
@@ -48,7 +49,7 @@ try:
     from dspy.clients.backend_selection import select_backend
     from dspy.clients.costs import estimate_cost
     from dspy.clients.engines import AsyncLiteLLMEngine, LiteLLMEngine
-    from dspy.dsp.utils.settings import thread_local_overrides
+    from dspy.dsp.utils.settings import Settings, thread_local_overrides
     from dspy.utils.exceptions import LMError
 except ImportError as error:
     raise _unsupported(error) from error
@@ -135,7 +136,13 @@ def check() -> None:
             raise _unsupported(
                 f"dspy.clients.execution.{name} takes ({', '.join(found)}) where ({', '.join(parameters)}) was expected"
             )
-    for owner, names in ((StdlibTransport, ("_send_request", "_make_release")), (LMRouter, ("_shared_transport",))):
+    if "managed" not in execution.PreparedCall.__dataclass_fields__:
+        raise _unsupported("dspy.clients.execution.PreparedCall has no managed")
+    for owner, names in (
+        (StdlibTransport, ("_send_request", "_make_release")),
+        (LMRouter, ("_shared_transport",)),
+        (Settings, ("copy", "config", "save")),
+    ):
         for name in names:
             if not hasattr(owner, name):
                 raise _unsupported(f"{owner.__module__}.{owner.__name__} has no {name}")
@@ -169,6 +176,21 @@ def bind(value: Any) -> None:
     thread_local_overrides.set(type(thread_local_overrides.get())(overrides))
 
 
+_settings_copy = Settings.copy
+
+
+@functools.wraps(_settings_copy)
+def _copy_without_scope(settings: Any) -> Any:
+    """DSPy's settings as a program copies, reads and saves them; its threads take the overrides themselves."""
+    copied = _settings_copy(settings)
+    copied.pop(_KEY, None)
+    return copied
+
+
+def _repr_without_scope(settings: Any) -> str:
+    return repr({**settings.copy()})
+
+
 # ── the hook ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _ORIGINALS = (execution.prepare, execution._engine, execution._price_result)
@@ -192,13 +214,14 @@ def hook(claim: Callable[[], Claim | None]) -> None:
     def prepare_uncached(lm: Any, *args: Any, **kwargs: Any) -> Any:
         call = prepare(lm, *args, **kwargs)
         # A warm cache would answer before anybody could record.
-        if _is_ours(lm) and claim() is not None:
+        if _is_ours(lm, call) and claim() is not None:
             call.cache = False
         return call
 
     @functools.wraps(engine)
     def choose_engine(lm: Any, call: Any, asynchronous: bool) -> Any:  # noqa: FBT001 - DSPy's signature
-        owner = claim() if _is_ours(lm) else None
+        # What a custom engine asks of another LM is part of the call that it answers.
+        owner = claim() if _is_ours(lm, call) and not nested.inside() else None
         if owner is None:
             return engine(lm, call, asynchronous)
         lm, call = _redirected(lm, owner.model(lm), call)
@@ -207,7 +230,7 @@ def hook(claim: Callable[[], Claim | None]) -> None:
         def live() -> tuple[Any, Any]:
             backend, live_request, _ = engine(lm, call, asynchronous)
             # On the compatibility path DSPy would speak LiteLLM's own types; the same engine takes canonical ones.
-            return backend, request if live_request is None else live_request
+            return nested.alone(backend, asynchronous=asynchronous), request if live_request is None else live_request
 
         return owner.engine(lm, request, live, asynchronous=asynchronous)
 
@@ -219,6 +242,7 @@ def hook(claim: Callable[[], Claim | None]) -> None:
             result.cost, result.cost_details = provider.cost, {"kind": "lmtest"}
 
     execution.prepare, execution._engine, execution._price_result = prepare_uncached, choose_engine, price_as_billed
+    Settings.copy, Settings.__repr__ = _copy_without_scope, _repr_without_scope
 
 
 def _redirected(lm: Any, other: Any, call: Any) -> tuple[Any, Any]:
@@ -230,9 +254,13 @@ def _redirected(lm: Any, other: Any, call: Any) -> tuple[Any, Any]:
     return other, dataclasses.replace(call, request=asked, legacy={**other.kwargs, **settings, "model": other.model})
 
 
-def _is_ours(lm: Any) -> bool:
-    """Whether a call of this LM is one to answer: a dspy.LM, and not one that carries a cassette of its own."""
-    return isinstance(lm, dspy.LM) and not getattr(lm.engine, "lmtest_answers", False)
+def _is_ours(lm: Any, call: Any) -> bool:
+    """Whether a call is one to answer: of a dspy.LM, and of none that carries a cassette of its own.
+
+    A class that overrides ``forward`` answers its calls itself. What it asks of ``super().forward`` comes here too, as
+    the call that goes to a provider.
+    """
+    return call.managed and isinstance(lm, dspy.LM) and not getattr(lm.engine, "lmtest_answers", False)
 
 
 def _canonical(lm: Any, call: Any) -> Any:
@@ -340,7 +368,8 @@ def in_dspy(error: Exception) -> Exception:
     cls = type(error)
     if issubclass(cls, LMError):
         return error
-    mixed = _MIXED.setdefault(cls, type(cls.__name__, (cls, LMError), {"__module__": cls.__module__}))
+    members = {"__module__": cls.__module__, "__reduce__": lambda self: (_revived, (cls, self.args, vars(self)))}
+    mixed = _MIXED.setdefault(cls, type(cls.__name__, (cls, LMError), members))
     twin = mixed.__new__(mixed)
     twin.args = error.args
     twin.__dict__.update(dict.fromkeys(("code", "model", "provider", "provider_code", "status", "request_id")))
@@ -350,6 +379,11 @@ def in_dspy(error: Exception) -> Exception:
 
 
 _MIXED: dict[type, Any] = {}
+
+
+def _revived(kind: type[LMTestError], args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
+    """The twin that :func:`in_dspy` made, in another process."""
+    return in_dspy(revived(kind, args, state))
 
 
 class handed_through:  # noqa: N801 - read as a verb; a class, because every played call passes it

@@ -188,6 +188,10 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         if cassette.mode.writes:
             cassette.save(self._header(cassette))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What it decorates may be saved with a program; what is open here is not open where that is loaded.
+        return {**vars(self), "_scope": None, "_stop": None, "owners": {}}
+
     def __enter__(self) -> Cassette:
         if self._scope is not None:
             raise ConfigurationError(

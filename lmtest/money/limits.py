@@ -79,6 +79,12 @@ class Limits:
             object.__setattr__(self, name, None if value is None else read(name, value))
         object.__setattr__(self, "by_model", MappingProxyType(dict(_models(by_model))))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "by_model": dict(self.by_model)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, by_model=MappingProxyType(state["by_model"]))
+
     @classmethod
     def of(cls, given: Limits | Mapping[str, Any] | None, *, source: str) -> Limits:
         """The limits that a caller gave, as such or by name; see `from_mapping`."""

@@ -166,11 +166,11 @@ def owners_of(path: Path) -> tuple[str, ...]:
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES).replace(b"\r\n", b"\n")
     text, found, _ = head.partition(b"\n---\n")
-    if not found:
-        return ()
+    if not found and len(head) == _HEADER_BYTES:
+        return ()  # longer than any header
     from lmtest.cassette import codec
 
     try:
-        return codec.decode_header(text.decode() + "\n", path=path).tests
+        return codec.decode_header(text.decode().rstrip("\n") + "\n", path=path).tests
     except (CassetteFormatError, UnicodeDecodeError):
         return ()  # another tool's YAML is not ours to judge

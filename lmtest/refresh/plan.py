@@ -224,6 +224,8 @@ def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
 
 
 def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:
+    if not calls:
+        return "it holds no calls, so there is nothing to record anew."
     if not choice.by_test:
         from lmtest.refresh.chains import why_not  # brings DSPy, which whoever watches tests must not
 
