@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 import click
 
 
-class Usd(click.ParamType[Decimal]):
+class Usd(click.ParamType):  # type: ignore[type-arg] # no release of click before 8.4 takes one
     """An amount in USD.
 
     Args:
@@ -31,7 +31,7 @@ class Usd(click.ParamType[Decimal]):
         return usd
 
 
-class Moment(click.ParamType[datetime]):
+class Moment(click.ParamType):  # type: ignore[type-arg] # likewise
     """A date, or an age such as ``7d``.
 
     Args:
