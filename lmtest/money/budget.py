@@ -273,9 +273,11 @@ def _refusal(held: _Held, asked: Reservation, used: _Used, *, origin: Origin) ->
         "from cassettes: LM_MODE=replay"
     )
     spent, reserved = _dollars(to_usd(used.spent)), _dollars(to_usd(used.all - used.spent))
+    dead = sum(usd for id_, usd in used.reserved.items() if has_died(id_))
+    of_the_dead = f", {_dollars(to_usd(dead))} of it until their lease ends, for their process has died" if dead else ""
     return BudgetExceeded(
         f"The call to {model!r} {could}, and {held.name}{whose} is {_dollars(held.limit)}: {spent} is spent and "
-        f"{reserved} reserved by calls under way. It was not sent. {mend}.",
+        f"{reserved} reserved by calls under way{of_the_dead}. It was not sent. {mend}.",
         spent=to_usd(used.all),
         limit=held.limit,
         estimate=estimate,

@@ -219,7 +219,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     restarted = budget(ledger, run="run-2", clock=clock, usd_per_month=CENT)
 
     clock.sleep(59)
-    with pytest.raises(BudgetExceeded, match=r"\$0.004 is spent and \$0.006 reserved"):
+    with pytest.raises(BudgetExceeded, match=r"\$0.004 is spent and \$0.006 reserved .*, \$0.006 of it until .* died"):
         restarted.reserve(model=MODEL, estimate=Decimal("0.006"))
     clock.sleep(1)
     restarted.reserve(model=MODEL, estimate=Decimal("0.006"))
