@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from lmtest import settings as project
+from lmtest import variables
 from lmtest.cassette.cassette import LIVE, PLAYED
 from lmtest.errors import ConfigurationError
 from lmtest.money.ledger import Ledger, LedgerRow, default_path
@@ -34,7 +35,7 @@ OFF: Final = "off"
 
 def run_id() -> str:
     """The id of this run: one for all processes of it, where the one that started them says so."""
-    return os.environ.get("LMTEST_RUN") or _of_process()
+    return os.environ.get(variables.RUN) or _of_process()
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from lmtest.errors import ConfigurationError
+from lmtest.lm.seam import most_output_tokens
 from lmtest.money.budget import Budget
 from lmtest.money.prices import worst_case
 from lmtest.money.rate import Rate
@@ -45,6 +46,7 @@ class _Asked(TypedDict):
     model: str
     estimate: Decimal | None
     test: str | None
+    because: str
 
 
 @dataclass
@@ -193,7 +195,7 @@ class Gate:
                 f"a budget is set, and nobody can say what a call to {model} costs at worst: set max_tokens on the LM, "
                 'or let such calls through with on_unknown_price = "allow" in [tool.lmtest].'
             )
-        return {"model": model, "estimate": worst, "test": self._test}
+        return {"model": model, "estimate": worst, "test": self._test, "because": _because(model, request, most_output)}
 
     def _settle(self, model: str, passage: Passage, reservation: Reservation | None, tokens: int) -> None:
         for name, rate, _ in self._rates(model, tokens):
@@ -207,6 +209,15 @@ class Gate:
             reservation.release()
         else:
             reservation.settle(self._row(passage.call))
+
+
+def _because(model: str, request: Json, most_output: int | None) -> str:
+    """Why so much output is reserved, where the call itself does not say how much may come."""
+    if most_output is None or request.get("config", {}).get("max_tokens"):
+        return ""
+    if most_output == most_output_tokens(model):
+        return f"no max_tokens is set, so the model's maximum of {most_output:,} output tokens is reserved"
+    return f"no max_tokens is set, so the {most_output:,} output tokens that its recording suggests are reserved"
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import dspy
 
 import lmtest
 from lmtest import settings as project
+from lmtest import variables
 from lmtest.cassette import redact
 from lmtest.cassette.cassette import Cassette
 from lmtest.cassette.codec import FORMAT
@@ -139,7 +140,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
     def scope(self, cassette: Cassette) -> Scope:
         """Who answers the calls of an open cassette."""
         gate = functools.cache(functools.partial(self._gate, cassette))
-        to = os.environ.get("LMTEST_REFRESH_TO") if cassette.mode is Mode.REFRESH else None
+        to = os.environ.get(variables.REFRESH_TO) if cassette.mode is Mode.REFRESH else None
         script = self._script(cassette)
         return Scope(cassette, gate, replay_speed=self._speed, to=to, script=script, stop=self._stop)
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from lmtest import variables
 from lmtest.cassette.interaction import Usage
 from lmtest.money.amounts import to_pico, to_usd
 from lmtest.money.places import open_database
@@ -112,7 +113,7 @@ def default_path(environ: Mapping[str, str], root: Path, configured: str | None 
     >>> default_path({"LMTEST_LEDGER": "money.db"}, Path("project"), "other.db").as_posix()
     'project/money.db'
     """
-    place = environ.get("LMTEST_LEDGER") or configured or ".lmtest/ledger.sqlite3"
+    place = environ.get(variables.LEDGER) or configured or ".lmtest/ledger.sqlite3"
     return place if "://" in place else root / Path(place).expanduser()
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from lmtest import variables
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
 
 Usd = Decimal | float | str
 """An amount as people write it; ``1.10`` means one dollar ten exactly, whichever way it is written."""
-
-VARIABLE: Final = "LMTEST_LIMITS"
-"""The environment's variable for limits of single models: ``MODEL:NAME=VALUE``, several with spaces between."""
-
-FLAG: Final = "LMTEST_LIMIT_FLAG"
-"""The environment's variable for the command's flag that went before its limits, for messages."""
 
 _FORM: Final = "write NAME=VALUE, such as requests_per_minute=10, or MODEL:NAME=VALUE for one model"
 
@@ -156,7 +151,7 @@ class Limits:
         >>> Limits.from_environ({"LMTEST_USD_PER_RUN": "0.05"}).usd_per_run
         Decimal('0.05')
         """
-        limits = cls.parse(environ.get(VARIABLE, "").split(), source=VARIABLE)
+        limits = cls.parse(environ.get(variables.LIMITS, "").split(), source=variables.LIMITS)
         for name in _names():
             if value := environ.get(variable_of(name)):
                 limits = cls.from_mapping({name: value}, source=variable_of(name)).or_else(limits)
@@ -175,11 +170,11 @@ class Limits:
         ('0.10', '2.0', 'serve --limit')
         """
         limits = self.or_else(Limits.from_environ(environ))
-        said = {FLAG: flag} | {variable_of(name): _text(value) for name, value in _given(limits)}
+        said = {variables.LIMIT_FLAG: flag} | {variable_of(name): _text(value) for name, value in _given(limits)}
         of_models = [
             f"{model}:{name}={_text(value)}" for model, its in limits.by_model.items() for name, value in _given(its)
         ]
-        return said | ({VARIABLE: " ".join(of_models)} if of_models else {})
+        return said | ({variables.LIMITS: " ".join(of_models)} if of_models else {})
 
     def or_else(self, other: Limits) -> Limits:
         """These limits, and the other's where there is none here.
@@ -249,7 +244,7 @@ def variable_of(name: str) -> str:
     >>> variable_of("usd_per_run")
     'LMTEST_USD_PER_RUN'
     """
-    return f"LMTEST_{name.upper()}"
+    return f"{variables.PREFIX}{name.upper()}"
 
 
 def _names() -> list[str]:

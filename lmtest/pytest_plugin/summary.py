@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from lmtest.pytest_plugin.run import Run
 
-_COUNTS: Final = ("played", "recorded", "missed", "blocked")
+_COUNTS: Final = ("played", "recorded", "missed", "blocked", "refused")
 _MOST: Final = 10
 
 

@@ -50,6 +50,7 @@ class Tally:
         recorded: Those that were written down.
         missed: The texts of its misses.
         blocked: The texts of what it was refused of the network.
+        refused: The texts of what limits refused it.
         spent: USD.
         stand_in: Calls that a stand-in answered, at list prices and for no money.
         saved: USD that the played calls would have cost.
@@ -68,6 +69,7 @@ class Tally:
     recorded: int = 0
     missed: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     spent: Decimal = Decimal(0)
     saved: Decimal = Decimal(0)
     stand_in: int = 0
@@ -94,13 +96,13 @@ class Tally:
         """
         files = tuple(File(**{**each, "unplayed": _tuple(each["unplayed"])}) for each in data["files"])
         money = {name: Decimal(data[name]) for name in ("spent", "saved")}
-        wrong = {name: tuple(data[name]) for name in ("missed", "blocked")}
+        wrong = {name: tuple(data[name]) for name in ("missed", "blocked", "refused")}
         return cls(**{**data, **money, **wrong, "files": files})
 
     @property
     def asked(self) -> bool:
         """Whether it asked anything of anybody."""
-        return bool(self.calls or self.missed or self.blocked)
+        return bool(self.calls or self.missed or self.blocked or self.refused)
 
     @property
     def properties(self) -> list[tuple[str, object]]:
@@ -115,6 +117,7 @@ class Tally:
             ("lmtest_recorded", self.recorded),
             ("lmtest_missed", len(self.missed)),
             ("lmtest_blocked", len(self.blocked)),
+            ("lmtest_refused", len(self.refused)),
             ("lmtest_spent", format(self.spent, "f")),
             ("lmtest_saved", format(self.saved, "f")),
             ("lmtest_unpriced", self.unpriced),

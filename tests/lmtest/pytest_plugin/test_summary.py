@@ -47,6 +47,17 @@ def test_a_miss_is_counted(recorded):
     assert told(recorded.run())[0] == "mode replay: 0 calls in 1 test (1 missed)"
 
 
+def test_a_run_whose_calls_were_all_refused_says_so_and_why_so_much_was_reserved(suite, provider):
+    suite.write(test_qa=SUITE)
+    result = suite.run("--lmtest-budget", "0.01", mode="live", provider=provider)
+
+    assert told(result)[:2] == ["mode live: 0 calls in 1 test (1 refused)", "spent $0.00, saved $0.00"]
+    assert (
+        "no max_tokens is set, so the model's maximum of 65,536 output tokens is reserved. usd_per_run" in result.output
+    )
+    assert "Set max_tokens, or raise usd_per_run (pytest --lmtest-limit usd_per_run=USD)" in result.output
+
+
 def test_nothing_is_said_when_nothing_happened(suite):
     suite.write(test_qa="import pytest\n\n@pytest.mark.lmtest\ndef test_it(): pass\n\ndef test_other(): pass")
     assert "= lmtest =" not in suite.run().output
