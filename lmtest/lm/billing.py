@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from lmtest import settings as project
 from lmtest import variables
 from lmtest.cassette.cassette import LIVE, PLAYED
+from lmtest.cassette.interaction import STAND_IN
 from lmtest.errors import ConfigurationError
 from lmtest.money.ledger import Ledger, LedgerRow, default_path
 
@@ -235,8 +236,8 @@ def row_of(call: Call, cassette: Cassette, root: Path, *, test: str | None, exec
         model=call.model,
         mode=cassette.mode.value,
         hit=call.hit,
-        cost=call.cost,
-        would_cost=call.worth if call.hit == PLAYED else None,
+        cost=call.spent,
+        would_cost=call.worth if call.hit == PLAYED or call.provider == STAND_IN else None,
         outcome=call.failed or "ok",
         usage=call.usage,
         run=run_id(),

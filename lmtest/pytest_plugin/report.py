@@ -39,6 +39,7 @@ def document(run: Run) -> dict[str, Any]:
             **{name: run.count(name) for name in _COUNTS},
             "cassettes": run.files,
             "spent": format(run.usd("spent"), "f"),
+            "stand_in": format(run.usd("stand_in"), "f"),
             "saved": format(run.usd("saved"), "f"),
             "seconds_saved": round(run.seconds, 3),
         },

@@ -17,6 +17,9 @@ KEY = "lmtest"
 """The report's attribute."""
 
 
+_AMOUNTS = ("spent", "stand_in", "saved")
+
+
 @dataclass(frozen=True, kw_only=True)
 class File:
     """One cassette of a test.
@@ -52,7 +55,7 @@ class Tally:
         blocked: The texts of what it was refused of the network.
         refused: The texts of what limits refused it.
         spent: USD.
-        stand_in: Calls that a stand-in answered, at list prices and for no money.
+        stand_in: USD at list price of the calls that a stand-in answered, for which nothing was charged.
         saved: USD that the played calls would have cost.
         unpriced: Calls of unknown price.
         seconds: Seconds its calls took; of played ones, when they were recorded.
@@ -72,7 +75,7 @@ class Tally:
     refused: tuple[str, ...] = ()
     spent: Decimal = Decimal(0)
     saved: Decimal = Decimal(0)
-    stand_in: int = 0
+    stand_in: Decimal = Decimal(0)
     unpriced: int = 0
     seconds: float = 0.0
     failed: bool = False
@@ -82,7 +85,7 @@ class Tally:
     @property
     def plain(self) -> dict[str, Any]:
         """As JSON values, which is what crosses from one process of pytest-xdist to another."""
-        amounts = {"spent": format(self.spent, "f"), "saved": format(self.saved, "f")}
+        amounts = {name: format(getattr(self, name), "f") for name in _AMOUNTS}
         # Not dataclasses.asdict: it copies all the way down, which is a tenth of what a replayed test may cost.
         return {**vars(self), **amounts, "files": [{**vars(each)} for each in self.files]}
 
@@ -95,7 +98,7 @@ class Tally:
         True
         """
         files = tuple(File(**{**each, "unplayed": _tuple(each["unplayed"])}) for each in data["files"])
-        money = {name: Decimal(data[name]) for name in ("spent", "saved")}
+        money = {name: Decimal(data[name]) for name in _AMOUNTS}
         wrong = {name: tuple(data[name]) for name in ("missed", "blocked", "refused")}
         return cls(**{**data, **money, **wrong, "files": files})
 
@@ -119,6 +122,7 @@ class Tally:
             ("lmtest_blocked", len(self.blocked)),
             ("lmtest_refused", len(self.refused)),
             ("lmtest_spent", format(self.spent, "f")),
+            ("lmtest_stand_in", format(self.stand_in, "f")),
             ("lmtest_saved", format(self.saved, "f")),
             ("lmtest_unpriced", self.unpriced),
         ]
@@ -132,10 +136,10 @@ def money(calls: Sequence[Call]) -> dict[str, Any]:
     return {
         "calls": len(calls),
         "played": len(played),
-        "spent": _sum(call.cost for call in calls),
-        "stand_in": sum(call.provider == STAND_IN for call in calls),
+        "spent": _sum(call.spent for call in calls),
+        "stand_in": _sum(call.worth for call in calls if call.provider == STAND_IN),
         "saved": _sum(call.worth for call in played),
-        "unpriced": sum((call.worth if call.hit == "cassette" else call.cost) is None for call in calls),
+        "unpriced": sum((call.worth if call.hit == "cassette" else call.spent) is None for call in calls),
         "seconds": round(sum(call.latency or 0 for call in calls), 4),
     }
 
