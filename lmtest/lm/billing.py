@@ -8,11 +8,10 @@ import logging
 import os
 import threading
 import uuid
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from lmtest import clock, variables
 from lmtest import settings as project
-from lmtest import variables
 from lmtest.cassette.cassette import LIVE, PLAYED
 from lmtest.cassette.interaction import STAND_IN
 from lmtest.errors import ConfigurationError
@@ -232,7 +231,7 @@ def row_of(call: Call, cassette: Cassette, root: Path, *, test: str | None, exec
         execution: The worker's execution, or the caller's own id of what ran.
     """
     return LedgerRow(
-        time=datetime.now(UTC),
+        time=clock.utc_now(),
         model=call.model,
         mode=cassette.mode.value,
         hit=call.hit,

@@ -7,9 +7,9 @@ import contextlib
 import math
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from lmtest.clock import utc_now
 from lmtest.errors import ConfigurationError
 from lmtest.lm.seam import most_output_tokens
 from lmtest.money.budget import Budget
@@ -189,7 +189,7 @@ class Gate:
         """What is to be set aside for a call."""
         worst = None
         if most_output is not None:
-            worst = worst_case(model, estimated_tokens(request), most_output, datetime.now(UTC))
+            worst = worst_case(model, estimated_tokens(request), most_output, utc_now())
         elif any(limits.in_usd for _, limits in self._limits.holding(model)) and self._on_unknown_price == "refuse":
             raise ConfigurationError(
                 f"a budget is set, and nobody can say what a call to {model} costs at worst: set max_tokens on the LM, "

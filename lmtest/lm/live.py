@@ -5,7 +5,6 @@ They stand in front of the backend DSPy chose, so the call on the wire is the on
 
 from __future__ import annotations
 
-import time
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -14,12 +13,12 @@ from contextlib import (
     nullcontext,
 )
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from dspy.lm15 import LM15Error, NotConfiguredError
 
+from lmtest import clock
 from lmtest.cassette.cassette import LIVE, Call
 from lmtest.cassette.interaction import STAND_IN, Failure, Interaction, Reply, StreamedEvent, Usage
 from lmtest.errors import ConfigurationError
@@ -104,7 +103,7 @@ class _Live:
             provider=str(self._provider) or None,
             cost=cost,
             latency=latency,
-            recorded_at=watch.started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            recorded_at=clock.stamp(watch.started_at),
         )
         source = STAND_IN if _is_made_up(outcome) else self._source
         self._cassette.record(interaction, source=source)
@@ -140,7 +139,7 @@ class _Live:
             return None, None  # a provider that was hung up on may charge for what it had begun
         if interaction.failed and interaction.usage == Usage():
             return Decimal(0), None  # providers do not bill what they did not answer
-        listed = price(interaction.model, interaction.usage, at=datetime.now(UTC), provider=str(self._provider) or None)
+        listed = price(interaction.model, interaction.usage, at=clock.utc_now(), provider=str(self._provider) or None)
         return (None, None) if listed is None else (listed.usd, listed.version)
 
 
@@ -247,14 +246,14 @@ class _Watch:
     """The time of one call, and what it has delivered."""
 
     def __init__(self) -> None:
-        self.started_at = datetime.now(UTC)
-        self._started = time.perf_counter()
+        self.started_at = clock.utc_now()
+        self._started = clock.seconds()
         self.events: list[StreamedEvent] = []
         self.outcome: ModelOutcome | None = None
 
     @property
     def seconds(self) -> float:
-        return time.perf_counter() - self._started
+        return clock.seconds() - self._started
 
     def see(self, event: Any) -> None:
         self.events.append(StreamedEvent(at=round(self.seconds, 4), event=translate.event_json(event)))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from lmtest import clock
 from lmtest.cassette.cassette import PLAYED, Call
 from lmtest.lm import translate
 from lmtest.lm.remembered import remember, remembered
@@ -66,7 +65,7 @@ class ReplayEngine:
         """Answer as a stream, with the same errors as :meth:`complete`."""
         for pause, event in self._paced(self._play(request)):
             if pause > 0:
-                time.sleep(pause)
+                clock.sleep(pause)
             yield event
 
     def close(self) -> None:
@@ -108,7 +107,7 @@ class AsyncReplayEngine:
         """Answer as a stream."""
         for pause, event in self._sync._paced(self._sync._play(request)):  # noqa: SLF001 - its twin
             if pause > 0:
-                await asyncio.sleep(pause)
+                await clock.sleep_async(pause)
             yield event
 
     async def aclose(self) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import dspy
 
 import lmtest
+from lmtest import clock, variables
 from lmtest import settings as project
-from lmtest import variables
 from lmtest.cassette import redact
 from lmtest.cassette.cassette import Cassette
 from lmtest.cassette.codec import FORMAT
@@ -271,7 +270,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
     def _header(self, cassette: Cassette) -> Header:
         return Header(
             format=FORMAT,
-            recorded_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            recorded_at=clock.stamp(clock.utc_now()),
             source=cassette.source,
             lmtest=lmtest.__version__,
             dspy=dspy.__version__,

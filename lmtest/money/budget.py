@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lmtest.errors import BudgetExceeded
 from lmtest.money.amounts import to_pico, to_usd
+from lmtest.money.horizon import LEASE, SECOND, shorten_leases
 from lmtest.money.ledger import periods
 from lmtest.money.origin import Origin
 from lmtest.money.owner import claimed, has_died
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 OnUnknownPrice = Literal["refuse", "allow"]
 """What becomes of a call of unknown price when a budget is set."""
-
-_SECOND = 10**9  # nanoseconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +64,7 @@ class Budget:
         run: str,
         on_unknown_price: OnUnknownPrice = "refuse",
         origin: Origin | None = None,
-        lease: float = 900.0,
+        lease: float = LEASE,
         clock: Clock | None = None,
     ) -> None:
         self._ledger = ledger
@@ -142,10 +141,11 @@ class Budget:
 
     def _book(self, asked: Reservation, within: Collection[str]) -> BudgetExceeded | None:
         """Set it aside, or say what keeps it from fitting while others are under way."""
-        now = int(self._clock.now() * _SECOND)
+        now = int(self._clock.now() * SECOND)
         held = self._held(asked.model, asked.test)
         with self._ledger.database.writing() as connection:
             connection.execute("DELETE FROM reservation WHERE expires <= ?", (now,))
+            shorten_leases(connection, "reservation", now, self._lease)
             used = [(each, _used(connection, each, now)) for each in held]
             refusals = [_refusal(each, asked, its, origin=self._origin) for each, its in used]
             for refusal, (each, its) in zip(refusals, used, strict=True):
@@ -153,7 +153,7 @@ class Budget:
                     raise refusal
             if refusal := next(filter(None, refusals), None):
                 return refusal
-            expires = now + int(self._lease * _SECOND)
+            expires = now + int(self._lease * SECOND)
             connection.executemany(
                 "INSERT INTO reservation (id, period, model, usd, expires) VALUES (?, ?, ?, ?, ?)",
                 [(asked.id, each.period, each.model, to_pico(asked.estimate), expires) for each in held],
@@ -175,7 +175,7 @@ class Budget:
         held = self._held(model, test)
         if not held:
             return None
-        now = int(self._clock.now() * _SECOND)
+        now = int(self._clock.now() * SECOND)
         with self._ledger.database.reading() as connection:
             used = [0 if connection is None else _used(connection, each, now).all for each in held]
         return max(Decimal(0), min(each.limit - to_usd(its) for each, its in zip(held, used, strict=True)))

@@ -6,12 +6,12 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from lmtest import variables
+from lmtest.clock import utc_now
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class Limits:
         from lmtest.money.prices import worst_case  # late: few runs hold single models
 
         for model in self.by_model:
-            if worst_case(model, 1, 1, datetime.now(UTC)) is None:
+            if worst_case(model, 1, 1, utc_now()) is None:
                 near = difflib.get_close_matches(model, [expected, expected.partition("/")[2]], n=1, cutoff=0.8)
                 hint = f"; did you mean {near[0]!r}?" if near else "; name its price in LMTEST_PRICES if there is one"
                 yield f"limits name {model!r}, of no known price{hint}"

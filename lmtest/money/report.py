@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, get_args
 
+from lmtest import clock
 from lmtest.money.amounts import to_usd
 from lmtest.money.ledger import microseconds
 
@@ -117,7 +118,7 @@ def cost_report(
     Raises:
         ConfigurationError: The ledger cannot be read.
     """
-    now = (now or datetime.now(UTC)).astimezone(UTC)
+    now = (now or clock.utc_now()).astimezone(UTC)
     start = _ALWAYS if since is None else microseconds(since)
     lines, unpriced, spent = list[Line](), list[tuple[str, int]](), Decimal(0)
     with ledger.database.reading() as connection:

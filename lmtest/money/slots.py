@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from lmtest.errors import RateLimited
+from lmtest.money.horizon import LEASE, SECOND, shorten_leases
 from lmtest.money.owner import claimed, has_died
 from lmtest.money.waiting import Clock, looks, wait, wait_async
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from lmtest.money.database import Connection, Database
-
-_SECOND = 10**9  # nanoseconds
 
 
 class Slots:
@@ -40,7 +39,7 @@ class Slots:
         name: str,
         *,
         limit: int,
-        lease: float = 900.0,
+        lease: float = LEASE,
         clock: Clock | None = None,
     ) -> None:
         self._database = database
@@ -92,16 +91,17 @@ class Slots:
     def _take(self, slot: str) -> float | None:
         """Take a slot, or say in how many seconds the first lease ends."""
         with self._database.writing() as connection:
-            now = int(self._clock.now() * _SECOND)
+            now = int(self._clock.now() * SECOND)
             connection.execute("DELETE FROM slot WHERE name = ? AND expires <= ?", (self._name, now))
+            shorten_leases(connection, "slot", now, self._lease)
             taken = connection.execute("SELECT id, expires FROM slot WHERE name = ?", (self._name,)).fetchall()
             if len(taken) >= self._limit:
                 taken = self._without_the_dead(connection, taken)
             if len(taken) >= self._limit:
-                return float(min(expires for _, expires in taken) - now) / _SECOND
+                return float(min(expires for _, expires in taken) - now) / SECOND
             connection.execute(
                 "INSERT INTO slot (name, id, expires) VALUES (?, ?, ?)",
-                (self._name, slot, now + int(self._lease * _SECOND)),
+                (self._name, slot, now + int(self._lease * SECOND)),
             )
         return None
 

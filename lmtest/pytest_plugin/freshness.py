@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lmtest import variables
+from lmtest import clock, variables
 from lmtest.cassette.index import Index
 from lmtest.errors import ConfigurationError
 from lmtest.modes import may_record
@@ -54,7 +54,7 @@ def age(path: Path, *, allowed: str | None, now: datetime | None = None) -> Age 
     recorded = datetime.fromisoformat(Index(path).header.recorded_at)
     if recorded.tzinfo is None:
         recorded = recorded.replace(tzinfo=UTC)
-    return Age(passed=(now or datetime.now(UTC)) - recorded, allowed=parse_age(allowed, source="max_age"))
+    return Age(passed=(now or clock.utc_now()) - recorded, allowed=parse_age(allowed, source="max_age"))
 
 
 def may_rerecord(environ: Mapping[str, str]) -> bool:
