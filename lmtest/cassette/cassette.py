@@ -14,6 +14,7 @@ from lmtest.cassette import blobs, pending, store
 from lmtest.cassette.atomic import expect_writable
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
+from lmtest.cassette.interaction import STAND_IN
 from lmtest.cassette.keys import keys_of
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
@@ -47,7 +48,8 @@ class Call:
         model: The model that was asked; "" where a tool was called.
         hit: Who answered: ``cassette``, ``live`` or ``mock``.
         usage: Tokens as the provider counted, or had counted, them.
-        cost: USD this call cost: 0 when it was played or made up, None where its price is unknown.
+        cost: USD this call cost: 0 when it was played or made up, None where its price is unknown. Of a live call that
+            a stand-in answered, the list price, so that programs and budgets behave as they would live.
         worth: USD a live call would have cost; for a live call the same as ``cost``.
         latency: Seconds it took; of a played call, the seconds it took when it was recorded.
         provider: Who answered, or had.
@@ -72,6 +74,11 @@ class Call:
     dspy_cost: Decimal | None = None
     cassette: Path | None = None
     tool: str = ""
+
+    @property
+    def spent(self) -> Decimal | None:
+        """USD that was charged for it: 0 where a stand-in answered; None where the price is unknown."""
+        return Decimal(0) if self.provider == STAND_IN else self.cost
 
 
 class Cassette:
@@ -184,7 +191,7 @@ class Cassette:
 
     @property
     def cost(self) -> Decimal:
-        """USD spent on live calls whose price is known."""
+        """USD of live calls whose price is known; of those that a stand-in answered, too, at list price."""
         return sum((call.cost for call in self.calls if call.cost is not None), Decimal(0))
 
     # ── what answerers do with it ────────────────────────────────────────────────────────────────────────────────────

@@ -7,11 +7,12 @@ import contextlib
 import math
 import threading
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from lmtest.clock import utc_now
 from lmtest.errors import ConfigurationError
+from lmtest.lm.seam import most_output_tokens
 from lmtest.money.budget import Budget
 from lmtest.money.prices import worst_case
 from lmtest.money.rate import Rate
@@ -46,6 +47,7 @@ class _Asked(TypedDict):
     model: str
     estimate: Decimal | None
     test: str | None
+    because: str
 
 
 class Passage:
@@ -203,13 +205,13 @@ class Gate:
         """What is to be set aside for a call."""
         worst = None
         if most_output is not None:
-            worst = worst_case(model, estimated_tokens(request), most_output, datetime.now(UTC))
+            worst = worst_case(model, estimated_tokens(request), most_output, utc_now())
         elif any(limits.in_usd for _, limits in self._limits.holding(model)) and self._on_unknown_price == "refuse":
             raise ConfigurationError(
                 f"a budget is set, and nobody can say what a call to {model} costs at worst: set max_tokens on the LM, "
                 'or let such calls through with on_unknown_price = "allow" in [tool.lmtest].'
             )
-        return {"model": model, "estimate": worst, "test": self._test}
+        return {"model": model, "estimate": worst, "test": self._test, "because": _because(model, request, most_output)}
 
     def _settle(self, model: str, tokens: int, passage: Passage) -> None:
         for name, rate, _ in self._rates(model, tokens):
@@ -223,6 +225,15 @@ class Gate:
             passage.reservation.release()
         else:
             passage.reservation.settle(self._row(passage.call))
+
+
+def _because(model: str, request: Json, most_output: int | None) -> str:
+    """Why so much output is reserved, where the call itself does not say how much may come."""
+    if most_output is None or request.get("config", {}).get("max_tokens"):
+        return ""
+    if most_output == most_output_tokens(model):
+        return f"no max_tokens is set, so the model's maximum of {most_output:,} output tokens is reserved"
+    return f"no max_tokens is set, so the {most_output:,} output tokens that its recording suggests are reserved"
 
 
 @contextlib.contextmanager

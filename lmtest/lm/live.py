@@ -6,7 +6,6 @@ They stand in front of the backend DSPy chose, so the call on the wire is the on
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -15,13 +14,13 @@ from contextlib import (
     nullcontext,
 )
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspy.lm15 import LM15Error, NotConfiguredError
 
+from lmtest import clock
 from lmtest.cassette.cassette import ABANDONED, LIVE, Call
 from lmtest.cassette.interaction import STAND_IN, EventStream, Failure, Interaction, Reply, StreamedEvent, Usage
 from lmtest.errors import ConfigurationError
@@ -129,7 +128,7 @@ class _Live:
             provider=str(self._provider) or None,
             cost=cost,
             latency=latency,
-            recorded_at=watch.started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            recorded_at=clock.stamp(watch.started_at),
         )
         source = STAND_IN if _is_made_up(outcome) else self._source
         self._cassette.record(interaction, source=source)
@@ -170,7 +169,7 @@ class _Live:
         usage = interaction.usage
         if usage == Usage() and (interaction.left or interaction.failed) and interaction.said:
             usage = Usage(input_tokens=estimated_tokens(self._request), output_tokens=received_tokens(interaction.said))
-        listed = price(interaction.model, usage, at=datetime.now(UTC), provider=str(self._provider) or None)
+        listed = price(interaction.model, usage, at=clock.utc_now(), provider=str(self._provider) or None)
         return (None, None) if listed is None else (listed.usd, listed.version)
 
 
@@ -277,8 +276,8 @@ class _Watch:
     """The time of one call, and what it has delivered."""
 
     def __init__(self) -> None:
-        self.started_at = datetime.now(UTC)
-        self._started = time.perf_counter()
+        self.started_at = clock.utc_now()
+        self._started = clock.seconds()
         self._over = threading.Lock()
         self.events: list[StreamedEvent] = []
         self.outcome: ModelOutcome | None = None
@@ -289,7 +288,7 @@ class _Watch:
 
     @property
     def seconds(self) -> float:
-        return time.perf_counter() - self._started
+        return clock.seconds() - self._started
 
     def see(self, event: Any) -> None:
         self.events.append(StreamedEvent(at=round(self.seconds, 4), event=translate.event_json(event)))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Never
 
+from lmtest import clock
 from lmtest.cassette.cassette import ABANDONED, PLAYED, Call
 from lmtest.lm import translate
 from lmtest.lm.remembered import remember, remembered
@@ -80,7 +79,7 @@ class ReplayEngine:
         try:
             for pause, event in self.paced(request):
                 if pause > 0:
-                    time.sleep(pause)
+                    clock.sleep(pause)
                 yield event
         except GivenUp as given_up:
             self.end(given_up.interaction)
@@ -140,14 +139,14 @@ class AsyncReplayEngine:
         try:
             for pause, event in self._sync.paced(request):
                 if pause > 0:
-                    await asyncio.sleep(pause)
+                    await clock.sleep_async(pause)
                 yield event
         except GivenUp as given_up:
             await self._end(given_up.interaction)
 
     async def _end(self, interaction: Interaction) -> Never:
         """Let the program give up as it did when this was recorded; longer than then nobody waits."""
-        await asyncio.sleep((interaction.latency or 0.0) + _GRACE)
+        await clock.sleep_async((interaction.latency or 0.0) + _GRACE)
         self._sync.end(interaction)
 
     async def aclose(self) -> None:
