@@ -76,7 +76,8 @@ def _streamed(events: Any) -> str:
 def _message(message: Any) -> Turn:
     if not isinstance(message, dict):
         return "?", _brief(message)
-    return str(message.get("role", "?")), _parts(message.get("parts", []))
+    # What has no canonical form keeps LiteLLM's, which says it under `content`.
+    return str(message.get("role", "?")), _parts(message.get("parts", message.get("content") or []))
 
 
 def _parts(parts: Any) -> str:

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lmtest.lm import translate
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from dspy.lm15 import Request, Response
 
-    from lmtest.cassette.cassette import Cassette
     from lmtest.cassette.interaction import Interaction
 
 
@@ -22,21 +19,21 @@ class AutoEngine:
     """DSPy's engine contract, answered from a cassette for as long as that lasts.
 
     Args:
-        cassette: What is recorded.
-        first: The first answer, which was taken from it already.
+        first: The first recorded answer, which was taken already.
         replay: Gives the engine that plays a recorded answer, ``taken``.
         live: Gives the engine that answers live, and the request as that wants it.
+        find: Takes the next recorded answer, or gives None.
     """
 
     def __init__(
         self,
-        cassette: Cassette,
         first: Interaction,
         *,
         replay: Callable[..., Any],
         live: Callable[[], tuple[Any, Any]],
+        find: Callable[[], Interaction | None],
     ) -> None:
-        self._cassette = cassette
+        self._find = find
         self._first: Interaction | None = first
         self._replay = replay
         self._live = live
@@ -58,7 +55,7 @@ class AutoEngine:
     def choose(self, request: Request) -> tuple[Any, Any]:
         """Say who answers this time, and the request as that wants it."""
         taken, self._first = self._first, None
-        recorded = taken or self._cassette.find(translate.request_json(request))
+        recorded = taken or self._find()
         return self._live() if recorded is None else (self._replay(taken=recorded), request)
 
 

@@ -14,6 +14,8 @@ from dspy.clients.engines import AsyncLiteLLMEngine, AsyncLM15Engine, LiteLLMEng
 from dspy.clients.engines.lm15_engine import timeouts_for
 from dspy.lm15 import RouterConfig
 
+from lmtest.lm import seam
+from lmtest.lm.query import Query
 from lmtest.lm.use import use_cassette
 
 if TYPE_CHECKING:
@@ -153,7 +155,12 @@ class _Answering(ABC):
         """Who answers a call, and the call; both engines' backends take the request as it is."""
         lm = self._scope.model(self.plain)
         asked = request if lm is self.plain else replace(request, model=lm.model)
-        engine, _, _ = self._scope.engine(lm, asked, lambda: (self._backend(lm), asked), asynchronous=asynchronous)
+        engine, _, _ = self._scope.engine(
+            lm,
+            Query(request=asked, rollout=seam.rollout_of_call()),
+            lambda: (self._backend(lm), asked),
+            asynchronous=asynchronous,
+        )
         return engine, asked
 
     @abstractmethod

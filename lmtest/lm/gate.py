@@ -292,7 +292,7 @@ def _measure(value: Any) -> tuple[int, int]:
     if isinstance(value, str):
         return len(value.encode()), 0
     if isinstance(value, dict):
-        if value.get("type") in _MEDIA:
+        if isinstance(kind := value.get("type"), str) and kind in _MEDIA:  # a schema may have a field of that name
             return 0, 1
         # Names of fields cost tokens too where they are part of a schema.
         parts = [_measure(item) for item in value.values()]

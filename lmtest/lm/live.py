@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from lmtest.cassette.cassette import Cassette
     from lmtest.cassette.interaction import Json, ModelOutcome
     from lmtest.lm.gate import Gate, Passage
+    from lmtest.lm.query import Query
     from lmtest.lm.seam import Billed
     from lmtest.lm.stop import Stop
     from lmtest.money.waiting import Clock
@@ -48,7 +49,7 @@ class _Live:
 
     Args:
         backend: The engine that DSPy chose.
-        asked: The canonical request, which the cassette is keyed by; the backend may be given another form of it.
+        query: What the call asks, which the cassette is keyed by; the backend may be given another form of it.
         cassette: Where the interaction goes.
         provider: Who answers; carries the cost to DSPy's history.
         source: The host that answers.
@@ -59,7 +60,7 @@ class _Live:
     def __init__(
         self,
         backend: Any,
-        asked: Request,
+        query: Query,
         cassette: Cassette,
         provider: Billed,
         *,
@@ -69,8 +70,13 @@ class _Live:
     ) -> None:
         self._backend = backend
         self._source = source
-        self._asked = asked
-        self._request = translate.request_json(asked)
+        self._query = query
+        # A backend that speaks canonical requests is asked for each candidate by itself.
+        carried = hasattr(backend, "carrier")
+        provider.compat = carried
+        self._together = query.candidates > 1 and carried
+        self._more: list[Response] = []
+        self._request = query.several if self._together else query.data
         self._gate = gate
         self._stop = stop
         self._cassette = cassette
@@ -102,7 +108,7 @@ class _Live:
         except NotConfiguredError as error:
             named = " or ".join(getattr(error, "env_keys", None) or ())
             raise ConfigurationError(
-                f"mode {self._cassette.mode.value!r} calls {self._asked.model} live, and there is no key for it: set "
+                f"mode {self._cassette.mode.value!r} calls {self._query.model} live, and there is no key for it: set "
                 f"{named + ', or ' if named else ''}pass api_key= to dspy.LM. Without a key there are LM_MODE=mock "
                 "and, to record from, lmtest serve."
             ) from None
@@ -140,23 +146,33 @@ class _Live:
         self._cassette.note(call)
         return call
 
+    def _first_of(self, response: Response) -> Response:
+        """Keep the other candidates of an answer that holds several."""
+        if self._together:
+            response, *self._more = translate.candidates(response, self._query.request)
+        return response
+
+    def _next_candidate(self) -> Response:
+        self._provider.cost = 0.0  # it was paid for with the first
+        return self._more.pop(0)
+
     def _heeded(self) -> AbstractContextManager[None]:
         """Behind the gate: whoever was stopped while it waited there is not sent off afterwards."""
-        return self._stop.heeded(self._asked.model) if self._stop else nullcontext()
+        return self._stop.heeded(self._query.model) if self._stop else nullcontext()
 
     @property
     def _terms(self) -> tuple[str, Json, int | None, Clock | None]:
         """What the gate wants to know of the call."""
-        model = self._asked.model
+        model = self._query.model
         known = (self._cassette.likely_output(self._request), most_output_tokens(model))
-        most_output = self._asked.config.max_tokens or min((each for each in known if each), default=None)
+        most_output = self._query.max_tokens or min((each for each in known if each), default=None)
         return model, self._request, most_output, self._stop.clock(model) if self._stop else None
 
     def _dspy_estimate(self, outcome: ModelOutcome) -> Decimal | None:
         """What DSPy would have put in its history: kept beside our own, so that a disagreement shows."""
         if isinstance(outcome, Failure) or (isinstance(outcome, EventStream) and outcome.left):
             return None
-        return dspy_estimate(translate.response(outcome, self._asked), self._provider, self._asked.model)
+        return dspy_estimate(translate.response(outcome, self._query.request), self._provider, self._query.model)
 
     def _price(self, interaction: Interaction) -> tuple[Decimal | None, str | None]:
         """Price it, and name the list; unknown where nobody counted its tokens.
@@ -185,11 +201,13 @@ class LiveEngine(_Live):
             ConfigurationError: There is no key.
             LM15Error: What the backend raised.
         """
+        if self._more:
+            return self._next_candidate()
         with handed_through(), self._passed() as passage, self._heeded(), self._call(passage) as watch:
             with self._held():
                 response = self._backend.complete(request)
             watch.outcome = translate.reply(response)
-        return response
+        return self._first_of(response)
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream, with the same errors as :meth:`complete`."""
@@ -217,13 +235,15 @@ class AsyncLiveEngine(_Live):
 
     async def complete(self, request: Request) -> Response:
         """Answer whole, with the same errors as :meth:`LiveEngine.complete`."""
+        if self._more:
+            return self._next_candidate()
         with handed_through():
             async with self._passed() as passage:
                 with self._heeded(), self._call(passage) as watch:
                     async with self._held():
                         response = await self._backend.complete(request)
                     watch.outcome = translate.reply(response)
-        return response
+        return self._first_of(response)
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
         """Answer as a stream."""

@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from lmtest.cassette.cassette import Cassette
+    from lmtest.cassette.interaction import Json
     from lmtest.lm.answers import Told
     from lmtest.lm.caller import Caller
+    from lmtest.lm.query import Query
     from lmtest.lm.rules import Script
 
 
@@ -51,11 +53,15 @@ class MockEngine:
     Args:
         cassette: The open cassette that keeps count of the calls, where there is one.
         script: What is replied to some calls, where anything is.
+        query: What the call asks, where the request that it is given does not hold all of it.
     """
 
-    def __init__(self, cassette: Cassette | None = None, script: Script | None = None) -> None:
+    def __init__(
+        self, cassette: Cassette | None = None, script: Script | None = None, query: Query | None = None
+    ) -> None:
         self._cassette = cassette
         self._script = script
+        self._query = query
 
     def complete(self, request: Request) -> Response:
         """Answer one request whole.
@@ -72,7 +78,8 @@ class MockEngine:
             request.model, prompt, write_answer(prompt, max_tokens=request.config.max_tokens, asker=caller, told=told)
         )
         if self._cassette is not None:
-            self._cassette.note(_made_up(request, response, self._cassette))
+            asked = self._query.data if self._query else translate.request_json(request)
+            self._cassette.note(_made_up(asked, response, self._cassette))
         return response
 
     def _told(self, prompt: Prompt, model: str, caller: Caller | None) -> Told:
@@ -98,8 +105,10 @@ class MockEngine:
 class AsyncMockEngine:
     """The asynchronous twin of `MockEngine`; both answer a request alike."""
 
-    def __init__(self, cassette: Cassette | None = None, script: Script | None = None) -> None:
-        self._engine = MockEngine(cassette, script)
+    def __init__(
+        self, cassette: Cassette | None = None, script: Script | None = None, query: Query | None = None
+    ) -> None:
+        self._engine = MockEngine(cassette, script, query)
 
     async def complete(self, request: Request) -> Response:
         """Answer one request whole."""
@@ -114,13 +123,12 @@ class AsyncMockEngine:
         """Nothing is held open."""
 
 
-def _made_up(request: Request, response: Response, cassette: Cassette) -> Call:
-    data = translate.request_json(request)
-    key, _ = cassette.normalise(data)
+def _made_up(asked: Json, response: Response, cassette: Cassette) -> Call:
+    key, normal = cassette.normalise(asked)
     usage = translate.reply(response).response.get("usage", {})
     return Call(
         key=key,
-        model=request.model,
+        model=normal["model"],
         hit=MOCKED,
         usage=TokenUsage.from_mapping(usage),
         cost=Decimal(0),

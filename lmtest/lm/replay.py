@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Never
 
 from lmtest import clock
 from lmtest.cassette.cassette import ABANDONED, PLAYED, Call
 from lmtest.lm import translate
 from lmtest.lm.remembered import remember, remembered
-from lmtest.lm.seam import handed_through
+from lmtest.lm.seam import LITELLM, handed_through
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from lmtest.cassette.cassette import Cassette
     from lmtest.cassette.interaction import Interaction
+    from lmtest.lm.query import Query
     from lmtest.lm.seam import Billed
 
 _GRACE: Final = 1.0  # seconds more than the recorded program waited
@@ -30,14 +30,23 @@ class ReplayEngine:
     Args:
         cassette: Where the answers are.
         provider: Carries what the answer cost when it was recorded.
+        query: What the call asks.
         speed: How fast a stream is played: 0 at once, 1 as it was recorded, 2 twice as fast.
         taken: The one answer to give, where it was taken from the cassette already.
     """
 
     def __init__(
-        self, cassette: Cassette, provider: Billed, *, speed: float = 0.0, taken: Interaction | None = None
+        self,
+        cassette: Cassette,
+        provider: Billed,
+        query: Query,
+        *,
+        speed: float = 0.0,
+        taken: Interaction | None = None,
     ) -> None:
         self._cassette = cassette
+        self._query = query
+        self._more: list[Response] = []
         self._provider = provider
         self._speed = speed
         self._taken = taken
@@ -60,10 +69,15 @@ class ReplayEngine:
         Raises:
             GivenUp: The call was given up when it was recorded.
         """
+        if self._more:  # of an answer that held several candidates, and was counted with the first
+            self._provider.cost = 0.0
+            return self._more.pop(0)
         if self._taken is not None:
-            return translate.response(_whole(self._noted(self._taken)).answer, request)
+            return self._first_of(self._noted(self._taken), request)
         with handed_through():
-            taken = self._cassette.take(partial(translate.request_json, request), exactly=translate.exactly(request))
+            if len(self._query.forms) > 1:
+                return self._first_of(self._noted(self._find()), request)
+            taken = self._cassette.take(lambda: self._query.data, exactly=self._query.exactly)
             if (answer := remembered(taken)) is not None:
                 self._note(answer.call, answer.cost)
                 return answer.response()
@@ -74,24 +88,33 @@ class ReplayEngine:
         remember(taken, response, call, cost)
         return response
 
-    def stream(self, request: Request) -> Iterator[Any]:
+    def _find(self) -> Interaction:
+        return recorded(self._cassette, self._query) or self._cassette.play(self._query.data)
+
+    def _first_of(self, interaction: Interaction, request: Request) -> Response:
+        response = translate.response(_whole(interaction).answer, request)
+        if self._query.candidates > 1 and "n" in interaction.request:
+            response, *self._more = translate.candidates(response, request)
+        return response
+
+    def stream(self, request: Request) -> Iterator[Any]:  # noqa: ARG002 - DSPy's signature
         """Answer as a stream, with the same errors as :meth:`complete`."""
         try:
-            for pause, event in self.paced(request):
+            for pause, event in self.paced():
                 if pause > 0:
                     clock.sleep(pause)
                 yield event
         except GivenUp as given_up:
             self.end(given_up.interaction)
 
-    def paced(self, request: Request) -> Iterator[tuple[float, Any]]:
+    def paced(self) -> Iterator[tuple[float, Any]]:
         """Give each event with the seconds to wait before it, or say that no more were received.
 
         Raises:
             GivenUp: The program left the stream here when it was recorded.
         """
         with handed_through():
-            interaction = self._noted(self._taken or self._cassette.play(translate.request_json(request)))
+            interaction = self._noted(self._taken or self._find())
         before = 0.0
         for at, event in translate.events(interaction.answer):
             yield ((at - before) / self._speed if self._speed else 0.0), event
@@ -116,6 +139,7 @@ class ReplayEngine:
 
     def _note(self, call: Call, cost: float | None) -> None:
         self._provider.cost = cost
+        self._provider.compat = call.provider == LITELLM
         self._cassette.note(call)
 
 
@@ -123,9 +147,15 @@ class AsyncReplayEngine:
     """The async twin of :class:`ReplayEngine`."""
 
     def __init__(
-        self, cassette: Cassette, provider: Billed, *, speed: float = 0.0, taken: Interaction | None = None
+        self,
+        cassette: Cassette,
+        provider: Billed,
+        query: Query,
+        *,
+        speed: float = 0.0,
+        taken: Interaction | None = None,
     ) -> None:
-        self._sync = ReplayEngine(cassette, provider, speed=speed, taken=taken)
+        self._sync = ReplayEngine(cassette, provider, query, speed=speed, taken=taken)
 
     async def complete(self, request: Request) -> Response:
         """Answer whole, with the same errors as :meth:`ReplayEngine.complete`."""
@@ -134,10 +164,10 @@ class AsyncReplayEngine:
         except GivenUp as given_up:
             await self._end(given_up.interaction)
 
-    async def stream(self, request: Request) -> AsyncIterator[Any]:
+    async def stream(self, request: Request) -> AsyncIterator[Any]:  # noqa: ARG002 - DSPy's signature
         """Answer as a stream."""
         try:
-            for pause, event in self._sync.paced(request):
+            for pause, event in self._sync.paced():
                 if pause > 0:
                     await clock.sleep_async(pause)
                 yield event
@@ -151,6 +181,12 @@ class AsyncReplayEngine:
 
     async def aclose(self) -> None:
         """Nothing is held open."""
+
+
+def recorded(cassette: Cassette, query: Query) -> Interaction | None:
+    """Take the next recorded outcome of a call, under any of its forms; None where there is none (left)."""
+    found = (cassette.find(form) for form in query.forms)
+    return next((interaction for interaction in found if interaction is not None), None)
 
 
 class GivenUp(Exception):

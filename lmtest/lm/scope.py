@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from lmtest.errors import LMTestError
-from lmtest.lm import seam, translate
-from lmtest.lm.replay import AsyncReplayEngine, ReplayEngine
-from lmtest.lm.seam import Billed
+from lmtest.lm import seam
+from lmtest.lm.query import Query, texts_of
+from lmtest.lm.replay import AsyncReplayEngine, ReplayEngine, recorded
+from lmtest.lm.seam import LITELLM, Billed
 from lmtest.modes import Mode
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from lmtest.lm.gate import Gate
     from lmtest.lm.rules import Script
     from lmtest.lm.stop import Stop
-
-LITELLM: Final = "litellm"
-"""The provider, where LiteLLM counted the tokens."""
 
 _CONNECTION: Final = frozenset({"api_key", "api_base", "base_url", "api_version"})
 
@@ -102,10 +100,40 @@ class Scope:
                 self._others[id(lm)] = lm, _as(lm, self._to)
             return self._others[id(lm)][1]
 
-    def engine(
-        self, lm: Any, request: Any, live: Callable[[], tuple[Any, Any]], *, asynchronous: bool
+    def answerer(
+        self, lm: Any, prepared: seam.Prepared, live: Callable[[], tuple[Any, Any]], *, asynchronous: bool
     ) -> tuple[Any, Any, Billed]:
         """Choose who answers a call; see :class:`lmtest.lm.seam.Claim`."""
+        request, body, candidates, rollout = prepared
+        if request is not None:
+            query = Query(request=request, candidates=candidates, rollout=rollout)
+        else:
+            query = Query(request=texts_of(body), body=body, candidates=candidates, rollout=rollout)
+
+        def carried() -> tuple[Any, Any]:
+            backend, wanted = live()
+            if wanted is not None:
+                return backend, wanted
+            from lmtest.lm.compat import AsyncCompatEngine, CompatEngine
+
+            return (AsyncCompatEngine if asynchronous else CompatEngine)(backend, lm, body), query.request
+
+        return self.engine(lm, query, carried, asynchronous=asynchronous)
+
+    def engine(
+        self, lm: Any, query: Query, live: Callable[[], tuple[Any, Any]], *, asynchronous: bool
+    ) -> tuple[Any, Any, Billed]:
+        """Choose who answers what is query.
+
+        Args:
+            lm: The LM that is query.
+            query: What.
+            live: Gives the backend that a live call goes to, and the request as that backend wants it.
+            asynchronous: Whether an async engine is wanted.
+
+        Returns:
+            The engine, the request it is to be given, and the provider's name.
+        """
         with seam.handed_through():
             self.check_open(f"a call to {lm.model}")
             if self._stop is not None:
@@ -116,21 +144,24 @@ class Scope:
         mode = self.cassette.mode
         provider = Billed(_provider(lm))
         replay = partial(
-            AsyncReplayEngine if asynchronous else ReplayEngine, self.cassette, provider, speed=self._speed
+            AsyncReplayEngine if asynchronous else ReplayEngine, self.cassette, provider, query, speed=self._speed
         )
         if mode is Mode.REPLAY:
-            return replay(), request, provider
+            return replay(), query.request, provider
         if mode is Mode.MOCK:
             from lmtest.lm.mock import AsyncMockEngine, MockEngine  # late: only this mode makes answers up
 
             mock = AsyncMockEngine if asynchronous else MockEngine
-            return mock(self.cassette, self._script), request, provider
-        go_live = partial(self._go_live, lm, request, live, asynchronous=asynchronous)
-        if mode is Mode.AUTO and (first := self.cassette.find(translate.request_json(request))) is not None:
+            return mock(self.cassette, self._script, query), query.request, provider
+        go_live = partial(self._go_live, lm, query, live, asynchronous=asynchronous)
+        if mode is Mode.AUTO and (first := recorded(self.cassette, query)) is not None:
             from lmtest.lm.auto import AsyncAutoEngine, AutoEngine
 
             auto = AsyncAutoEngine if asynchronous else AutoEngine
-            return auto(self.cassette, first, replay=replay, live=lambda: go_live(provider)[:2]), request, provider
+            engine = auto(
+                first, replay=replay, live=lambda: go_live(provider)[:2], find=partial(recorded, self.cassette, query)
+            )
+            return engine, query.request, provider
         return go_live(provider)
 
     def check_open(self, what: str) -> None:
@@ -155,19 +186,19 @@ class Scope:
             raise
 
     def _go_live(
-        self, lm: Any, request: Any, live: Callable[[], tuple[Any, Any]], provider: Billed, *, asynchronous: bool
+        self, lm: Any, query: Query, live: Callable[[], tuple[Any, Any]], provider: Billed, *, asynchronous: bool
     ) -> tuple[Any, Any, Billed]:
         from lmtest.lm.live import AsyncLiveEngine, LiveEngine  # late: it brings prices, which a replay needs not
 
         backend, live_request = live()
-        if seam.is_litellm(backend):
+        if seam.is_litellm(getattr(backend, "carrier", backend)):
             importlib.import_module(LITELLM)  # its seconds are none of the call's
             if provider != LITELLM:
                 provider = Billed(LITELLM)
         with seam.handed_through():
             gate = self._gate()
         answerer = AsyncLiveEngine if asynchronous else LiveEngine
-        engine = answerer(backend, request, self.cassette, provider, source=_source(lm), gate=gate, stop=self._stop)
+        engine = answerer(backend, query, self.cassette, provider, source=_source(lm), gate=gate, stop=self._stop)
         return engine, live_request, provider
 
     @property

@@ -15,8 +15,9 @@ import functools
 import inspect
 import os
 import threading
+from contextvars import ContextVar
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import lmtest
 
@@ -46,19 +47,26 @@ try:
     from dspy._vendor.lm15.router import LMRouter
     from dspy._vendor.lm15.transports import StdlibTransport
     from dspy.clients import execution, model_metadata
+    from dspy.clients import lm as lm_module
     from dspy.clients.backend_selection import select_backend
+    from dspy.clients.call_result import attributes
     from dspy.clients.costs import estimate_cost
     from dspy.clients.engines import AsyncLiteLLMEngine, LiteLLMEngine
+    from dspy.clients.engines.litellm_engine import _ChatStream
+    from dspy.clients.engines.litellm_errors import litellm_errors
+    from dspy.clients.legacy_outputs import plain
+    from dspy.clients.lm15_boundary import response_value
     from dspy.dsp.utils.settings import Settings, thread_local_overrides
     from dspy.utils.exceptions import LMError
 except ImportError as error:
     raise _unsupported(error) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
     from types import TracebackType
 
 __all__ = [
+    "LITELLM",
     "Billed",
     "Claim",
     "StreamAccumulator",
@@ -71,10 +79,14 @@ __all__ = [
     "in_dspy",
     "is_litellm",
     "most_output_tokens",
+    "other_candidates",
     "serde",
 ]
 
 _KEY = "lmtest_scope"
+
+LITELLM = "litellm"
+"""The provider, where LiteLLM carried the call and counted the tokens."""
 
 
 class Billed(str):  # noqa: SLOT000 - its attribute is what it is for
@@ -82,9 +94,27 @@ class Billed(str):  # noqa: SLOT000 - its attribute is what it is for
 
     Attributes:
         cost: USD, or None where the price is unknown.
+        compat: Whether LiteLLM answered, so that DSPy takes its outputs from LiteLLM's answer and not from lm15's.
     """
 
     cost: float | None = None
+    compat: bool = False
+
+
+class Prepared(NamedTuple):
+    """A call as DSPy has prepared it.
+
+    Attributes:
+        request: The canonical request; None of a call that has none.
+        body: What DSPy gives to LiteLLM, where that carries the call.
+        candidates: How many answers are wanted.
+        rollout: DSPy's ``rollout_id``; None without one.
+    """
+
+    request: Any
+    body: dict[str, Any]
+    candidates: int
+    rollout: Any
 
 
 class Claim(Protocol):
@@ -93,13 +123,16 @@ class Claim(Protocol):
     def model(self, lm: dspy.LM) -> dspy.LM:
         """Say which LM answers a call to one: itself, but where another model is tried out."""
 
-    def engine(self, lm: dspy.LM, request: Any, live: Callable[[], tuple[Any, Any]], *, asynchronous: bool) -> Any:
+    def answerer(
+        self, lm: dspy.LM, prepared: Prepared, live: Callable[[], tuple[Any, Any]], *, asynchronous: bool
+    ) -> Any:
         """Choose who answers.
 
         Args:
             lm: The LM that was called.
-            request: The canonical request, the same in every mode.
-            live: Gives DSPy's own choice of a backend, and the request as that backend wants it.
+            prepared: What the call asks, the same in every mode.
+            live: Gives DSPy's own choice of a backend, and the request as that backend wants it; None where it is
+                LiteLLM's and DSPy would give it the body.
             asynchronous: Whether an async engine is wanted.
 
         Returns:
@@ -223,26 +256,34 @@ def hook(claim: Callable[[], Claim | None]) -> None:
         # What a custom engine asks of another LM is part of the call that it answers.
         owner = claim() if _is_ours(lm, call) and not nested.inside() else None
         if owner is None:
+            _rollout.set(_rollout_of(call))
             return engine(lm, call, asynchronous)
         lm, call = _redirected(lm, owner.model(lm), call)
-        request = _canonical(lm, call)
-
-        def live() -> tuple[Any, Any]:
-            backend, live_request, _ = engine(lm, call, asynchronous)
-            # On the compatibility path DSPy would speak LiteLLM's own types; the same engine takes canonical ones.
-            return nested.alone(backend, asynchronous=asynchronous), request if live_request is None else live_request
-
-        return owner.engine(lm, request, live, asynchronous=asynchronous)
+        prepared = _prepared(lm, call)
+        live = functools.partial(_live, functools.partial(engine, lm, call, asynchronous), prepared, asynchronous)
+        return owner.answerer(lm, prepared, live, asynchronous=asynchronous)
 
     @functools.wraps(price)
     def price_as_billed(lm: Any, result: Any, response: Any, provider: Any, request: Any) -> None:
         if not isinstance(provider, Billed):
             price(lm, result, response, provider, request)
-        elif provider.cost is not None:
+            return
+        if provider.compat and response.provider_data:
+            result.outputs = _compat_outputs(lm, response, request)
+        if provider.cost is not None:
             result.cost, result.cost_details = provider.cost, {"kind": "lmtest"}
 
     execution.prepare, execution._engine, execution._price_result = prepare_uncached, choose_engine, price_as_billed
     Settings.copy, Settings.__repr__ = _copy_without_scope, _repr_without_scope
+
+
+def _live(choose: Callable[[], Any], prepared: Prepared, asynchronous: bool) -> tuple[Any, Any]:  # noqa: FBT001 - DSPy's
+    """DSPy's own choice of a backend, and the request as that wants it; None where DSPy gives it the body."""
+    backend, request, _ = choose()
+    if request is None and is_litellm(backend):
+        return backend, None
+    # A custom engine that also speaks LiteLLM's types takes canonical ones too.
+    return nested.alone(backend, asynchronous=asynchronous), prepared.request if request is None else request
 
 
 def _redirected(lm: Any, other: Any, call: Any) -> tuple[Any, Any]:
@@ -263,8 +304,25 @@ def _is_ours(lm: Any, call: Any) -> bool:
     return call.managed and isinstance(lm, dspy.LM) and not getattr(lm.engine, "lmtest_answers", False)
 
 
+def _prepared(lm: Any, call: Any) -> Prepared:
+    request = None if lm.model_type == "text" else _canonical(lm, call)
+    return Prepared(request, call.legacy, call.n, _rollout_of(call))
+
+
+_rollout: ContextVar[Any] = ContextVar("lmtest_rollout", default=None)
+
+
+def _rollout_of(call: Any) -> Any:
+    return call.legacy.get("rollout_id", call.kwargs.get("rollout_id"))
+
+
+def rollout_of_call() -> Any:
+    """Give the ``rollout_id`` of the call that a custom engine answers now: DSPy does not hand it on."""
+    return _rollout.get()
+
+
 def _canonical(lm: Any, call: Any) -> Any:
-    """The call as a canonical request, the same whichever backend would carry it.
+    """The call as a canonical request, the same whichever backend would carry it; None where it has none.
 
     Only where that cannot be built does the provider's own compatibility decide, as it would live.
     """
@@ -273,10 +331,117 @@ def _canonical(lm: Any, call: Any) -> Any:
     except (TypeError, ValueError, dspy.lm15.LM15Error):
         if not isinstance(lm.engine, str):
             raise
+    try:
         resolution = select_backend(lm, call.legacy).resolution
-        if resolution is None:
-            raise
-        return execution._canonical(call, compat=resolution.compat)
+        return None if resolution is None else execution._canonical(call, compat=resolution.compat)
+    except (TypeError, ValueError, dspy.lm15.LM15Error):
+        if lm.engine == "lm15":
+            raise  # DSPy refuses it too
+        return None
+
+
+# ── the compatibility path ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def compat_response(raw: Any, model_type: str, request: Any) -> Any:
+    """Give LiteLLM's answer in canonical form: its first candidate, with the whole of it as ``provider_data``."""
+    body = plain(raw)
+    first = {**body, "choices": body["choices"][:1]} if body.get("choices") else body
+    return dataclasses.replace(response_value(first, model_type, request), provider_data=body)
+
+
+def _compat_outputs(lm: Any, response: Any, request: Any) -> list[Any]:
+    """Give what DSPy makes of LiteLLM's answer, which may hold more than has a place in lm15's, such as citations."""
+    raw = attributes(response.provider_data)
+    if lm.model_type == "responses":
+        return list(lm._process_response(raw))
+    raw["choices"] = raw.get("choices", [])[:1]
+    return list(lm._process_completion(raw, {"logprobs": request.config.logprobs is not None}))
+
+
+def other_candidates(response: Any, request: Any) -> list[Any]:
+    """Give the candidates beside the first of an answer that `compat_response` made; they count no tokens."""
+    body = response.provider_data or {}
+    return [
+        response_value(
+            {**body, "choices": [{**choice, "index": 0}], "usage": None},
+            "text" if "text" in choice else "chat",
+            request,
+        )
+        for choice in (body.get("choices") or [])[1:]
+    ]
+
+
+def compat_chunks(backend: Any, lm: Any, body: Any) -> Generator[Any, None, None]:
+    """Give what LiteLLM streams for a body, asked as DSPy asks; its errors are lm15's."""
+    with litellm_errors(model=lm.model):
+        source = lm_module._get_litellm().completion(**_streamed(backend, body))
+        try:
+            yield from source
+        finally:
+            if close := getattr(source, "close", None):
+                close()
+
+
+async def compat_chunks_async(backend: Any, lm: Any, body: Any) -> AsyncGenerator[Any, None]:
+    """Give what LiteLLM streams for a body, as `compat_chunks` does."""
+    with litellm_errors(model=lm.model):
+        source = await lm_module._get_litellm().acompletion(**_streamed(backend, body))
+        async with lm_module.aclosing_stream(source):
+            async for chunk in source:
+                yield chunk
+
+
+def _streamed(backend: Any, body: Any) -> Any:
+    """The arguments with which DSPy streams through LiteLLM (``dspy.clients.lm._get_stream_completion_fn``)."""
+    request = {name: value for name, value in body.items() if name != "rollout_id"}
+    if backend.wire_model is not None:
+        request |= {"model": backend.wire_model, **backend.client_options}
+    if dspy.settings.track_usage:
+        request["stream_options"] = {"include_usage": True}
+    headers = lm_module._add_dspy_identifier_to_headers(request.pop("headers", None))
+    return {**request, "headers": headers, "stream": True, "num_retries": 0, "cache": _NO_CACHE}
+
+
+class CompatStream:
+    """LiteLLM's chunks as lm15's events; what these have no place for stays in the whole answer beside the last one."""
+
+    def __init__(self, request: Any) -> None:
+        self._codec = _ChatStream(request)
+        self._model = request.model
+        self._chunks: list[Any] = []
+
+    def feed(self, chunk: Any) -> Iterator[Any]:
+        """Give a chunk's events."""
+        self._chunks.append(chunk)
+        body = plain(chunk)
+        for choice in body.get("choices") or []:
+            choice["delta"] = _with_a_place(choice.get("delta") or {})
+        yield from self._codec.feed(body)
+
+    def finish(self) -> Any:
+        """Give the last event.
+
+        Raises:
+            StreamAssemblyError: The stream ended before it said why.
+        """
+        self._codec.chunks = self._chunks
+        with litellm_errors(model=self._model):
+            return self._codec.finish(lm_module._get_litellm())
+
+
+def _with_a_place(delta: Any) -> Any:
+    beside = delta.get("provider_specific_fields") or {}
+    citation = beside.get("citation")
+    cited = isinstance(citation, dict) and any(citation.get(name) for name in _CITED)
+    return {name: delta[name] for name in _DELTA if delta.get(name) is not None} | (
+        {"provider_specific_fields": {"citation": citation}} if cited else {}
+    )
+
+
+_NO_CACHE = {"no-cache": True, "no-store": True}
+_DELTA = ("role", "content", "reasoning_content", "reasoning", "tool_calls")
+_CITED = ("cited_text", "text", "supported_text", "document_title", "title", "url")
 
 
 # ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dspy import lm15
 
 from lmtest.cassette.interaction import EventStream, Failure, Reply, StreamedEvent
-from lmtest.lm.seam import StreamAccumulator, error_class_for_code, serde
+from lmtest.lm.seam import StreamAccumulator, error_class_for_code, other_candidates, serde
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,6 +54,11 @@ def request_json(request: lm15.Request) -> Json:
     data = serde.request_to_dict(request)
     assert isinstance(data, dict)
     return data
+
+
+def request_from_json(data: Json) -> lm15.Request:
+    """Read a request that :func:`request_json` wrote."""
+    return serde.request_from_dict(data)
 
 
 def exactly(request: lm15.Request) -> bytes | None:
@@ -123,6 +128,11 @@ def response(outcome: ModelOutcome, request: lm15.Request) -> lm15.Response:
     for streamed in outcome.events:
         accumulator.push(serde.stream_event_from_dict(streamed.event))
     return accumulator.response()
+
+
+def candidates(answer: lm15.Response, request: lm15.Request) -> list[lm15.Response]:
+    """Give each candidate of an answer that holds several, the first with the usage of all."""
+    return [answer, *other_candidates(answer, request)]
 
 
 def events(outcome: ModelOutcome) -> Iterator[tuple[float, Any]]:

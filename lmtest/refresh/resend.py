@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import dspy
+from dspy.clients.engines import LiteLLMEngine
 
 from lmtest.cassette import blobs
 from lmtest.cassette.interaction import EventStream
 from lmtest.errors import LimitError
+from lmtest.lm.compat import CompatEngine
 from lmtest.lm.explicit import connect
-from lmtest.lm.seam import serde
+from lmtest.lm.query import Query
 from lmtest.lm.use import use_cassette
 from lmtest.modes import Mode
 from lmtest.money.limits import Limits
@@ -86,14 +88,16 @@ def _limited(limits: Limits) -> Iterator[None]:
 
 
 def _send(call: Interaction, scope: Scope, sending: Sending, connections: ExitStack) -> None:
-    request = serde.request_from_dict(call.request)
     lm = dspy.LM(sending.to or call.model, **({"api_base": sending.api_base} if sending.api_base else {}))
-    backend = connect(lm, asynchronous=False)
+    query = Query.recorded(call.request, model=lm.model)
+    if query.body is None:
+        backend = connect(lm, asynchronous=False)
+    else:
+        backend = CompatEngine(LiteLLMEngine(model_type=lm.model_type), lm, lm.kwargs | query.body)
     connections.callback(backend.close)
-    request = replace(request, model=lm.model)
-    engine, asked, _ = scope.engine(lm, request, lambda: (backend, request), asynchronous=False)
+    engine, request, _ = scope.engine(lm, query, lambda: (backend, query.request), asynchronous=False)
     if isinstance(call.outcome, EventStream):
-        for _ in engine.stream(asked):
+        for _ in engine.stream(request):
             pass
     else:
-        engine.complete(asked)
+        engine.complete(request)

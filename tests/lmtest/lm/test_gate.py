@@ -276,3 +276,8 @@ def test_a_cassette_that_could_not_be_saved_is_told_before_anybody_is_paid(lm, p
 def ask_in(lm, path, mode):
     with dspy.context(lm=lm), lmtest.use_cassette(path, mode=mode):
         qa(question="why?")
+
+
+def test_a_schema_with_a_field_of_the_name_type_is_measured_as_text():
+    schema = {"properties": {"type": {"default": "image", "type": "string"}}}
+    assert estimated_tokens({"config": {"response_format": {"schema": schema}}}) < 100

@@ -27,10 +27,8 @@ def test_a_place_booked_in_another_time_is_given_up_and_said_once(database, cloc
     rate(database, clock).acquire()
 
     assert clock.passed == pytest.approx(6)
-    assert caplog.messages == [
-        "In the ledger 'requests_per_minute' was booked up to 2035-01-01, by a clock that was ahead. "
-        "It counts from now again."
-    ]
+    booked = "In the ledger 'requests_per_minute' was booked up to 2035-01-01, by a clock that was ahead."
+    assert caplog.messages == [f"{booked} It counts from now again."]
 
 
 def test_a_providers_word_that_was_heard_in_another_time_holds_nobody(database, clock):
