@@ -10,7 +10,7 @@ help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/  /'
 
 environment:     ## install exactly what constraints.txt pins; nothing where that is so already
-	@$(PYTHON) scripts/setup "$(VENV)"
+	@"$(PYTHON)" scripts/setup "$(VENV)"
 
 demo: environment   ## record, replay, audit and bill two DSPy programs
 	@"$(BIN)/python" -m lmtest demo
@@ -19,17 +19,17 @@ test: environment   ## the whole suite
 	@"$(BIN)/python" -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-newest:     ## the suite on the newest releases that pyproject.toml allows
-	@$(PYTHON) scripts/setup .venv-newest --resolution highest
+	@"$(PYTHON)" scripts/setup .venv-newest --resolution highest
 	@.venv-newest/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-oldest:     ## the suite on the oldest releases that pyproject.toml allows
-	@$(PYTHON) scripts/setup .venv-oldest --resolution lowest-direct
+	@"$(PYTHON)" scripts/setup .venv-oldest --resolution lowest-direct
 	@.venv-oldest/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-pythons:    ## the suite on every Python here that lmtest supports
-	@set -e; for python in $$($(PYTHON) scripts/setup --pythons); do \
-	    version=$$($$python -c 'import platform; print(platform.python_version())'); echo "Python $$version"; \
-	    $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version; \
+	@"$(PYTHON)" scripts/setup --pythons | while IFS= read -r python; do \
+	    version=$$("$$python" -c 'import platform; print(platform.python_version())'); echo "Python $$version"; \
+	    $(MAKE) --no-print-directory test PYTHON="$$python" VENV=.venv-$$version < /dev/null || exit; \
 	done
 
 check: lint types imports generated  ## what CI checks beside the tests

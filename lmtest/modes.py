@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lmtest import variables
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -114,28 +115,35 @@ def choose_mode(
     environ = os.environ if environ is None else environ
     flagged = flag and ModeChoice(mode=Mode.parse(flag, source=flag_name), source=flag_name)
     choice = flagged or _first_that_speaks(environ, argument, configured)
-    if choice.mode is Mode.AUTO and environ.get("CI", "").lower() in {"1", "true"} and not _records_in_ci(environ):
+    if choice.mode is Mode.AUTO and not may_record(environ):
         return ModeChoice(mode=Mode.REPLAY, source=f"{choice.source} (auto is replay under CI)")
     return choice
 
 
 def _first_that_speaks(environ: Mapping[str, str], argument: str | None, configured: str | None) -> ModeChoice:
-    if environ.get("LM_MODE"):
-        return ModeChoice(mode=Mode.parse(environ["LM_MODE"], source="LM_MODE"), source="LM_MODE")
-    if layer := environ.get("TEST_MODE"):
+    if said := environ.get(variables.MODE):
+        return ModeChoice(mode=Mode.parse(said, source=variables.MODE), source=variables.MODE)
+    if layer := environ.get(variables.LAYER):
         if layer in _LAYERS:
-            return ModeChoice(mode=_LAYERS[layer], source="TEST_MODE")
+            return ModeChoice(mode=_LAYERS[layer], source=variables.LAYER)
         # Others use this name too: what resembles none of the layers is not meant for us.
         if difflib.get_close_matches(layer, _LAYERS, n=1, cutoff=_RESEMBLES):
-            raise ConfigurationError(_unknown(layer, "TEST_MODE", list(_LAYERS)))
+            raise ConfigurationError(_unknown(layer, variables.LAYER, list(_LAYERS)))
     for text, source in ((argument, "the marker or call"), (configured, "[tool.lmtest] in pyproject.toml")):
         if text:
             return ModeChoice(mode=Mode.parse(text, source=source), source=source)
     return ModeChoice(mode=Mode.REPLAY, source="the default")
 
 
-def _records_in_ci(environ: Mapping[str, str]) -> bool:
-    return environ.get("LMTEST_ALLOW_RECORD_IN_CI") == "1"
+def may_record(environ: Mapping[str, str]) -> bool:
+    """Whether what was not asked for by name may be recorded here: under CI only where somebody allowed it.
+
+    >>> may_record({"CI": "true"}), may_record({"CI": "true", "LMTEST_ALLOW_RECORD_IN_CI": "1"})
+    (False, True)
+    """
+    if environ.get("CI", "").lower() not in {"1", "true"}:
+        return True
+    return variables.is_on(environ, variables.RECORDS_IN_CI)
 
 
 def _unknown(text: str, source: str, known: list[str]) -> str:

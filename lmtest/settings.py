@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError
 
+from lmtest import variables
 from lmtest.errors import ConfigurationError
 
 
@@ -64,9 +65,10 @@ def load(start: Path | None = None) -> tuple[Settings, Path]:
         The settings, and the project's root: the nearest directory above with a pyproject.toml, or ``start`` itself.
 
     Raises:
-        ConfigurationError: A setting is unknown or of the wrong type, or pyproject.toml does not parse.
+        ConfigurationError: A setting or a variable is unknown or of the wrong type, or pyproject.toml does not parse.
     """
-    ledger = os.environ.get("LMTEST_LEDGER")
+    variables.refuse_unknown(os.environ)
+    ledger = os.environ.get(variables.LEDGER)
     here = os.path.realpath(start) if start is not None else os.getcwd()  # noqa: PTH109 - which has no symbolic links
     for directory, file in _places(here):
         # Every opening of a cassette asks: no more is read than tells whether the file is still the same.

@@ -1,6 +1,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 from hypothesis import settings
@@ -10,6 +11,10 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"
 # And its cache must not be the one of whoever runs the suite.
 _cache = os.environ["DSPY_CACHEDIR"] = tempfile.mkdtemp(prefix="lmtest-dspy-cache-")
 atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+
+# In the background, as by `make test &`, a suite is told to ignore SIGINT, and would tell all that it starts likewise.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine must not fail a law that holds. CI tries the same examples each time, as Hypothesis's own profile for
 # it does: a new one that fails is found where somebody can look at it, not in a change that has nothing to do with it.

@@ -14,6 +14,7 @@ from lmtest.cassette import blobs, pending, store
 from lmtest.cassette.atomic import expect_writable
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
+from lmtest.cassette.interaction import STAND_IN
 from lmtest.cassette.keys import keys_of
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
@@ -34,6 +35,8 @@ Hit = Literal["live", "cassette", "mock"]
 LIVE: Final = "live"
 PLAYED: Final = "cassette"
 MOCKED: Final = "mock"
+ABANDONED: Final = "abandoned"
+"""How a call failed that its program gave up after it was sent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,11 +48,13 @@ class Call:
         model: The model that was asked; "" where a tool was called.
         hit: Who answered: ``cassette``, ``live`` or ``mock``.
         usage: Tokens as the provider counted, or had counted, them.
-        cost: USD this call cost: 0 when it was played or made up, None where its price is unknown.
+        cost: USD this call cost: 0 when it was played or made up, None where its price is unknown. Of a live call that
+            a stand-in answered, the list price, so that programs and budgets behave as they would live.
         worth: USD a live call would have cost; for a live call the same as ``cost``.
         latency: Seconds it took; of a played call, the seconds it took when it was recorded.
         provider: Who answered, or had.
-        failed: The provider's error code, or what the tool raised, when the call failed.
+        failed: The provider's error code, or what the tool raised, when the call failed; ``abandoned`` when its program
+            gave it up.
         price_version: The price list that its cost is from, of a live call.
         dspy_cost: USD by DSPy's own estimate, of a live call, where it has one.
         cassette: The file, where there is one.
@@ -69,6 +74,11 @@ class Call:
     dspy_cost: Decimal | None = None
     cassette: Path | None = None
     tool: str = ""
+
+    @property
+    def spent(self) -> Decimal | None:
+        """USD that was charged for it: 0 where a stand-in answered; None where the price is unknown."""
+        return Decimal(0) if self.provider == STAND_IN else self.cost
 
 
 class Cassette:
@@ -123,6 +133,7 @@ class Cassette:
         self._refused: list[tuple[str, LimitError]] = []
         self._fresh: list[Interaction] = []
         self._sources: set[str] = set()
+        self._under_way: dict[object, Callable[[], None]] = {}
         self._media: dict[str, bytes] = {}
         self._lengths: Lengths | None = None
         # In auto the file is added to whoever wrote it, so which writing it was does not matter.
@@ -180,7 +191,7 @@ class Cassette:
 
     @property
     def cost(self) -> Decimal:
-        """USD spent on live calls whose price is known."""
+        """USD of live calls whose price is known; of those that a stand-in answered, too, at list price."""
         return sum((call.cost for call in self.calls if call.cost is not None), Decimal(0))
 
     # ── what answerers do with it ────────────────────────────────────────────────────────────────────────────────────
@@ -232,6 +243,20 @@ class Cassette:
             self._misses.append(miss)
         raise miss
 
+    def ended(self, interaction: Interaction) -> CassetteMiss:
+        """Keep that more is asked of a call than it had given when it was recorded and given up; give the error."""
+        received = len(interaction.said)
+        before = f"after {received} events of its stream" if received else "before its answer came"
+        miss = CassetteMiss(
+            f"{self._where}: when this call was recorded, it was given up {before} (key {interaction.key[:12]}), and "
+            f"now more is asked of it. Record it again: {self._command}",
+            key=interaction.key,
+            path=self.path,
+        )
+        with self._lock:
+            self._misses.append(miss)
+        return miss
+
     def _keyed(self, request: Callable[[], Json], exactly: bytes | None = None) -> Keyed:
         keyed = self._keys.of(request, exactly=exactly)
         if keyed.media and self.mode.writes:
@@ -258,6 +283,29 @@ class Cassette:
         with self._lock:
             self._calls.append(call)
             self._refused = [(key, error) for key, error in self._refused if key != call.key]
+
+    @contextmanager
+    def under_way(self, give_up: Callable[[], None]) -> Iterator[None]:
+        """Keep that a live call is under way inside.
+
+        Args:
+            give_up: Writes it down as given up; called if the cassette closes first.
+        """
+        key = object()
+        with self._lock:
+            self._under_way[key] = give_up
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way.pop(key, None)
+
+    def give_up(self) -> None:
+        """Write down the live calls that are still under way: nobody waits for their answers any more."""
+        with self._lock:
+            left, self._under_way = list(self._under_way.values()), {}
+        for give_up in left:
+            give_up()
 
     @contextmanager
     def limited(self, request: Json) -> Iterator[None]:

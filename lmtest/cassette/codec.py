@@ -266,7 +266,7 @@ def _encode_reply(reply: Reply) -> tuple[str, Json]:
 
 
 def _encode_stream(stream: EventStream) -> tuple[str, list[Json]]:
-    return "stream", [{"at": item.at, "event": item.event} for item in stream.events]
+    return "left" if stream.left else "stream", [{"at": item.at, "event": item.event} for item in stream.events]
 
 
 def _encode_failure(failure: Failure) -> tuple[str, Json]:
@@ -297,8 +297,9 @@ def _outcome(document: Json) -> Outcome:
         if message := response.get("message"):
             response["message"] = _long_message(message)
         return Reply(response=response)
-    if "stream" in document:
-        return EventStream(events=_events(document["stream"]))
+    for name in ("stream", "left"):
+        if name in document:
+            return EventStream(events=_events(document[name]), left=name == "left")
     if "result" in document:
         return Result(value=document["result"])
     if "raised" in document:

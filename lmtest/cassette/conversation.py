@@ -53,7 +53,8 @@ def _answer(outcome: Outcome) -> Iterator[Turn]:
         after = f", retry after {outcome.retry_after:g} s" if outcome.retry_after is not None else ""
         yield f"failure ({outcome.code}{after})", outcome.message
     elif isinstance(outcome, EventStream):
-        yield f"assistant (streamed in {len(outcome.events)} events)", _streamed(outcome.events)
+        how = "given up after" if outcome.left else "streamed in"
+        yield f"assistant ({how} {len(outcome.events)} events)", _streamed(outcome.events)
     else:
         message = outcome.response.get("message")
         yield _message(message) if isinstance(message, dict) else ("assistant", _brief(outcome.response))

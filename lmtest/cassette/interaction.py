@@ -95,9 +95,15 @@ class StreamedEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventStream:
-    """The provider answered as a stream."""
+    """The provider answered as a stream.
+
+    Attributes:
+        events: What was received, in order.
+        left: The program gave the call up after these events, which may be none: it stopped reading, or was cancelled.
+    """
 
     events: tuple[StreamedEvent, ...]
+    left: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,8 +192,8 @@ class Interaction:
         match self.outcome:
             case Reply(response=response):
                 outcome: Outcome = Reply(response=change(response))
-            case EventStream(events=events):
-                outcome = EventStream(events=_changed(events, change, whole))
+            case EventStream() as stream:
+                outcome = replace(stream, events=_changed(stream.events, change, whole))
             case Result(value=value):
                 outcome = Result(value=change(value))
             case Raised() as raised:
@@ -216,6 +222,11 @@ class Interaction:
     def failed(self) -> str | None:
         """The error code of a call that failed, else None. A tool that raised has answered."""
         return self.outcome.code if isinstance(self.outcome, Failure) else None
+
+    @property
+    def left(self) -> bool:
+        """Whether the program gave the call up before the answer was there."""
+        return isinstance(self.outcome, EventStream) and self.outcome.left
 
     @property
     def model(self) -> str:

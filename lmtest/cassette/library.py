@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lmtest import clock
 from lmtest.cassette import blobs
 from lmtest.cassette.index import Index
 from lmtest.cassette.verify import Finding, orphans
@@ -106,7 +106,7 @@ def prunable(directory: Path) -> Iterator[Path]:
     for folder, cassettes in _folders(directory):
         yield from orphans(folder, cassettes)
         for stray in (*folder.glob(".*.tmp"), *(folder / blobs.DIRECTORY).glob(".*.tmp")):
-            if time.time() - stray.stat().st_mtime > _OLD:
+            if clock.now() - stray.stat().st_mtime > _OLD:
                 yield stray
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lmtest.cassette.interaction import Json
 
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
-_OUTCOME = re.compile(rb"\n(?:reply|stream|failure|result|raised):")
+_OUTCOME = re.compile(rb"\n(?:reply|stream|left|failure|result|raised):")
 _ABSENT: Final = object()
 _LONGEST_VALUE: Final = 200
 _MOST_DIFFERENCES: Final = 8

@@ -7,6 +7,7 @@ the entry point group ``lmtest.commands``: a name, and a ``click.Command``.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
 
@@ -14,6 +15,7 @@ import click
 
 from lmtest import __version__
 from lmtest.errors import ConfigurationError, LMTestError
+from lmtest.variables import refuse_unknown
 
 # name -> (module under lmtest.cli, one line for --help)
 _COMMANDS = {
@@ -76,6 +78,7 @@ def _load(point: EntryPoint) -> object:
 @click.version_option(__version__, prog_name="lmtest")
 def cli() -> None:
     """Test software built on language models: record once, replay anywhere."""
+    refuse_unknown(os.environ)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lmtest import variables
 from lmtest.cli.params import Moment, Usd
 from lmtest.errors import ConfigurationError
 from lmtest.money import formats
@@ -43,7 +44,7 @@ _USD = Usd("to hold a bill against")
 @click.option(
     "--monthly-limit",
     type=_USD,
-    envvar="LMTEST_USD_PER_MONTH",
+    envvar=variables.USD_PER_MONTH,
     show_envvar=True,
     help="Hold the month and its projection against this.",
 )
@@ -82,7 +83,7 @@ def _named(ledger: str | None) -> str:
     """Who named the ledger; "" where nobody did, and one that is missing means that nothing was called yet."""
     if ledger:
         return "--ledger"
-    return "LMTEST_LEDGER" if os.environ.get("LMTEST_LEDGER") else ""
+    return variables.LEDGER if os.environ.get(variables.LEDGER) else ""
 
 
 def _place(settings: Settings, root: Path) -> Path | str:

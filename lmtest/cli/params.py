@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 import click
 
+from lmtest import clock
 
-class Usd(click.ParamType[Decimal]):
+
+class Usd(click.ParamType):  # type: ignore[type-arg] # no release of click before 8.4 takes one
     """An amount in USD.
 
     Args:
@@ -31,7 +33,7 @@ class Usd(click.ParamType[Decimal]):
         return usd
 
 
-class Moment(click.ParamType[datetime]):
+class Moment(click.ParamType):  # type: ignore[type-arg] # likewise
     """A date, or an age such as ``7d``.
 
     Args:
@@ -48,6 +50,6 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            return parse_since(value, now=datetime.now(UTC))
+            return parse_since(value, now=clock.utc_now())
         except ValueError as error:
             self.fail(str(error), param, ctx)

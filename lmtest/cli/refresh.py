@@ -30,7 +30,7 @@ _STOPPED = 3
 _INTERRUPTED = 130
 
 
-class _Report(click.ParamType[Path]):
+class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.params
     name = "PATH"
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:

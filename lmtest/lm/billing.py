@@ -8,11 +8,12 @@ import logging
 import os
 import threading
 import uuid
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from lmtest import clock, variables
 from lmtest import settings as project
 from lmtest.cassette.cassette import LIVE, PLAYED
+from lmtest.cassette.interaction import STAND_IN
 from lmtest.errors import ConfigurationError
 from lmtest.money.ledger import Ledger, LedgerRow, default_path
 
@@ -34,7 +35,7 @@ OFF: Final = "off"
 
 def run_id() -> str:
     """The id of this run: one for all processes of it, where the one that started them says so."""
-    return os.environ.get("LMTEST_RUN") or _of_process()
+    return os.environ.get(variables.RUN) or _of_process()
 
 
 @functools.cache
@@ -230,12 +231,12 @@ def row_of(call: Call, cassette: Cassette, root: Path, *, test: str | None, exec
         execution: The worker's execution, or the caller's own id of what ran.
     """
     return LedgerRow(
-        time=datetime.now(UTC),
+        time=clock.utc_now(),
         model=call.model,
         mode=cassette.mode.value,
         hit=call.hit,
-        cost=call.cost,
-        would_cost=call.worth if call.hit == PLAYED else None,
+        cost=call.spent,
+        would_cost=call.worth if call.hit == PLAYED or call.provider == STAND_IN else None,
         outcome=call.failed or "ok",
         usage=call.usage,
         run=run_id(),

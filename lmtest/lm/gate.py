@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import threading
 from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from lmtest.clock import utc_now
 from lmtest.errors import ConfigurationError
+from lmtest.lm.seam import most_output_tokens
 from lmtest.money.budget import Budget
 from lmtest.money.prices import worst_case
 from lmtest.money.rate import Rate
 from lmtest.money.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
     from decimal import Decimal
 
     from lmtest.cassette.cassette import Call
@@ -45,19 +47,35 @@ class _Asked(TypedDict):
     model: str
     estimate: Decimal | None
     test: str | None
+    because: str
 
 
-@dataclass
 class Passage:
     """One call on its way through; whoever answers it says what became of it.
 
     Attributes:
-        call: The call once it is answered, or has failed; None while nothing was sent.
+        call: The call once it is answered, has failed or was given up; None while nothing was sent.
         retry_after: Seconds the provider asked everybody to wait.
+        reservation: What was set aside for it.
+
+    Args:
+        settle: Writes the call down, and gives back what was set aside for it.
     """
 
-    call: Call | None = None
-    retry_after: float | None = None
+    def __init__(self, settle: Callable[[Passage], None]) -> None:
+        self.call: Call | None = None
+        self.retry_after: float | None = None
+        self.reservation: Reservation | None = None
+        self._settle = settle
+        self._lock = threading.Lock()
+        self._settled = False
+
+    def settle(self) -> None:
+        """Write down what became of it, once: it may be given up in one thread while another still waits for it."""
+        with self._lock:
+            if not self._settled:
+                self._settled = True
+                self._settle(self)
 
 
 class Gate:
@@ -120,15 +138,15 @@ class Gate:
             for _, rate, cost in self._rates(model, tokens, clock):
                 rate.acquire(cost, timeout=patience)
             # Last, because a reservation has a lease and waiting for a turn may outlast it.
-            passage, reservation = Passage(), None
+            passage = Passage(partial(self._settle, model, tokens))
             try:
                 if (budget := self._budget(clock)) is not None:
                     asked = self._asked(model, request, most_output)
-                    reservation = budget.reserve(**asked, timeout=patience, within=_under_way.get())
-                with _within(reservation):
+                    passage.reservation = budget.reserve(**asked, timeout=patience, within=_under_way.get())
+                with _within(passage.reservation):
                     yield passage
             finally:
-                self._settle(model, passage, reservation, tokens)
+                passage.settle()
 
     @contextlib.asynccontextmanager
     async def passed_async(
@@ -141,16 +159,16 @@ class Gate:
                 await held.enter_async_context(slots.held_async(timeout=patience))
             for _, rate, cost in self._rates(model, tokens, clock):
                 await rate.acquire_async(cost, timeout=patience)
-            passage, reservation = Passage(), None
+            passage = Passage(partial(self._settle, model, tokens))
             try:
                 if (budget := self._budget(clock)) is not None:
                     asked = self._asked(model, request, most_output)
-                    reservation = await budget.reserve_async(**asked, timeout=patience, within=_under_way.get())
-                with _within(reservation):
+                    passage.reservation = await budget.reserve_async(**asked, timeout=patience, within=_under_way.get())
+                with _within(passage.reservation):
                     yield passage
             finally:
                 # The row of a call that was billed must be written, whoever cancels.
-                await asyncio.shield(asyncio.to_thread(self._settle, model, passage, reservation, tokens))
+                await asyncio.shield(asyncio.to_thread(passage.settle))
 
     def _patience(self, model: str) -> float | None:
         """Seconds a call may wait: as its model's limits say, else those of all models."""
@@ -187,26 +205,35 @@ class Gate:
         """What is to be set aside for a call."""
         worst = None
         if most_output is not None:
-            worst = worst_case(model, estimated_tokens(request), most_output, datetime.now(UTC))
+            worst = worst_case(model, estimated_tokens(request), most_output, utc_now())
         elif any(limits.in_usd for _, limits in self._limits.holding(model)) and self._on_unknown_price == "refuse":
             raise ConfigurationError(
                 f"a budget is set, and nobody can say what a call to {model} costs at worst: set max_tokens on the LM, "
                 'or let such calls through with on_unknown_price = "allow" in [tool.lmtest].'
             )
-        return {"model": model, "estimate": worst, "test": self._test}
+        return {"model": model, "estimate": worst, "test": self._test, "because": _because(model, request, most_output)}
 
-    def _settle(self, model: str, passage: Passage, reservation: Reservation | None, tokens: int) -> None:
+    def _settle(self, model: str, tokens: int, passage: Passage) -> None:
         for name, rate, _ in self._rates(model, tokens):
             if name == "tokens_per_minute":
                 rate.correct(tokens, _used(passage.call, tokens))
             if passage.retry_after is not None:
                 rate.penalise(passage.retry_after)
-        if reservation is None:
+        if passage.reservation is None:
             return
         if passage.call is None:
-            reservation.release()
+            passage.reservation.release()
         else:
-            reservation.settle(self._row(passage.call))
+            passage.reservation.settle(self._row(passage.call))
+
+
+def _because(model: str, request: Json, most_output: int | None) -> str:
+    """Why so much output is reserved, where the call itself does not say how much may come."""
+    if most_output is None or request.get("config", {}).get("max_tokens"):
+        return ""
+    if most_output == most_output_tokens(model):
+        return f"no max_tokens is set, so the model's maximum of {most_output:,} output tokens is reserved"
+    return f"no max_tokens is set, so the {most_output:,} output tokens that its recording suggests are reserved"
 
 
 @contextlib.contextmanager
@@ -233,7 +260,21 @@ def _used(call: Call | None, at_most: int) -> int:
     if call is None:
         return 0
     counted = call.usage.total_tokens or (call.usage.input_tokens or 0) + (call.usage.output_tokens or 0)
-    return counted or (0 if call.failed else at_most)
+    return counted or (0 if call.failed and call.cost == 0 else at_most)
+
+
+def received_tokens(events: Iterable[Json]) -> int:
+    """Estimate the output tokens of what was received of an answer, rather too many than too few.
+
+    Args:
+        events: Of a stream, as lm15 serialises them.
+
+    >>> received_tokens([{"type": "delta", "delta": {"type": "text", "text": "Paris, the capital"}}])
+    6
+    """
+    deltas = (event.get("delta") or {} for event in events)
+    texts = (delta.get("text") or delta.get("input") or "" for delta in deltas)
+    return math.ceil(sum(_measure(text)[0] for text in texts) / BYTES_PER_TOKEN)
 
 
 def estimated_tokens(request: Json) -> int:

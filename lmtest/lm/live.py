@@ -5,7 +5,7 @@ They stand in front of the backend DSPy chose, so the call on the wire is the on
 
 from __future__ import annotations
 
-import time
+import threading
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -14,17 +14,19 @@ from contextlib import (
     nullcontext,
 )
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspy.lm15 import LM15Error, NotConfiguredError
 
-from lmtest.cassette.cassette import LIVE, Call
-from lmtest.cassette.interaction import STAND_IN, Failure, Interaction, Reply, StreamedEvent, Usage
+from lmtest import clock
+from lmtest.cassette.cassette import ABANDONED, LIVE, Call
+from lmtest.cassette.interaction import STAND_IN, EventStream, Failure, Interaction, Reply, StreamedEvent, Usage
 from lmtest.errors import ConfigurationError
 from lmtest.lm import translate
 from lmtest.lm.answers import MOCK_ID
+from lmtest.lm.gate import estimated_tokens, received_tokens
 from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
 from lmtest.money.prices import price
 
@@ -77,8 +79,26 @@ class _Live:
     @contextmanager
     def _call(self, passage: Passage) -> Iterator[_Watch]:
         watch = _Watch()
+        with self._cassette.under_way(partial(self._give_up, passage, watch)):
+            with self._failing(passage, watch):
+                yield watch
+            assert watch.outcome is not None, "a call that ended well has an outcome"
+            self._end(passage, watch, watch.outcome)
+
+    def _give_up(self, passage: Passage, watch: _Watch) -> None:
+        """Write down a call that nobody waits for any more, or that hangs in a thread, before its cassette closes."""
+        self._end(passage, watch, translate.stream(list(watch.events)))
+        passage.settle()
+
+    def _end(self, passage: Passage, watch: _Watch, outcome: ModelOutcome, *, billed: bool = True) -> None:
+        if watch.end():
+            passage.call = self._finish(outcome, watch, billed=billed)
+
+    @contextmanager
+    def _failing(self, passage: Passage, watch: _Watch) -> Iterator[None]:
+        """Write down a call that did not end well, whatever ended it."""
         try:
-            yield watch
+            yield
         except NotConfiguredError as error:
             named = " or ".join(getattr(error, "env_keys", None) or ())
             raise ConfigurationError(
@@ -88,23 +108,27 @@ class _Live:
             ) from None
         except LM15Error as error:
             passage.retry_after = error.retry_after = translate.retry_after(error)
-            passage.call = self._finish(translate.failure(error, tuple(watch.events)), watch)
+            billed = translate.may_be_billed(error)
+            self._end(passage, watch, translate.failure(error, tuple(watch.events)), billed=billed)
             raise
-        assert watch.outcome is not None, "a call that ended well has an outcome"
-        passage.call = self._finish(watch.outcome, watch)
+        except BaseException as error:
+            # It was sent and nobody waits for the rest: a stream that was left, a task that was cancelled.
+            if not isinstance(error, Exception) or translate.may_be_billed(error):
+                self._end(passage, watch, watch.outcome or translate.stream(watch.events))
+            raise
 
-    def _finish(self, outcome: ModelOutcome, watch: _Watch) -> Call:
+    def _finish(self, outcome: ModelOutcome, watch: _Watch, *, billed: bool = True) -> Call:
         latency = round(watch.seconds, 4)  # before the first price is looked up, which brings the price list
         key, normal = self._cassette.normalise(self._request)
         bare = Interaction(key=key, request=normal, outcome=outcome)
-        cost, price_version = self._price(bare)
+        cost, price_version = self._price(bare) if billed else (Decimal(0), None)
         self._provider.cost = None if cost is None else float(cost)
         interaction = replace(
             bare,
             provider=str(self._provider) or None,
             cost=cost,
             latency=latency,
-            recorded_at=watch.started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            recorded_at=clock.stamp(watch.started_at),
         )
         source = STAND_IN if _is_made_up(outcome) else self._source
         self._cassette.record(interaction, source=source)
@@ -130,17 +154,22 @@ class _Live:
 
     def _dspy_estimate(self, outcome: ModelOutcome) -> Decimal | None:
         """What DSPy would have put in its history: kept beside our own, so that a disagreement shows."""
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, Failure) or (isinstance(outcome, EventStream) and outcome.left):
             return None
         return dspy_estimate(translate.response(outcome, self._asked), self._provider, self._asked.model)
 
     def _price(self, interaction: Interaction) -> tuple[Decimal | None, str | None]:
-        """What it cost, and by which list."""
+        """Price it, and name the list; unknown where nobody counted its tokens.
+
+        What was given up or cut is priced by what was received, though no usage came with it; before anything was, it
+        may cost anything up to its worst case, which is what an unknown cost is held at.
+        """
         if self._stop is not None and self._stop.called:
             return None, None  # a provider that was hung up on may charge for what it had begun
-        if interaction.failed and interaction.usage == Usage():
-            return Decimal(0), None  # providers do not bill what they did not answer
-        listed = price(interaction.model, interaction.usage, at=datetime.now(UTC), provider=str(self._provider) or None)
+        usage = interaction.usage
+        if usage == Usage() and (interaction.left or interaction.failed) and interaction.said:
+            usage = Usage(input_tokens=estimated_tokens(self._request), output_tokens=received_tokens(interaction.said))
+        listed = price(interaction.model, usage, at=clock.utc_now(), provider=str(self._provider) or None)
         return (None, None) if listed is None else (listed.usd, listed.version)
 
 
@@ -247,14 +276,19 @@ class _Watch:
     """The time of one call, and what it has delivered."""
 
     def __init__(self) -> None:
-        self.started_at = datetime.now(UTC)
-        self._started = time.perf_counter()
+        self.started_at = clock.utc_now()
+        self._started = clock.seconds()
+        self._over = threading.Lock()
         self.events: list[StreamedEvent] = []
         self.outcome: ModelOutcome | None = None
 
+    def end(self) -> bool:
+        """End it; false where another thread was first."""
+        return self._over.acquire(blocking=False)
+
     @property
     def seconds(self) -> float:
-        return time.perf_counter() - self._started
+        return clock.seconds() - self._started
 
     def see(self, event: Any) -> None:
         self.events.append(StreamedEvent(at=round(self.seconds, 4), event=translate.event_json(event)))
@@ -270,6 +304,6 @@ def _answered(interaction: Interaction, cassette: Cassette) -> Call:
         worth=interaction.cost,
         latency=interaction.latency,
         provider=interaction.provider,
-        failed=interaction.failed,
+        failed=ABANDONED if interaction.left else interaction.failed,
         cassette=cassette.path if cassette.mode.writes else None,
     )

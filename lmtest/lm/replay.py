@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Never
 
-from lmtest.cassette.cassette import PLAYED, Call
+from lmtest import clock
+from lmtest.cassette.cassette import ABANDONED, PLAYED, Call
 from lmtest.lm import translate
 from lmtest.lm.remembered import remember, remembered
 from lmtest.lm.seam import handed_through
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from lmtest.cassette.cassette import Cassette
     from lmtest.cassette.interaction import Interaction
     from lmtest.lm.seam import Billed
+
+_GRACE: Final = 1.0  # seconds more than the recorded program waited
 
 
 class ReplayEngine:
@@ -45,11 +46,22 @@ class ReplayEngine:
         """Answer whole.
 
         Raises:
-            CassetteMiss: The request is not recorded (any more).
+            CassetteMiss: The request is not recorded (any more), or was given up before its answer came.
             LM15Error: A failure was recorded.
         """
+        try:
+            return self.answer(request)
+        except GivenUp as given_up:
+            self.end(given_up.interaction)
+
+    def answer(self, request: Request) -> Response:
+        """Answer whole, or say that there is no whole answer.
+
+        Raises:
+            GivenUp: The call was given up when it was recorded.
+        """
         if self._taken is not None:
-            return translate.response(self._noted(self._taken).answer, request)
+            return translate.response(_whole(self._noted(self._taken)).answer, request)
         with handed_through():
             taken = self._cassette.take(partial(translate.request_json, request), exactly=translate.exactly(request))
             if (answer := remembered(taken)) is not None:
@@ -58,23 +70,45 @@ class ReplayEngine:
             interaction = taken.read()
         call, cost = _played(interaction, self._cassette), _cost(interaction)
         self._note(call, cost)
-        response = translate.response(interaction.answer, request)
+        response = translate.response(_whole(interaction).answer, request)
         remember(taken, response, call, cost)
         return response
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream, with the same errors as :meth:`complete`."""
-        for pause, event in self._paced(self._play(request)):
-            if pause > 0:
-                time.sleep(pause)
-            yield event
+        try:
+            for pause, event in self.paced(request):
+                if pause > 0:
+                    clock.sleep(pause)
+                yield event
+        except GivenUp as given_up:
+            self.end(given_up.interaction)
+
+    def paced(self, request: Request) -> Iterator[tuple[float, Any]]:
+        """Give each event with the seconds to wait before it, or say that no more were received.
+
+        Raises:
+            GivenUp: The program left the stream here when it was recorded.
+        """
+        with handed_through():
+            interaction = self._noted(self._taken or self._cassette.play(translate.request_json(request)))
+        before = 0.0
+        for at, event in translate.events(interaction.answer):
+            yield ((at - before) / self._speed if self._speed else 0.0), event
+            before = at
+        _whole(interaction)
+
+    def end(self, interaction: Interaction) -> Never:
+        """Refuse to go on where the recorded program gave up.
+
+        Raises:
+            CassetteMiss: Always.
+        """
+        with handed_through():
+            raise self._cassette.ended(interaction)
 
     def close(self) -> None:
         """Nothing is held open."""
-
-    def _play(self, request: Request) -> Interaction:
-        with handed_through():
-            return self._noted(self._taken or self._cassette.play(translate.request_json(request)))
 
     def _noted(self, interaction: Interaction) -> Interaction:
         self._note(_played(interaction, self._cassette), _cost(interaction))
@@ -83,13 +117,6 @@ class ReplayEngine:
     def _note(self, call: Call, cost: float | None) -> None:
         self._provider.cost = cost
         self._cassette.note(call)
-
-    def _paced(self, interaction: Interaction) -> Iterator[tuple[float, Any]]:
-        """Each event with the seconds to wait before it."""
-        before = 0.0
-        for at, event in translate.events(interaction.answer):
-            yield ((at - before) / self._speed if self._speed else 0.0), event
-            before = at
 
 
 class AsyncReplayEngine:
@@ -102,17 +129,46 @@ class AsyncReplayEngine:
 
     async def complete(self, request: Request) -> Response:
         """Answer whole, with the same errors as :meth:`ReplayEngine.complete`."""
-        return self._sync.complete(request)
+        try:
+            return self._sync.answer(request)
+        except GivenUp as given_up:
+            await self._end(given_up.interaction)
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
         """Answer as a stream."""
-        for pause, event in self._sync._paced(self._sync._play(request)):  # noqa: SLF001 - its twin
-            if pause > 0:
-                await asyncio.sleep(pause)
-            yield event
+        try:
+            for pause, event in self._sync.paced(request):
+                if pause > 0:
+                    await clock.sleep_async(pause)
+                yield event
+        except GivenUp as given_up:
+            await self._end(given_up.interaction)
+
+    async def _end(self, interaction: Interaction) -> Never:
+        """Let the program give up as it did when this was recorded; longer than then nobody waits."""
+        await clock.sleep_async((interaction.latency or 0.0) + _GRACE)
+        self._sync.end(interaction)
 
     async def aclose(self) -> None:
         """Nothing is held open."""
+
+
+class GivenUp(Exception):
+    """Says that a call ends where its program gave it up.
+
+    Attributes:
+        interaction: What was recorded of it.
+    """
+
+    def __init__(self, interaction: Interaction) -> None:
+        super().__init__()
+        self.interaction = interaction
+
+
+def _whole(interaction: Interaction) -> Interaction:
+    if interaction.left:
+        raise GivenUp(interaction)
+    return interaction
 
 
 def _played(interaction: Interaction, cassette: Cassette) -> Call:
@@ -125,7 +181,7 @@ def _played(interaction: Interaction, cassette: Cassette) -> Call:
         worth=interaction.cost,
         latency=interaction.latency,
         provider=interaction.provider,
-        failed=interaction.failed,
+        failed=ABANDONED if interaction.left else interaction.failed,
         cassette=cassette.path,
     )
 

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspy.lm15 import TransportError
 
+from lmtest import clock
 from lmtest.errors import Stopped
 from lmtest.lm import seam
 from lmtest.money.waiting import Clock
@@ -40,7 +40,7 @@ class Stop:
     """
 
     def __init__(self, *, after: float | None = None) -> None:
-        self._end = None if after is None else time.monotonic() + after
+        self._end = None if after is None else clock.seconds() + after
         self._lock = threading.RLock()  # a signal's handler may call it while its thread holds it
         self._called = threading.Event()
         self._held: dict[Any, Callable[[], None]] = {}
@@ -53,12 +53,12 @@ class Stop:
     @property
     def left(self) -> float | None:
         """Seconds that are left, or None where there is no limit."""
-        return None if self._end is None else self._end - time.monotonic()
+        return None if self._end is None else self._end - clock.seconds()
 
     @property
     def over(self) -> bool:
         """Whether no call may be sent any more."""
-        return self.called or (self._end is not None and time.monotonic() >= self._end)
+        return self.called or (self._end is not None and clock.seconds() >= self._end)
 
     def now(self) -> None:
         """Hang up. It may be said again, and from any thread."""

@@ -7,11 +7,9 @@ import inspect
 import json
 import logging
 import math
-import time
 import typing
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
@@ -19,6 +17,7 @@ import dspy
 import pydantic
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from lmtest import clock
 from lmtest.cassette.cassette import LIVE, MOCKED, PLAYED, Call
 from lmtest.cassette.interaction import Interaction, Raised, Result, Usage
 from lmtest.errors import CassetteFormatError, CassetteMiss, CassetteNotFound, ConfigurationError
@@ -218,7 +217,7 @@ class _Asked:
     @contextmanager
     def watched(self) -> Iterator[_Watch]:
         """Call the target inside, and write down what came of it."""
-        watch, started_at, start = _Watch(), datetime.now(UTC), time.perf_counter()
+        watch, started_at, start = _Watch(), clock.utc_now(), clock.seconds()
         try:
             yield watch
         except Exception as error:  # noqa: BLE001 - a tool may raise anything, and the program gets it back
@@ -229,14 +228,14 @@ class _Asked:
             if self._cassette.mode.writes:
                 with self._scope.spoiled_by(ConfigurationError):
                     watch.outcome = self._spec.result(watch.value)
-        seconds = round(time.perf_counter() - start, 4)
+        seconds = round(clock.seconds() - start, 4)
         interaction = Interaction(
             key=self._key,
             request=self._normal,
             outcome=watch.outcome,
             cost=Decimal(0),
             latency=seconds,
-            recorded_at=started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            recorded_at=clock.stamp(started_at),
         )
         self._cassette.record(interaction, source="")
         self._note(watch.outcome, MOCKED if self._cassette.mode is Mode.MOCK else LIVE, seconds)

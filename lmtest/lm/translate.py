@@ -29,6 +29,22 @@ def _fields(kind: type, *but: str) -> Callable[[Any], Any]:
 # All fields there are, lest two requests that differ in a new one pass for the same.
 _REQUEST, _CONFIG = _fields(lm15.Request, "messages", "config"), _fields(lm15.Config)
 _MESSAGE, _TEXT = _fields(lm15.Message, "parts"), _fields(lm15.TextPart)
+# Request Timeout and Gateway Timeout: who waited gave up, who answered may have gone on.
+_MAYBE_SERVED = frozenset({408, 504})
+_UNDER_WAY = (lm15.TransportError, lm15.TimeoutError, lm15.StreamAssemblyError)
+# The names that lm15, httpx, aiohttp and sockets have for a connection that never was.
+_NOT_CONNECTED = frozenset(
+    {
+        "ClientConnectorDNSError",
+        "ClientConnectorError",
+        "ConnectError",
+        "ConnectTimeout",
+        "ConnectionRefusedError",
+        "ConnectionTimeoutError",
+        "PoolTimeout",
+        "gaierror",
+    }
+)
 _NO_TEXT = object()  # which marshal refuses
 _WORDS = re.compile(r"\s*\S+\s*")
 
@@ -128,8 +144,30 @@ def events(outcome: ModelOutcome) -> Iterator[tuple[float, Any]]:
 
 
 def stream(recorded: list[StreamedEvent]) -> EventStream:
-    """Give the events of a live stream as an outcome."""
-    return EventStream(events=tuple(recorded))
+    """Give the events of a live stream as an outcome; one whose end did not come was left."""
+    return EventStream(events=tuple(recorded), left=not (recorded and recorded[-1].event.get("type") == "end"))
+
+
+def may_be_billed(error: BaseException) -> bool:
+    """Decide whether a provider may charge for a call that failed so.
+
+    It charges nothing for what it answered with an error, nor for what never reached it; it may for what it was still
+    answering when the connection or the patience ended, or answered in a way that nobody could read.
+    """
+    if isinstance(error, lm15.LM15Error):
+        if error.status is not None:
+            return error.status in _MAYBE_SERVED
+        if not isinstance(error, _UNDER_WAY) and type(error) is not lm15.ProviderError:
+            return False
+    return not any(type(cause).__name__ in _NOT_CONNECTED for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]  # ends at None
 
 
 def is_failure_code(code: str) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import dspy
 
 import lmtest
+from lmtest import clock, variables
 from lmtest import settings as project
 from lmtest.cassette import redact
 from lmtest.cassette.cassette import Cassette
@@ -139,7 +139,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
     def scope(self, cassette: Cassette) -> Scope:
         """Who answers the calls of an open cassette."""
         gate = functools.cache(functools.partial(self._gate, cassette))
-        to = os.environ.get("LMTEST_REFRESH_TO") if cassette.mode is Mode.REFRESH else None
+        to = os.environ.get(variables.REFRESH_TO) if cassette.mode is Mode.REFRESH else None
         script = self._script(cassette)
         return Scope(cassette, gate, replay_speed=self._speed, to=to, script=script, stop=self._stop)
 
@@ -170,6 +170,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             LimitError: A call that was to be recorded was refused and the program caught the error.
             CassetteError: The file could not be saved.
         """
+        cassette.give_up()
         write_played(cassette, self._settings, self._root, self._row(cassette), hold=self._hold_rows)
         if error is not None:
             if cassette.refused and not isinstance(error, LimitError):
@@ -274,7 +275,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
     def _header(self, cassette: Cassette) -> Header:
         return Header(
             format=FORMAT,
-            recorded_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            recorded_at=clock.stamp(clock.utc_now()),
             source=cassette.source,
             lmtest=lmtest.__version__,
             dspy=dspy.__version__,

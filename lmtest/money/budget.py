@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lmtest.errors import BudgetExceeded
 from lmtest.money.amounts import to_pico, to_usd
+from lmtest.money.horizon import LEASE, SECOND, shorten_leases
 from lmtest.money.ledger import periods
 from lmtest.money.origin import Origin
 from lmtest.money.owner import claimed, has_died
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 OnUnknownPrice = Literal["refuse", "allow"]
 """What becomes of a call of unknown price when a budget is set."""
-
-_SECOND = 10**9  # nanoseconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +64,7 @@ class Budget:
         run: str,
         on_unknown_price: OnUnknownPrice = "refuse",
         origin: Origin | None = None,
-        lease: float = 900.0,
+        lease: float = LEASE,
         clock: Clock | None = None,
     ) -> None:
         self._ledger = ledger
@@ -82,6 +81,7 @@ class Budget:
         model: str,
         estimate: Decimal | None,
         test: str | None = None,
+        because: str = "",
         timeout: float | None = None,
         within: Collection[str] = (),
     ) -> Reservation:
@@ -91,6 +91,7 @@ class Budget:
             model: As DSPy names it.
             estimate: USD at worst, see `lmtest.money.prices.worst_case`; None where the price is unknown.
             test: The test that calls.
+            because: Why it is that much, where nobody asked for it: ``no max_tokens is set, so …``.
             timeout: Seconds it may wait for calls under way to settle; 0 for not at all, None for as long as it takes.
             within: Ids of reservations that settle only after this call, so that waiting for them is in vain.
 
@@ -98,7 +99,7 @@ class Budget:
             BudgetExceeded: What is spent leaves too little, or nobody is under way who could give something back in
                 time; or the price is unknown and a limit is set. Nothing was sent.
         """
-        reservation = self._asked(model, estimate, test)
+        reservation = self._asked(model, estimate, test, because)
         wait(self._tries(reservation, timeout, within), self._clock)
         return reservation
 
@@ -108,11 +109,12 @@ class Budget:
         model: str,
         estimate: Decimal | None,
         test: str | None = None,
+        because: str = "",
         timeout: float | None = None,  # noqa: ASYNC109 - a refusal, no cancellation
         within: Collection[str] = (),
     ) -> Reservation:
         """Set aside what a call could cost as `reserve` does, leaving the event loop free."""
-        reservation = self._asked(model, estimate, test)
+        reservation = self._asked(model, estimate, test, because)
         try:
             await wait_async(self._tries(reservation, timeout, within), self._clock)
         except asyncio.CancelledError:
@@ -120,7 +122,7 @@ class Budget:
             raise
         return reservation
 
-    def _asked(self, model: str, estimate: Decimal | None, test: str | None) -> Reservation:
+    def _asked(self, model: str, estimate: Decimal | None, test: str | None, because: str) -> Reservation:
         unheld = estimate is None and self._on_unknown_price == "allow"
         return Reservation(
             ledger=self._ledger,
@@ -130,6 +132,7 @@ class Budget:
             model=model,
             estimate=estimate,
             held=not unheld and bool(self._held(model, test)),
+            because=because,
         )
 
     def _tries(self, asked: Reservation, timeout: float | None, within: Collection[str]) -> Iterator[float]:
@@ -138,10 +141,11 @@ class Budget:
 
     def _book(self, asked: Reservation, within: Collection[str]) -> BudgetExceeded | None:
         """Set it aside, or say what keeps it from fitting while others are under way."""
-        now = int(self._clock.now() * _SECOND)
+        now = int(self._clock.now() * SECOND)
         held = self._held(asked.model, asked.test)
         with self._ledger.database.writing() as connection:
             connection.execute("DELETE FROM reservation WHERE expires <= ?", (now,))
+            shorten_leases(connection, "reservation", now, self._lease)
             used = [(each, _used(connection, each, now)) for each in held]
             refusals = [_refusal(each, asked, its, origin=self._origin) for each, its in used]
             for refusal, (each, its) in zip(refusals, used, strict=True):
@@ -149,7 +153,7 @@ class Budget:
                     raise refusal
             if refusal := next(filter(None, refusals), None):
                 return refusal
-            expires = now + int(self._lease * _SECOND)
+            expires = now + int(self._lease * SECOND)
             connection.executemany(
                 "INSERT INTO reservation (id, period, model, usd, expires) VALUES (?, ?, ?, ?, ?)",
                 [(asked.id, each.period, each.model, to_pico(asked.estimate), expires) for each in held],
@@ -171,7 +175,7 @@ class Budget:
         held = self._held(model, test)
         if not held:
             return None
-        now = int(self._clock.now() * _SECOND)
+        now = int(self._clock.now() * SECOND)
         with self._ledger.database.reading() as connection:
             used = [0 if connection is None else _used(connection, each, now).all for each in held]
         return max(Decimal(0), min(each.limit - to_usd(its) for each, its in zip(held, used, strict=True)))
@@ -198,6 +202,7 @@ class Reservation:
         model: The model to be called.
         estimate: USD the call could cost; None where the price is unknown.
         held: Whether any limit holds it; where none does, nothing is set aside.
+        because: Why the estimate is what it is, where the caller asked for no such thing.
     """
 
     ledger: Ledger
@@ -207,6 +212,7 @@ class Reservation:
     model: str
     estimate: Decimal | None
     held: bool
+    because: str = ""
 
     def settle(self, *rows: LedgerRow) -> None:
         """Give back what was set aside and write down what was spent, in one transaction.
@@ -264,22 +270,35 @@ def _refusal(held: _Held, asked: Reservation, used: _Used, *, origin: Origin) ->
     model, estimate = asked.model, asked.estimate
     if estimate is not None and used.all + to_pico(estimate) <= to_pico(held.limit):
         return None
-    could = "has no known price" if estimate is None else f"could cost {_dollars(estimate)}"
-    whose = f" for {held.model!r}" if held.model else ""
-    mend = (
-        "Name its price in LMTEST_PRICES, or set on_unknown_price to 'allow' to send it unheld"
-        if estimate is None
-        else f"Raise {held.name} ({origin.told(held.name, held.limit, model=held.model)}), lower max_tokens, or answer "
-        "from cassettes: LM_MODE=replay"
-    )
     spent, reserved = _dollars(to_usd(used.spent)), _dollars(to_usd(used.all - used.spent))
+    dead = sum(usd for id_, usd in used.reserved.items() if has_died(id_))
+    of_the_dead = f", {_dollars(to_usd(dead))} of it until their lease ends, for their process has died" if dead else ""
+    whose = f"{held.name} for {held.model!r}" if held.model else held.name
     return BudgetExceeded(
-        f"The call to {model!r} {could}, and {held.name}{whose} is {_dollars(held.limit)}: {spent} is spent and "
-        f"{reserved} reserved by calls under way. It was not sent. {mend}.",
+        f"The call to {model!r} {_could(asked)} {whose} is {_dollars(held.limit)}: {spent} is spent and {reserved} "
+        f"reserved by calls under way{of_the_dead}. It was not sent. {_mend(held, asked, origin)}.",
         spent=to_usd(used.all),
         limit=held.limit,
         estimate=estimate,
     )
+
+
+def _could(asked: Reservation) -> str:
+    """What was asked for, up to the limit that refuses it."""
+    if asked.estimate is None:
+        return "has no known price, and"
+    if asked.because:
+        return f"could cost up to {_dollars(asked.estimate)}: {asked.because}."
+    return f"could cost {_dollars(asked.estimate)}, and"
+
+
+def _mend(held: _Held, asked: Reservation, origin: Origin) -> str:
+    if asked.estimate is None:
+        return "Name its price in LMTEST_PRICES, or set on_unknown_price to 'allow' to send it unheld"
+    raised = f"{held.name} ({origin.told(held.name, held.limit, model=held.model)})"
+    if asked.because:
+        return f"Set max_tokens, or raise {raised}, or answer from cassettes: LM_MODE=replay"
+    return f"Raise {raised}, lower max_tokens, or answer from cassettes: LM_MODE=replay"
 
 
 def _dollars(usd: Decimal) -> str:

@@ -19,6 +19,7 @@ TOP = 25
 """Lines shown by the forms for people; those for programs have all."""
 
 _BAR = 24
+_STAND_IN = "at list price"
 _NOBODY = {"test": "(no test)", "cassette": "(no cassette)", "run": "(no run)"}
 
 
@@ -72,11 +73,13 @@ def markdown(report: Report, *, top: int = TOP) -> str:
     """A section for a pull request or a job summary."""
     out = ["### Cost of language model calls", "", headline(report), ""]
     if report.lines:
+        listed = bool(report.total.stand_in)
+        heads = ["live", "spent", "saved by replay", "to refresh", *([_STAND_IN] if listed else [])]
         out += [
-            f"| {report.by} | calls | live | spent | saved by replay | to refresh |",
-            "|---|--:|--:|--:|--:|--:|",
-            *(_markdown_row(label(report, line), line) for line in report.lines[:top]),
-            _markdown_row("**total**", report.total),
+            f"| {report.by} | calls | {' | '.join(heads)} |",
+            f"|---|--:|{'--:|' * len(heads)}",
+            *(_markdown_row(label(report, line), line, listed=listed) for line in report.lines[:top]),
+            _markdown_row("**total**", report.total, listed=listed),
             "",
         ]
     out += [sentence + "\n" for sentence in notes(report, top)]
@@ -104,8 +107,9 @@ def headline(report: Report) -> str:
         after = f" since {report.since:%Y-%m-%d %H:%M} UTC" if report.since else ""
         return f"No calls in {report.place}{after}: nothing was spent, nothing saved."
     spent, saved, refresh = amounts(total)
+    listed = f", and {at_list_price(total.stand_in)}" if total.stand_in else ""
     return (
-        f"Spent {spent} on {_calls(total.live, 'live')}; {_calls(total.replayed, 'replayed')} saved {saved}; "
+        f"Spent {spent} on {_calls(total.live, 'live')}{listed}; {_calls(total.replayed, 'replayed')} saved {saved}; "
         f"recording anew what was replayed would cost {refresh}."
     )
 
@@ -120,8 +124,6 @@ def notes(report: Report, top: int) -> list[str]:
     if (hidden := len(report.lines) - top) > 0:
         left, them = ("1 line is", "it") if hidden == 1 else (f"{hidden:,} lines are", "them")
         out.append(f"{left} left out here, not from the total: '--top {len(report.lines)}' shows {them}.")
-    if report.stand_in:
-        out.append(f"{dollars(report.stand_in)} of it at list prices, for calls to a stand-in, which takes no money.")
     if report.unpriced:
         models = ", ".join(f"{model} ({_calls(calls)})" for model, calls in report.unpriced)
         out.append(f"Of unknown price (?), and in no sum above: {models}.")
@@ -136,6 +138,15 @@ def dollars(usd: Decimal) -> str:
     """
     places = 2 if not usd else max(2, 1 - usd.adjusted())
     return f"${usd.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN):,f}"
+
+
+def at_list_price(usd: Decimal) -> str:
+    """What calls to a stand-in would have cost, in words that nobody takes for a bill.
+
+    >>> at_list_price(Decimal("0.0012"))
+    '$0.0012 at list price (stand-in: nothing was charged)'
+    """
+    return f"{dollars(usd)} at list price (stand-in: nothing was charged)"
 
 
 def amounts(line: Line) -> tuple[str, str, str]:
@@ -173,23 +184,28 @@ def _grid(report: Report, top: int) -> Table:
         grid.add_column(name, footer, justify="right", no_wrap=True)
     for name, footer in zip(("spent", "saved", "refresh"), amounts(total), strict=True):
         grid.add_column(name, footer, justify="right", no_wrap=True)
+    if total.stand_in:
+        grid.add_column(_STAND_IN, dollars(total.stand_in), justify="right", no_wrap=True)
     grid.add_column(Text.assemble(("█ spent ", "red"), ("░ saved", "green")), no_wrap=True, width=_BAR)
     shown = report.lines[:top]
     scale = max((line.spent + line.saved for line in shown), default=Decimal(0)) or Decimal(1)
     for line in shown:
         spent, saved = (round(_BAR * usd / scale) for usd in (line.spent, line.saved))
         bar = Text.assemble(("█" * spent, "red"), ("░" * min(saved, _BAR - spent), "green"))
-        grid.add_row(Text(label(report, line)), f"{line.calls:,}", f"{line.live:,}", *amounts(line), bar)
+        listed = (dollars(line.stand_in),) if total.stand_in else ()
+        grid.add_row(Text(label(report, line)), f"{line.calls:,}", f"{line.live:,}", *amounts(line), *listed, bar)
     return grid
 
 
-def _markdown_row(name: str, line: Line) -> str:
-    cells = (name.replace("|", r"\|"), f"{line.calls:,}", f"{line.live:,}", *amounts(line))
+def _markdown_row(name: str, line: Line, *, listed: bool) -> str:
+    cells = [name.replace("|", r"\|"), f"{line.calls:,}", f"{line.live:,}", *amounts(line)]
+    if listed:
+        cells.append(dollars(line.stand_in))
     return f"| {' | '.join(cells)} |"
 
 
 def _plain(value: Line | Month) -> dict[str, str | int | None]:
-    money = {"spent", "saved", "refresh", "projected", "limit"}
+    money = {"spent", "saved", "refresh", "stand_in", "projected", "limit"}
     return {f"{name}_usd" if name in money else name: _text(each) for name, each in asdict(value).items()}
 
 

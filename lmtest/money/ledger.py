@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from lmtest.cassette.interaction import Usage
+from lmtest import variables
+from lmtest.cassette.interaction import STAND_IN, Usage
 from lmtest.money.amounts import to_pico, to_usd
 from lmtest.money.places import open_database
 
@@ -62,8 +63,9 @@ class LedgerRow:
         model: As DSPy names it.
         mode: The mode's name.
         hit: Where the answer came from.
-        cost: USD it cost: 0 where nothing was sent, None where the price is unknown.
-        would_cost: USD a replayed call would have cost live; None where unknown, or where it was not replayed.
+        cost: USD it cost: 0 where nothing was charged, None where the price is unknown.
+        would_cost: USD that a call would have cost live that was replayed, or that a stand-in answered; None where that
+            is unknown, and of all others.
         dspy_cost: USD by DSPy's own estimate, where it has one.
         outcome: ``ok``, or the error's code.
         usage: Its tokens.
@@ -95,6 +97,11 @@ class LedgerRow:
     key: str | None = None
     latency: float | None = None
 
+    @property
+    def held(self) -> Decimal | None:
+        """USD that budgets count: of a stand-in's answer the list price, so that a rehearsal goes as it would live."""
+        return self.would_cost if self.provider == STAND_IN else self.cost
+
 
 def default_path(environ: Mapping[str, str], root: Path, configured: str | None = None) -> Path | str:
     """Where the ledger is: ``LMTEST_LEDGER``, else ``[tool.lmtest] ledger``, else ``.lmtest/ledger.sqlite3``.
@@ -112,7 +119,7 @@ def default_path(environ: Mapping[str, str], root: Path, configured: str | None 
     >>> default_path({"LMTEST_LEDGER": "money.db"}, Path("project"), "other.db").as_posix()
     'project/money.db'
     """
-    place = environ.get("LMTEST_LEDGER") or configured or ".lmtest/ledger.sqlite3"
+    place = environ.get(variables.LEDGER) or configured or ".lmtest/ledger.sqlite3"
     return place if "://" in place else root / Path(place).expanduser()
 
 
@@ -207,8 +214,8 @@ class Ledger:
                 return ()
             found = connection.execute(
                 """
-                SELECT (SELECT text FROM label WHERE id = model), sum(cost), sum(dspy_cost) FROM call
-                WHERE cost IS NOT NULL AND dspy_cost IS NOT NULL GROUP BY model ORDER BY 1
+                SELECT (SELECT text FROM label WHERE id = model), sum(coalesce(would_cost, cost)), sum(dspy_cost)
+                FROM call WHERE cost IS NOT NULL AND dspy_cost IS NOT NULL GROUP BY model ORDER BY 1
                 """
             ).fetchall()
         return tuple(
@@ -263,7 +270,7 @@ def _labels(connection: Connection, rows: Sequence[LedgerRow]) -> dict[str, int]
 def _spending(rows: Iterable[LedgerRow], at_most: Decimal | None) -> list[tuple[str, str, int]]:
     sums: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        if row.hit == "live" and (usd := to_pico(at_most if row.cost is None else row.cost)):
+        if row.hit == "live" and (usd := to_pico(at_most if row.held is None else row.held)):
             for period in periods(time=row.time, run=row.run, test=row.test).values():
                 sums[period, ALL_MODELS] += usd
                 sums[period, row.model] += usd

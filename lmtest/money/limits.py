@@ -6,11 +6,12 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from lmtest import variables
+from lmtest.clock import utc_now
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
 
 Usd = Decimal | float | str
 """An amount as people write it; ``1.10`` means one dollar ten exactly, whichever way it is written."""
-
-VARIABLE: Final = "LMTEST_LIMITS"
-"""The environment's variable for limits of single models: ``MODEL:NAME=VALUE``, several with spaces between."""
-
-FLAG: Final = "LMTEST_LIMIT_FLAG"
-"""The environment's variable for the command's flag that went before its limits, for messages."""
 
 _FORM: Final = "write NAME=VALUE, such as requests_per_minute=10, or MODEL:NAME=VALUE for one model"
 
@@ -162,7 +157,7 @@ class Limits:
         >>> Limits.from_environ({"LMTEST_USD_PER_RUN": "0.05"}).usd_per_run
         Decimal('0.05')
         """
-        limits = cls.parse(environ.get(VARIABLE, "").split(), source=VARIABLE)
+        limits = cls.parse(environ.get(variables.LIMITS, "").split(), source=variables.LIMITS)
         for name in _names():
             if value := environ.get(variable_of(name)):
                 limits = cls.from_mapping({name: value}, source=variable_of(name)).or_else(limits)
@@ -181,11 +176,11 @@ class Limits:
         ('0.10', '2.0', 'serve --limit')
         """
         limits = self.or_else(Limits.from_environ(environ))
-        said = {FLAG: flag} | {variable_of(name): _text(value) for name, value in _given(limits)}
+        said = {variables.LIMIT_FLAG: flag} | {variable_of(name): _text(value) for name, value in _given(limits)}
         of_models = [
             f"{model}:{name}={_text(value)}" for model, its in limits.by_model.items() for name, value in _given(its)
         ]
-        return said | ({VARIABLE: " ".join(of_models)} if of_models else {})
+        return said | ({variables.LIMITS: " ".join(of_models)} if of_models else {})
 
     def or_else(self, other: Limits) -> Limits:
         """These limits, and the other's where there is none here.
@@ -230,7 +225,7 @@ class Limits:
         from lmtest.money.prices import worst_case  # late: few runs hold single models
 
         for model in self.by_model:
-            if worst_case(model, 1, 1, datetime.now(UTC)) is None:
+            if worst_case(model, 1, 1, utc_now()) is None:
                 near = difflib.get_close_matches(model, [expected, expected.partition("/")[2]], n=1, cutoff=0.8)
                 hint = f"; did you mean {near[0]!r}?" if near else "; name its price in LMTEST_PRICES if there is one"
                 yield f"limits name {model!r}, of no known price{hint}"
@@ -255,7 +250,7 @@ def variable_of(name: str) -> str:
     >>> variable_of("usd_per_run")
     'LMTEST_USD_PER_RUN'
     """
-    return f"LMTEST_{name.upper()}"
+    return f"{variables.PREFIX}{name.upper()}"
 
 
 def _names() -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from lmtest.money.limits import FLAG, NO_LIMITS, VARIABLE, variable_of
+from lmtest import variables
+from lmtest.money.limits import NO_LIMITS, variable_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ class Origin:
     @classmethod
     def of(cls, environ: Mapping[str, str], *, tighter: Limits) -> Origin:
         """As the command that runs said it in the environment."""
-        return cls(flag=environ.get(FLAG, ""), tighter=tighter)
+        return cls(flag=environ.get(variables.LIMIT_FLAG, ""), tighter=tighter)
 
     def told(self, name: str, limit: Decimal, *, model: str) -> str:
         """How a limit is set that holds a call.
@@ -60,4 +61,4 @@ class Origin:
             return "lmtest refresh --budget USD"
         if self.flag:
             return f"{self.flag} {said}"
-        return f"{said} in {VARIABLE}" if model else variable_of(name)
+        return f"{said} in {variables.LIMITS}" if model else variable_of(name)

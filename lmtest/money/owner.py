@@ -1,9 +1,12 @@
-"""Whose a reservation is, so that nobody waits for a process that has died."""
+"""Whose a slot or a reservation is, so that nobody waits for a process that has died."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import platform
+from pathlib import Path
 
 
 def claimed(name: str) -> str:
@@ -12,22 +15,66 @@ def claimed(name: str) -> str:
     >>> has_died(claimed("a"))
     False
     """
-    return f"{platform.node()}/{os.getpid()}/{name}"
+    process = os.getpid()
+    return f"{_machine()}/{process}@{_own_start(process)}/{name}"
 
 
 def has_died(claim: str) -> bool:
     """Whether the process that made a name is known to be gone; of another machine's nobody knows.
 
-    >>> has_died("another-machine/1/a")
+    A process that got the number of a dead one is told from it by when it began, where the system says that.
+
+    >>> has_died("another-machine/1@7/a")
     False
     """
-    node, _, rest = claim.rpartition("/")[0].rpartition("/")
-    if os.name == "nt" or node != platform.node() or not rest.isdecimal():
+    machine, _, rest = claim.rpartition("/")[0].rpartition("/")
+    process, _, began = rest.partition("@")
+    if os.name == "nt" or machine != _machine() or not process.isdecimal():
         return False  # on Windows the question would end the process
     try:
-        os.kill(int(rest), 0)
+        os.kill(int(process), 0)
     except ProcessLookupError:
         return True
     except OSError:
-        return False
-    return False
+        pass  # another user's
+    state, begins = _stat(int(process))
+    return state in {"Z", "X"} or bool(began and begins and began != begins)
+
+
+@functools.cache
+def _own_start(process: int) -> str:
+    return _stat(process)[1]
+
+
+def _stat(process: int) -> tuple[str, str]:
+    """A process's state (``Z`` is dead and not yet buried) and when it began; both empty where the system is silent.
+
+    See proc_pid_stat(5): the second field, a name in parentheses, may hold anything; the third is the state, and the
+    22nd the start in ticks since the machine's.
+    """
+    fields = _read(f"/proc/{process}/stat").rpartition(")")[2].split()
+    return (fields[0], fields[19]) if fields else ("", "")
+
+
+@functools.cache
+def _machine() -> str:
+    """The machine, as far as process numbers mean the same: containers may share its name, but not its processes."""
+    try:
+        numbers = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        numbers = ""
+    known = f"{numbers} {_read('/proc/sys/kernel/random/boot_id')}"
+    return f"{platform.node()}:{hashlib.sha256(known.encode()).hexdigest()[:8]}"
+
+
+def _read(path: str) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, 4096).decode(errors="replace")
+    except OSError:
+        return ""  # it ended just now
+    finally:
+        os.close(descriptor)

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from lmtest import variables
 from lmtest.money.own_prices import own_prices
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class _Listing(NamedTuple):
 
 
 def _listing(model: str, provider: str | None) -> _Listing | None:
-    if path := os.environ.get("LMTEST_PRICES"):
+    if path := os.environ.get(variables.PRICES):
         models, version_ = own_prices(Path(path))
         for name in (model, f"{provider}/{model}"):
             if name in models:

@@ -10,14 +10,13 @@ import math
 from typing import TYPE_CHECKING
 
 from lmtest.errors import RateLimited
+from lmtest.money.horizon import LONGEST_WAIT, SECOND, within_reach
 from lmtest.money.waiting import Clock, wait, wait_async
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lmtest.money.database import Connection, Database
-
-_SECOND = 10**9  # nanoseconds
 
 
 class Rate:
@@ -60,7 +59,7 @@ class Rate:
         self._name = name
         self._permits = permits
         self._per = per
-        self._spacing = math.ceil(per * _SECOND / permits)
+        self._spacing = math.ceil(per * SECOND / permits)
         self._burst = burst
         self._clock = clock or Clock()
 
@@ -98,20 +97,20 @@ class Rate:
         """Let nobody through for a while, those who already wait for their turn included.
 
         Args:
-            seconds: What the provider's Retry-After said.
+            seconds: What the provider's Retry-After said; a day at most, after which it may say so again.
         """
-        until = self._now() + math.ceil(seconds * _SECOND)
+        until = self._now() + min(math.ceil(seconds * SECOND), LONGEST_WAIT)
         with self._database.writing() as connection:
             due, blocked_until = self._read(connection)
             self._write(connection, max(due, until), max(blocked_until, until))
 
     def _turns(self, cost: int, timeout: float | None) -> Iterator[float]:
-        latest = None if timeout is None else self._now() + math.ceil(timeout * _SECOND)
+        latest = None if timeout is None else self._now() + math.ceil(timeout * SECOND)
         while True:
             turn = self._book(cost, latest)
             if (early := turn - self._now()) <= 0:
                 return
-            yield early / _SECOND
+            yield early / SECOND
             if not self._penalised():
                 return
 
@@ -121,7 +120,7 @@ class Rate:
             due, blocked_until = self._read(connection)
             turn = max(now, blocked_until, due - (self._burst - 1) * self._spacing)
             if latest is not None and turn > max(now, latest):
-                raise self._refusal((turn - now) / _SECOND)
+                raise self._refusal((turn - now) / SECOND)
             self._write(connection, max(due, turn) + min(cost, self._permits) * self._spacing, blocked_until)
         return turn
 
@@ -131,7 +130,7 @@ class Rate:
 
     def _read(self, connection: Connection) -> tuple[int, int]:
         found = connection.execute("SELECT due, blocked_until FROM rate WHERE name = ?", (self._name,)).fetchone()
-        return found or (0, 0)
+        return within_reach(self._name, found or (0, 0), self._now())
 
     def _write(self, connection: Connection, due: int, blocked_until: int) -> None:
         connection.execute(
@@ -151,4 +150,4 @@ class Rate:
         )
 
     def _now(self) -> int:
-        return int(self._clock.now() * _SECOND)
+        return int(self._clock.now() * SECOND)

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, get_args
 
-from lmtest.cassette.interaction import STAND_IN
+from lmtest import clock
 from lmtest.money.amounts import to_usd
 from lmtest.money.ledger import microseconds
 
@@ -38,6 +38,8 @@ class Line:
         spent: USD, by known prices.
         saved: USD that the replayed calls would have cost, by known prices.
         refresh: USD to record anew what was replayed, each recording once, in the line of its last replay.
+        stand_in: USD that live calls which a stand-in answered would have cost; nothing was charged, and it is in no
+            other sum.
         unpriced_live: Live calls of unknown price; they are in no sum.
         unpriced_replayed: Replayed calls of unknown price; they are in no sum.
         unpriced_refresh: Recordings whose price was never known; they are in no sum.
@@ -50,6 +52,7 @@ class Line:
     spent: Decimal = Decimal(0)
     saved: Decimal = Decimal(0)
     refresh: Decimal = Decimal(0)
+    stand_in: Decimal = Decimal(0)
     unpriced_live: int = 0
     unpriced_replayed: int = 0
     unpriced_refresh: int = 0
@@ -84,7 +87,6 @@ class Report:
         lines: Dearest first; days in order.
         unpriced: Models of unknown price and how many calls each had.
         month: The current month, whatever ``since`` says.
-        stand_in: USD that calls to a stand-in would have cost; among what was spent, and no money.
     """
 
     place: str
@@ -94,7 +96,6 @@ class Report:
     lines: tuple[Line, ...]
     unpriced: tuple[tuple[str, int], ...]
     month: Month
-    stand_in: Decimal = Decimal(0)
 
 
 def cost_report(
@@ -117,15 +118,14 @@ def cost_report(
     Raises:
         ConfigurationError: The ledger cannot be read.
     """
-    now = (now or datetime.now(UTC)).astimezone(UTC)
+    now = (now or clock.utc_now()).astimezone(UTC)
     start = _ALWAYS if since is None else microseconds(since)
-    lines, unpriced, spent, stand_in = list[Line](), list[tuple[str, int]](), Decimal(0), Decimal(0)
+    lines, unpriced, spent = list[Line](), list[tuple[str, int]](), Decimal(0)
     with ledger.database.reading() as connection:
         if connection is not None:
             lines = _lines(connection, by, start)
             unpriced = _unpriced(connection, start)
             spent = _spent(connection, now)
-            stand_in = _stand_in(connection, start)
     return Report(
         place=ledger.database.place,
         by=by,
@@ -134,7 +134,6 @@ def cost_report(
         lines=tuple(lines),
         unpriced=tuple(unpriced),
         month=_month(now, spent, monthly_limit),
-        stand_in=stand_in,
     )
 
 
@@ -169,8 +168,9 @@ def _lines(connection: Connection, by: By, start: int) -> list[Line]:
     calls = connection.execute(
         f"""
         SELECT {name}, count(*), count(*) FILTER (WHERE hit = :live), count(*) FILTER (WHERE hit = :cassette),
-            sum(cost), sum(would_cost), count(*) FILTER (WHERE cost IS NULL),
-            count(*) FILTER (WHERE hit = :cassette AND would_cost IS NULL)
+            sum(cost), sum(would_cost) FILTER (WHERE hit = :cassette), count(*) FILTER (WHERE cost IS NULL),
+            count(*) FILTER (WHERE hit = :cassette AND would_cost IS NULL),
+            sum(would_cost) FILTER (WHERE hit = :live)
         FROM call WHERE time >= :start GROUP BY call.{by}
         """,  # noqa: S608 - `by` is one of BY
         {"live": live, "cassette": cassette, "start": start},
@@ -185,6 +185,7 @@ def _lines(connection: Connection, by: By, start: int) -> list[Line]:
             spent=_usd(row[4]),
             saved=_usd(row[5]),
             refresh=_usd(refresh.get(row[0], (0, 0))[0]),
+            stand_in=_usd(row[8]),
             unpriced_live=row[6],
             unpriced_replayed=row[7],
             unpriced_refresh=refresh.get(row[0], (0, 0))[1],
@@ -193,7 +194,7 @@ def _lines(connection: Connection, by: By, start: int) -> list[Line]:
     ]
     if by == "day":
         return sorted(lines, key=lambda line: line.name or "")
-    return sorted(lines, key=lambda line: (-line.spent, -line.saved, line.name or ""))
+    return sorted(lines, key=lambda line: (-line.spent, -line.stand_in, -line.saved, line.name or ""))
 
 
 def _refresh(connection: Connection, name: str, by: By, start: int) -> dict[str | int | None, tuple[int, int]]:
@@ -224,14 +225,6 @@ def _spent(connection: Connection, now: datetime) -> Decimal:
     return _usd(connection.execute("SELECT sum(cost) FROM call WHERE day BETWEEN ? AND ?", (first, last)).fetchone()[0])
 
 
-def _stand_in(connection: Connection, start: int) -> Decimal:
-    provider = _label(connection, STAND_IN)
-    if provider is None:
-        return Decimal(0)
-    found = connection.execute("SELECT sum(cost) FROM call WHERE provider = ? AND time >= ?", (provider, start))
-    return _usd(found.fetchone()[0])
-
-
 def _month(now: datetime, spent: Decimal, limit: Decimal | None) -> Month:
     first = _first(now)
     whole = (first + timedelta(days=32)).replace(day=1) - first
@@ -252,6 +245,7 @@ def _total(lines: list[Line]) -> Line:
         spent=sum((line.spent for line in lines), Decimal(0)),
         saved=sum((line.saved for line in lines), Decimal(0)),
         refresh=sum((line.refresh for line in lines), Decimal(0)),
+        stand_in=sum((line.stand_in for line in lines), Decimal(0)),
         unpriced_live=sum(line.unpriced_live for line in lines),
         unpriced_replayed=sum(line.unpriced_replayed for line in lines),
         unpriced_refresh=sum(line.unpriced_refresh for line in lines),

@@ -1,6 +1,7 @@
 """How many calls may be under way at once, over all processes.
 
-A slot whose process died is free again when its lease ends.
+A slot whose process is known to have died is free at once; one of another machine's process when its lease ends. The
+call that it was for stays reserved against budgets meanwhile, for it may have been sent.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from lmtest.errors import RateLimited
+from lmtest.money.horizon import LEASE, SECOND, shorten_leases
+from lmtest.money.owner import claimed, has_died
 from lmtest.money.waiting import Clock, looks, wait, wait_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from lmtest.money.database import Database
-
-_SECOND = 10**9  # nanoseconds
+    from lmtest.money.database import Connection, Database
 
 
 class Slots:
@@ -28,7 +29,7 @@ class Slots:
         database: The ledger's.
         name: The limit's name; who gives the same name shares.
         limit: How many.
-        lease: Seconds after which a slot's holder is taken for dead; more than any call lasts.
+        lease: Seconds after which a slot's holder is taken for dead, whoever it is; more than any call lasts.
         clock: The time, the same for all processes.
     """
 
@@ -38,7 +39,7 @@ class Slots:
         name: str,
         *,
         limit: int,
-        lease: float = 900.0,
+        lease: float = LEASE,
         clock: Clock | None = None,
     ) -> None:
         self._database = database
@@ -57,7 +58,7 @@ class Slots:
         Raises:
             RateLimited: None was free in time; ``retry_after`` is when the first lease ends, at the latest.
         """
-        slot = uuid.uuid4().hex
+        slot = claimed(uuid.uuid4().hex)
         wait(self._looks(slot, timeout), self._clock)
         try:
             yield
@@ -67,7 +68,7 @@ class Slots:
     @asynccontextmanager
     async def held_async(self, *, timeout: float | None = None) -> AsyncIterator[None]:  # noqa: ASYNC109 - a refusal, no cancellation
         """Hold a slot as `held` does, leaving the event loop free."""
-        slot = uuid.uuid4().hex
+        slot = claimed(uuid.uuid4().hex)
         try:
             await wait_async(self._looks(slot, timeout), self._clock)
             yield
@@ -90,18 +91,24 @@ class Slots:
     def _take(self, slot: str) -> float | None:
         """Take a slot, or say in how many seconds the first lease ends."""
         with self._database.writing() as connection:
-            now = int(self._clock.now() * _SECOND)
+            now = int(self._clock.now() * SECOND)
             connection.execute("DELETE FROM slot WHERE name = ? AND expires <= ?", (self._name, now))
-            taken, first = connection.execute(
-                "SELECT count(*), min(expires) FROM slot WHERE name = ?", (self._name,)
-            ).fetchone()
-            if taken >= self._limit:
-                return float(first - now) / _SECOND
+            shorten_leases(connection, "slot", now, self._lease)
+            taken = connection.execute("SELECT id, expires FROM slot WHERE name = ?", (self._name,)).fetchall()
+            if len(taken) >= self._limit:
+                taken = self._without_the_dead(connection, taken)
+            if len(taken) >= self._limit:
+                return float(min(expires for _, expires in taken) - now) / SECOND
             connection.execute(
                 "INSERT INTO slot (name, id, expires) VALUES (?, ?, ?)",
-                (self._name, slot, now + int(self._lease * _SECOND)),
+                (self._name, slot, now + int(self._lease * SECOND)),
             )
         return None
+
+    def _without_the_dead(self, connection: Connection, taken: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        dead = [(self._name, slot) for slot, _ in taken if has_died(slot)]
+        connection.executemany("DELETE FROM slot WHERE name = ? AND id = ?", dead)
+        return [each for each in taken if (self._name, each[0]) not in dead]
 
     def _free(self, slot: str) -> None:
         with self._database.writing() as connection:

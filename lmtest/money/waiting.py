@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Final
+
+from lmtest import clock as machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -14,19 +15,19 @@ _LAST: Final = 0.25
 
 
 class Clock:
-    """The machine's time, which all of its processes share. A test gives one that stands still instead."""
+    """The machine's time, `lmtest.clock`, which all of its processes share; a test may give one that stands still."""
 
     def now(self) -> float:
         """Seconds since 1970."""
-        return time.time()
+        return machine.now()
 
     def sleep(self, seconds: float) -> None:
         """Let a thread wait."""
-        time.sleep(seconds)
+        machine.sleep(seconds)
 
     async def sleep_async(self, seconds: float) -> None:
         """Let a task wait."""
-        await asyncio.sleep(seconds)
+        await machine.sleep_async(seconds)
 
 
 def looks(look: Callable[[float], Exception | None], clock: Clock, timeout: float | None) -> Iterator[float]:

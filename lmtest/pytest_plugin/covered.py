@@ -25,7 +25,7 @@ from lmtest.pytest_plugin.opened import Opened, release
 from lmtest.pytest_plugin.tally import KEY, Tally, money
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from lmtest.cassette.cassette import Cassette
     from lmtest.pytest_plugin.wishes import Wishes
@@ -83,8 +83,10 @@ class Covered:
     @property
     def refused(self) -> list[Exception]:
         """The calls of this test that were to be recorded and that a limit refused, though the program caught that."""
-        cassettes = [each.cassette for each in (self.own, *self.others) if each.cassette.mode.writes]
-        return [error for each in cassettes for error in each.refused if error not in self.refused_before]
+        return self._refused(each for each in (self.own, *self.others) if each.cassette.mode.writes)
+
+    def _refused(self, opened: Iterable[Opened]) -> list[Exception]:
+        return [error for each in opened for error in each.cassette.refused if error not in self.refused_before]
 
     @property
     def untold(self) -> list[Exception]:
@@ -106,6 +108,7 @@ class Covered:
             recorded=0 if self.failed else sum(len(each.cassette.recorded) for each in every) - self.recordings,
             missed=tuple(map(str, self.missed)),
             blocked=tuple(map(str, self.blocked)),
+            refused=tuple(map(str, self._refused(every))),
             failed=self.failed,
             bare=asked_for and mode == "record" and not calls and not self.failed,
             files=tuple(each.tell(self.item.config.rootpath) for each in every),

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from lmtest import clock, variables
 from lmtest.cassette.index import Index
 from lmtest.errors import ConfigurationError
+from lmtest.modes import may_record
 from lmtest.pytest_plugin.options import parse_age
 
 if TYPE_CHECKING:
@@ -52,13 +54,12 @@ def age(path: Path, *, allowed: str | None, now: datetime | None = None) -> Age 
     recorded = datetime.fromisoformat(Index(path).header.recorded_at)
     if recorded.tzinfo is None:
         recorded = recorded.replace(tzinfo=UTC)
-    return Age(passed=(now or datetime.now(UTC)) - recorded, allowed=parse_age(allowed, source="max_age"))
+    return Age(passed=(now or clock.utc_now()) - recorded, allowed=parse_age(allowed, source="max_age"))
 
 
 def may_rerecord(environ: Mapping[str, str]) -> bool:
     """Whether a stale cassette may be recorded anew by itself: never in CI, nor where LM_MODE says what to do."""
-    in_ci = environ.get("CI", "").lower() in {"1", "true"} and environ.get("LMTEST_ALLOW_RECORD_IN_CI") != "1"
-    return not in_ci and not environ.get("LM_MODE") and not environ.get("TEST_MODE")
+    return may_record(environ) and not environ.get(variables.MODE) and not environ.get(variables.LAYER)
 
 
 def refuse(path: Path, found: Age, *, command: str) -> ConfigurationError:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from lmtest import variables
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ MARKER: Final = (
 _NARROWS = {"-k": "keyword", "-m": "markexpr", "--lf": "lf", "--deselect": "deselect", "--sw": "stepwise"}
 _DIRECTORY = pytest.StashKey[str]()
 _AGE = re.compile(r"(\d+)\s*([hdw])")
-_NO_LIMITS = {"LMTEST_LEDGER", "LMTEST_RUN"}
+_NO_LIMITS = {variables.LEDGER, variables.RUN}
 _HOURS = {"h": 1, "d": 24, "w": 168}
 
 
@@ -90,11 +91,12 @@ def check(config: pytest.Config) -> None:
     """Refuse what cannot be used before a test runs.
 
     Raises:
-        pytest.UsageError: A mode, age, choice or limit that is not known; the message is one sentence.
+        pytest.UsageError: A mode, age, choice, limit or variable that is not known; the message is one sentence.
     """
     from lmtest.modes import choose_mode
 
     try:
+        variables.refuse_unknown(os.environ)
         configured = _checked_settings({config.rootpath, config.invocation_params.dir})
         choose_mode(flag=config.getoption("--lmtest-mode"), flag_name="--lmtest-mode", configured=configured)
         if age := config.getini("lmtest_max_age"):
@@ -227,7 +229,7 @@ def _has_settings(directory: Path) -> bool:
 def _limits_in_variables(config: pytest.Config) -> dict[str, str]:
     """The flags' limits as the environment's variables say them; those must read, too."""
     given, budget = config.getoption("--lmtest-limit"), config.getoption("--lmtest-budget")
-    in_environment = any(name.startswith("LMTEST_") and name not in _NO_LIMITS for name in os.environ)
+    in_environment = any(name.startswith(variables.PREFIX) and name not in _NO_LIMITS for name in os.environ)
     if not given and budget is None and not in_environment:
         return {}
     from lmtest.money.limits import Limits  # late: most runs are given none
@@ -256,8 +258,8 @@ def _say_to_all_processes(config: pytest.Config, limits: Mapping[str, str]) -> N
     config.add_cleanup(patch.undo)
     for name, value in limits.items():
         patch.setenv(name, value)
-    if "LMTEST_RUN" not in os.environ:
-        patch.setenv("LMTEST_RUN", uuid.uuid4().hex[:12])
+    if variables.RUN not in os.environ:
+        patch.setenv(variables.RUN, uuid.uuid4().hex[:12])
 
 
 def _refuse_part_of_a_suite(config: pytest.Config) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lmtest.pytest_plugin.run import Run
 
-_COUNTS = ("calls", "played", "recorded", "missed", "blocked", "unpriced")
+_COUNTS = ("calls", "played", "recorded", "missed", "blocked", "refused", "unpriced")
 
 
 def write(run: Run, path: Path) -> None:
@@ -39,6 +39,7 @@ def document(run: Run) -> dict[str, Any]:
             **{name: run.count(name) for name in _COUNTS},
             "cassettes": run.files,
             "spent": format(run.usd("spent"), "f"),
+            "stand_in": format(run.usd("stand_in"), "f"),
             "saved": format(run.usd("saved"), "f"),
             "seconds_saved": round(run.seconds, 3),
         },
@@ -56,7 +57,7 @@ def document(run: Run) -> dict[str, Any]:
 def markdown(run: Run) -> str:
     """The report as a section for a pull request or a job summary."""
     out = ["### lmtest", "", f"{summary.headline(run)}; {summary.costs(run)}.", ""]
-    for title, name in (("**Missed**", "missed"), ("**Blocked**", "blocked")):
+    for title, name in (("**Missed**", "missed"), ("**Blocked**", "blocked"), ("**Refused**", "refused")):
         out += _first_of(title, {each.test: getattr(each, name) for each in run.tallies if getattr(each, name)})
     if told := summary.warnings(run):
         out += [*(f"- {sentence}" for _, sentence in told), ""]

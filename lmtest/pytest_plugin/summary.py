@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lmtest.money.formats import dollars
+from lmtest.money.formats import at_list_price, dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lmtest.pytest_plugin.run import Run
 
-_COUNTS: Final = ("played", "recorded", "missed", "blocked")
+_COUNTS: Final = ("played", "recorded", "missed", "blocked", "refused")
 _MOST: Final = 10
 
 
@@ -50,8 +50,8 @@ def costs(run: Run) -> str:
     """What it cost and saved."""
     waited = f" and {run.seconds:.1f} s" if run.seconds >= 0.1 else ""
     unknown = f" ({_many(run.count('unpriced'), 'call')} of unknown price)" if run.count("unpriced") else ""
-    free = " at list prices, which a stand-in does not charge" if run.count("stand_in") else ""
-    return f"spent {dollars(run.usd('spent'))}{free}, saved {dollars(run.usd('saved'))}{waited}{unknown}"
+    listed = f", {at_list_price(free)}" if (free := run.usd("stand_in")) else ""
+    return f"spent {dollars(run.usd('spent'))}{listed}, saved {dollars(run.usd('saved'))}{waited}{unknown}"
 
 
 def warnings(run: Run) -> list[tuple[str, str]]:

@@ -17,6 +17,9 @@ KEY = "lmtest"
 """The report's attribute."""
 
 
+_AMOUNTS = ("spent", "stand_in", "saved")
+
+
 @dataclass(frozen=True, kw_only=True)
 class File:
     """One cassette of a test.
@@ -50,8 +53,9 @@ class Tally:
         recorded: Those that were written down.
         missed: The texts of its misses.
         blocked: The texts of what it was refused of the network.
+        refused: The texts of what limits refused it.
         spent: USD.
-        stand_in: Calls that a stand-in answered, at list prices and for no money.
+        stand_in: USD at list price of the calls that a stand-in answered, for which nothing was charged.
         saved: USD that the played calls would have cost.
         unpriced: Calls of unknown price.
         seconds: Seconds its calls took; of played ones, when they were recorded.
@@ -68,9 +72,10 @@ class Tally:
     recorded: int = 0
     missed: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     spent: Decimal = Decimal(0)
     saved: Decimal = Decimal(0)
-    stand_in: int = 0
+    stand_in: Decimal = Decimal(0)
     unpriced: int = 0
     seconds: float = 0.0
     failed: bool = False
@@ -80,7 +85,7 @@ class Tally:
     @property
     def plain(self) -> dict[str, Any]:
         """As JSON values, which is what crosses from one process of pytest-xdist to another."""
-        amounts = {"spent": format(self.spent, "f"), "saved": format(self.saved, "f")}
+        amounts = {name: format(getattr(self, name), "f") for name in _AMOUNTS}
         # Not dataclasses.asdict: it copies all the way down, which is a tenth of what a replayed test may cost.
         return {**vars(self), **amounts, "files": [{**vars(each)} for each in self.files]}
 
@@ -93,14 +98,14 @@ class Tally:
         True
         """
         files = tuple(File(**{**each, "unplayed": _tuple(each["unplayed"])}) for each in data["files"])
-        money = {name: Decimal(data[name]) for name in ("spent", "saved")}
-        wrong = {name: tuple(data[name]) for name in ("missed", "blocked")}
+        money = {name: Decimal(data[name]) for name in _AMOUNTS}
+        wrong = {name: tuple(data[name]) for name in ("missed", "blocked", "refused")}
         return cls(**{**data, **money, **wrong, "files": files})
 
     @property
     def asked(self) -> bool:
         """Whether it asked anything of anybody."""
-        return bool(self.calls or self.missed or self.blocked)
+        return bool(self.calls or self.missed or self.blocked or self.refused)
 
     @property
     def properties(self) -> list[tuple[str, object]]:
@@ -115,7 +120,9 @@ class Tally:
             ("lmtest_recorded", self.recorded),
             ("lmtest_missed", len(self.missed)),
             ("lmtest_blocked", len(self.blocked)),
+            ("lmtest_refused", len(self.refused)),
             ("lmtest_spent", format(self.spent, "f")),
+            ("lmtest_stand_in", format(self.stand_in, "f")),
             ("lmtest_saved", format(self.saved, "f")),
             ("lmtest_unpriced", self.unpriced),
         ]
@@ -129,10 +136,10 @@ def money(calls: Sequence[Call]) -> dict[str, Any]:
     return {
         "calls": len(calls),
         "played": len(played),
-        "spent": _sum(call.cost for call in calls),
-        "stand_in": sum(call.provider == STAND_IN for call in calls),
+        "spent": _sum(call.spent for call in calls),
+        "stand_in": _sum(call.worth for call in calls if call.provider == STAND_IN),
         "saved": _sum(call.worth for call in played),
-        "unpriced": sum((call.worth if call.hit == "cassette" else call.cost) is None for call in calls),
+        "unpriced": sum((call.worth if call.hit == "cassette" else call.spent) is None for call in calls),
         "seconds": round(sum(call.latency or 0 for call in calls), 4),
     }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from lmtest import clock
 from lmtest.cassette import library
 from lmtest.cassette.index import Index
 from lmtest.cassette.lengths import Lengths
@@ -179,14 +180,14 @@ def _least(calls: Sequence[Interaction]) -> Decimal | None:
     for call in calls:
         most = (call.request.get("config") or {}).get("max_tokens") or lengths.most(call.key, call.model)
         if not call.tool and most is not None:
-            found.append(worst_case(call.model, estimated_tokens(call.request), most, datetime.now(UTC)))
+            found.append(worst_case(call.model, estimated_tokens(call.request), most, clock.utc_now()))
     return min((usd for usd in found if usd is not None), default=None)
 
 
 def _price(call: Interaction, to: str | None) -> Decimal | None:
     if call.failed or call.tool:
         return Decimal(0)
-    found = price(to or call.model, call.usage, at=datetime.now(UTC), provider=None if to else call.provider)
+    found = price(to or call.model, call.usage, at=clock.utc_now(), provider=None if to else call.provider)
     return None if found is None else found.usd
 
 

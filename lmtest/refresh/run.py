@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
+from lmtest import variables
 from lmtest.errors import LMTestError
 from lmtest.money.origin import REFRESH_FLAG
 from lmtest.refresh.witness import JOURNAL, WANTED, Ended
@@ -106,9 +107,9 @@ def _command(tests: Sequence[str]) -> list[str]:
 
 
 def _environ(environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: str | None) -> dict[str, str]:
-    changed = {"LM_MODE": mode.value, "LMTEST_RUN": environ.get("LMTEST_RUN") or uuid.uuid4().hex[:12]}
+    changed = {variables.MODE: mode.value, variables.RUN: environ.get(variables.RUN) or uuid.uuid4().hex[:12]}
     changed |= limits.over(environ, flag=REFRESH_FLAG) if limits is not None else {}
-    changed |= {"LMTEST_REFRESH_TO": to} if to else {}
+    changed |= {variables.REFRESH_TO: to} if to else {}
     return {**environ, **changed}
 
 

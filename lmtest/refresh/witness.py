@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from lmtest import variables
 from lmtest.errors import LimitError
 from lmtest.refresh.ids import belongs
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-WANTED: Final = "LMTEST_REFRESH_WANTED"
+WANTED: Final = variables.REFRESH_WANTED
 """The variable that names the file of wanted tests, one a line."""
 
-JOURNAL: Final = "LMTEST_REFRESH_JOURNAL"
+JOURNAL: Final = variables.REFRESH_JOURNAL
 """The variable that names the file in which each test's end is told, one JSON object a line."""
 
 _LIMIT: Final = "lmtest_limit"

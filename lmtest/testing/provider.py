@@ -110,7 +110,7 @@ class ScriptedProvider:
         self.requests: list[dict[str, Any]] = []
         self._script = list(script)
         self._repeat_last = repeat_last
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.provider = self
@@ -129,6 +129,16 @@ class ScriptedProvider:
 
         usual = {"api_base": f"{self.url}/v1beta", "api_key": "scripted", "cache": False, "num_retries": 0}
         return dspy.LM(model, **(usual | kwargs))
+
+    def wait_for(self, calls: int, timeout: float = 10.0) -> None:
+        """Wait until so many calls have arrived, answered or not.
+
+        Raises:
+            TimeoutError: They have not within ``timeout`` seconds.
+        """
+        with self._lock:
+            if not self._lock.wait_for(lambda: len(self.requests) >= calls, timeout):
+                raise TimeoutError(f"{len(self.requests)} of {calls} calls arrived within {timeout:g} s")
 
     @property
     def left(self) -> int:
@@ -152,6 +162,7 @@ class ScriptedProvider:
         with self._lock:
             turn = len(self.requests)
             self.requests.append(body)
+            self._lock.notify_all()
         if turn < len(self._script):
             return self._script[turn]
         if self._repeat_last and self._script:

@@ -16,6 +16,7 @@ except ModuleNotFoundError as missing:
 
 # In this process before a run begins, or each run in it would import DSPy anew.
 import lmtest.pytest_plugin.covered  # noqa: F401
+from lmtest.variables import VARIABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +36,7 @@ _CONFTEST = """
             yield
 """
 _OURS = (
-    "LM_MODE", "TEST_MODE", "CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "LMTEST_LEDGER", "LMTEST_RUN",
-    "PYTEST_ADDOPTS",
+    *(each.name for each in VARIABLES), "CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "PYTEST_ADDOPTS",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.store import migration
+from python_worker.store.pool import ClosingPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -185,7 +186,7 @@ class Database:
                 cursor.execute("COMMIT")
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one in use, when that is done."""
         self._engine.dispose()
 
     @property
@@ -234,7 +235,7 @@ def _create_engine(url: str) -> sa.Engine:
     # Every connection is kept: making one costs more than what is done with it. The one that was used last comes first:
     # SQLite forgets the pages that a connection has read as soon as another one writes.
     pool: dict[str, Any] = {
-        "poolclass": sa.QueuePool,
+        "poolclass": ClosingPool,
         "pool_size": _CONNECTIONS,
         "max_overflow": 0,
         "pool_use_lifo": True,

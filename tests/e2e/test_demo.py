@@ -29,7 +29,10 @@ def test_the_demo_records_replays_audits_misses_and_bills(tmp_path):
     assert re.findall(r"^  (\w+) +ok ", done.stdout, re.MULTILINE) == stages
     assert "answered by cassette" in done.stdout
     assert "[-question-]{+riddle+}" in done.stdout
-    assert re.search(r"Spent \$0\.0\d+ on 2 live calls; 2 replayed calls saved \$0\.0\d+", done.stdout)
+    listed = r"\$0\.0\d+ at list price \(stand-in: nothing was charged\)"
+    billed = rf"Spent \$0\.00 on 2 live calls, and {listed}; 2 replayed calls saved \$0\.0\d+"
+    assert re.search(billed, " ".join(done.stdout.split()))
+    assert "$0.00 so far, $0.00 by its end" in done.stdout
     recordings = list((tmp_path / ".lmtest" / "demo" / "cassettes").rglob("*.yaml"))
     assert recordings
     assert all("source: stand-in" in path.read_text() for path in recordings)

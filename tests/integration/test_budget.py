@@ -111,5 +111,5 @@ def test_a_process_killed_in_mid_call_keeps_the_spending_of_those_before_it(envi
     process.send_signal(signal.SIGKILL)
     process.communicate()
     [row] = Ledger(tmp_path / ".lmtest" / "ledger.sqlite3")
-    assert row.cost * 3 == Decimal(environ["LMTEST_USD_PER_RUN"])
+    assert row.held * 3 == Decimal(environ["LMTEST_USD_PER_RUN"])
     assert processes(1, environ, tmp_path) == [2], "one spent, one held by the dead, one left of three"

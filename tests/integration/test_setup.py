@@ -253,8 +253,8 @@ def test_settings_of_pip_that_are_not_about_indexes_do_no_harm(clone, tmp_path):
 
 
 def test_a_python_without_pip_will_do(clone, tmp_path):
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
-    done = clone.make(f"PYTHON={tmp_path / 'bare/bin/python'}")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "a bare one")], check=True)
+    done = clone.make(f"PYTHON={tmp_path / 'a bare one/bin/python'}")
     assert done.returncode == 0, done.stderr
     assert clone.installed() == clone.lock
 

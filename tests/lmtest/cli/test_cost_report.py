@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -35,6 +36,16 @@ REPLAYED = LedgerRow(
     cost=Decimal(0),
     would_cost=Decimal("0.0000861"),
 )
+REHEARSED = LedgerRow(
+    time=NOW,
+    test="test_qa",
+    model="gemini/gemini-2.5-flash",
+    provider="stand-in",
+    mode="record",
+    hit="live",
+    cost=Decimal(0),
+    would_cost=Decimal("0.0012"),
+)
 UNPRICED = LedgerRow(time=NOW, test="test_local", model="ollama/llama3", mode="live", hit="live", cost=None)
 
 
@@ -61,6 +72,28 @@ def test_a_person_sees_what_was_spent_saved_and_would_be_spent(run):
         "recording anew what was replayed would cost $0.000086."
     )
     assert any(line.startswith(" test_qa ") and "█" * 24 in line for line in result.stdout.splitlines())
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "html"])
+def test_what_a_stand_in_answered_is_not_spent_and_is_shown_at_list_price(run, form):
+    result = run("--format", form, rows=[REHEARSED])
+
+    listed = "$0.0012 at list price (stand-in: nothing was charged)"
+    assert f"Spent $0.00 on 1 live call, and {listed}; 0 replayed calls saved $0.00;" in result.stdout
+    assert "$0.00 so far, $0.00 by its end" in result.stdout
+    cells = re.sub(r"[^$.0-9]+", " ", result.stdout[result.stdout.index("test_qa") :]).split()
+    assert cells.count("$0.0012") >= 2, "in its line and in the total"
+
+
+def test_programs_read_what_a_stand_in_answered_apart_from_what_was_spent(run):
+    report = json.loads(run("--json", rows=[LIVE, REHEARSED]).stdout)
+    assert (report["total"]["spent_usd"], report["total"]["stand_in_usd"]) == ("0.25", "0.0012")
+    [line] = csv.DictReader(io.StringIO(run("--format", "csv").stdout))
+    assert (line["spent_usd"], line["stand_in_usd"]) == ("0.25", "0.0012")
+
+
+def test_a_rehearsal_against_a_stand_in_never_fails_over(run):
+    assert run("--fail-over", "0", rows=[REHEARSED]).exit_code == 0
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown", "html"])

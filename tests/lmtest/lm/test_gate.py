@@ -42,7 +42,7 @@ def test_the_call_that_does_not_fit_never_arrives(lm, provider, priced, project)
     sent = len(provider.requests) - arrived
     rows = [row for row in Ledger(project / ".lmtest" / "ledger.sqlite3") if row.hit == "live"]
     assert len(rows) == sent + 1
-    assert sum(row.cost for row in rows) <= budget
+    assert sum(row.held for row in rows) <= budget
     assert caught.value.estimate == Decimal("0.003")
     assert caught.value.spent + caught.value.estimate > caught.value.limit == budget
 
@@ -181,7 +181,7 @@ def test_a_call_that_may_not_wait_is_refused_with_when_to_come_back(lm, provider
 def test_dspys_own_estimate_is_kept_beside_ours(engine, lm, project):
     ask(lm.copy(engine=engine), 1)
     [row] = Ledger(project / ".lmtest" / "ledger.sqlite3")
-    assert row.dspy_cost == pytest.approx(row.cost, rel=Decimal("0.01"))
+    assert row.dspy_cost == pytest.approx(row.held, rel=Decimal("0.01"))
     assert row.price_version.startswith("genai-prices")
     assert row.provider == "stand-in"
     assert not [finding for finding in examine(Settings(), project) if finding.name == "prices"]

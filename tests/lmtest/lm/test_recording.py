@@ -88,8 +88,15 @@ def test_every_call_is_a_row_of_the_ledger(lm, unreachable_lm, project):
         qa(question=QUESTION)
     live, played = list(Ledger(project / ".lmtest" / "ledger.sqlite3"))
     assert (live.hit, live.mode, live.test, live.cassette) == ("live", "record", "a::b", "qa.yaml")
-    assert live.cost == recorded.cost > 0
-    assert (played.hit, played.cost, played.would_cost) == ("cassette", Decimal(0), live.cost)
+    assert live.would_cost == recorded.cost > 0
+    assert (played.hit, played.cost, played.would_cost) == ("cassette", Decimal(0), live.would_cost)
+
+
+def test_a_stand_in_charges_nothing_and_its_row_says_what_a_provider_would_have(lm, project):
+    _, recorded = record(lm, QUESTION)
+    [row] = Ledger(project / ".lmtest" / "ledger.sqlite3")
+    assert (row.provider, row.cost, row.would_cost) == ("stand-in", 0, recorded.calls[0].cost)
+    assert recorded.calls[0].spent == 0
 
 
 def test_the_rows_of_live_and_played_calls_name_the_execution(lm, unreachable_lm, project):

@@ -6,6 +6,7 @@ import multiprocessing
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -79,6 +80,15 @@ def test_what_was_set_aside_and_not_spent_comes_back(ledger):
     held.reserve(model=MODEL, estimate=CENT).settle(row(Decimal(0)))
 
     held.reserve(model=MODEL, estimate=CENT)
+
+
+def test_what_a_stand_in_answered_counts_at_list_price_as_it_would_live(ledger):
+    held = budget(ledger, usd_per_run=CENT)
+    held.reserve(model=MODEL, estimate=CENT).settle(
+        replace(row(Decimal(0)), provider="stand-in", would_cost=CENT * 3 / 4)
+    )
+
+    assert held.left(model=MODEL) == CENT / 4
 
 
 def test_a_run_does_not_pay_for_another(ledger):
@@ -219,7 +229,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     restarted = budget(ledger, run="run-2", clock=clock, usd_per_month=CENT)
 
     clock.sleep(59)
-    with pytest.raises(BudgetExceeded, match=r"\$0.004 is spent and \$0.006 reserved"):
+    with pytest.raises(BudgetExceeded, match=r"\$0.004 is spent and \$0.006 reserved .*, \$0.006 of it until .* died"):
         restarted.reserve(model=MODEL, estimate=Decimal("0.006"))
     clock.sleep(1)
     restarted.reserve(model=MODEL, estimate=Decimal("0.006"))

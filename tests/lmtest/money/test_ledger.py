@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from lmtest.cassette.interaction import Usage
 from lmtest.errors import ConfigurationError
+from lmtest.lm import billing
 from lmtest.money import ledger as ledger_module
 from lmtest.money.amounts import to_pico, to_usd
 from lmtest.money.ledger import Ledger, LedgerRow, default_path
@@ -163,6 +165,48 @@ assert len(list(ledger)) == 3
 
 def test_a_forked_child_writes_on_a_connection_of_its_own(path):
     subprocess.run([sys.executable, "-c", FORK, str(path)], check=True, timeout=60)
+
+
+def test_a_ledger_that_nobody_holds_any_more_leaves_its_file_closed(path):
+    ledger = Ledger(path)
+    ledger.append([CALL])
+    beside = path.with_name(f"{path.name}-wal")  # SQLite's, until the last connection is closed
+    assert beside.exists()
+    del ledger
+    assert not beside.exists()
+
+
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_a_ledger_that_nobody_holds_any_more_leaves_no_connection_to_postgresql(place):
+    ledger = Ledger(place)
+    ledger.append([CALL])
+    with ledger.database.reading() as reading:
+        (process,) = reading.execute("SELECT pg_backend_pid()").fetchone()
+    del ledger, reading
+    end = time.monotonic() + 60
+    with psycopg.connect(place, autocommit=True) as connection:
+        while connection.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (process,)).fetchone():
+            assert time.monotonic() < end
+
+
+def test_of_many_projects_the_last_few_ledgers_stay_open(tmp_path):
+    ledgers = billing._Ledgers(most=2)
+    for number in range(4):
+        ledgers.at(tmp_path / str(number)).append([CALL])
+    assert sorted(path.name for path in tmp_path.glob("*-wal")) == ["2-wal", "3-wal"]
+    ledgers.close()
+    assert list(tmp_path.glob("*-wal")) == []
+
+
+def test_a_ledger_that_was_put_out_while_in_use_is_closed_when_that_is_done(tmp_path):
+    ledgers = billing._Ledgers(most=1)
+    used = ledgers.at(tmp_path / "used")
+    used.append([CALL])
+    ledgers.at(tmp_path / "other")
+    used.append([CALL])
+    assert (tmp_path / "used-wal").exists()
+    del used
+    assert not (tmp_path / "used-wal").exists()
 
 
 def test_a_file_that_is_no_database_is_named_with_its_mending(path):

@@ -39,6 +39,16 @@ def test_saved_is_what_replayed_calls_would_have_cost(ledger):
     assert cost_report(ledger, now=NOW).total.saved == Decimal("0.06")
 
 
+def test_what_a_stand_in_answered_is_neither_spent_nor_saved_but_shown_apart(ledger):
+    rehearsed = {"provider": "stand-in", "would_cost": Decimal("0.05")}
+    ledger.append([live("0.10"), live("0", **rehearsed), live("0", provider="stand-in", model="ollama/llama3")])
+
+    report = cost_report(ledger, now=NOW)
+    assert report.total == Line(calls=3, live=3, spent=Decimal("0.10"), stand_in=Decimal("0.05"))
+    assert (report.month.spent, report.month.projected) == (Decimal("0.10"), Decimal("0.20"))
+    assert report.unpriced == ()
+
+
 def test_a_mocked_call_neither_costs_nor_saves(ledger):
     ledger.append([LedgerRow(time=NOW, model="m", mode="mock", hit="mock", cost=Decimal(0))])
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
+import signal
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
 
 from lmtest.errors import RateLimited
+from lmtest.money.budget import Budget
 from lmtest.money.ledger import Ledger
+from lmtest.money.limits import Limits
+from lmtest.money.owner import claimed
 from lmtest.money.slots import Slots
+
+CENT = Decimal("0.01")
 
 
 def slots(database, clock, **options):
@@ -48,27 +56,81 @@ def test_a_refusal_comes_when_the_wait_is_over_and_says_when_a_slot_is_free_at_t
     assert caught.value.retry_after == pytest.approx(58)
 
 
-def test_a_slot_whose_holder_died_is_free_when_its_lease_ends(database, clock, place):
-    limit = slots(database, clock, limit=1, lease=60)
+def test_the_slot_of_a_killed_process_is_free_at_once_and_what_its_call_may_cost_stays_reserved(database, clock, place):
+    killed(hold_and_die, place)
+
+    with slots(database, clock, limit=1).held(timeout=0):
+        pass
+    assert budget(Ledger(place), clock).left(model="m") == CENT / 2
+
+
+def test_a_slot_is_free_too_while_nobody_has_buried_the_process_that_held_it(database, clock, place):
+    died = multiprocessing.get_context("spawn").Process(target=hold_and_die, args=(place,))
+    died.start()
+    os.waitid(os.P_PID, died.pid, os.WEXITED | os.WNOWAIT)
+
+    with slots(database, clock, limit=1).held(timeout=0):
+        pass
+    died.join()
+
+
+def test_a_slot_is_free_at_once_when_another_process_has_the_number_of_the_one_that_held_it(database, clock):
+    machine, process, name = claimed("a").split("/")
+    assert process.partition("@")[0] == str(os.getpid())
+    take(database, f"{machine}/{os.getpid()}@1/{name}", clock)
+
+    with slots(database, clock, limit=1).held(timeout=0):
+        pass
+
+
+def test_a_living_process_keeps_its_slot(database, clock, place):
     context = multiprocessing.get_context("spawn")
-    died = context.Process(target=hold_and_die, args=(place,))
+    held, end = context.Event(), context.Event()
+    living = context.Process(target=hold_until, args=(place, held, end))
+    living.start()
+    assert held.wait(60)
+
+    with pytest.raises(RateLimited), slots(database, clock, limit=1).held(timeout=1):
+        pass
+    end.set()
+    living.join(60)
+
+
+def test_a_slot_of_another_machine_is_free_when_its_lease_ends(database, clock):
+    take(database, "another-machine/1@1/a", clock)
+
+    with slots(database, clock, limit=1).held():
+        assert clock.passed == pytest.approx(60, abs=0.3)
+
+
+def take(database, slot, clock):
+    with database.writing() as connection:
+        row = ("max_concurrency", slot, int((clock.now() + 60) * 1e9))
+        connection.execute("INSERT INTO slot (name, id, expires) VALUES (?, ?, ?)", row)
+
+
+def budget(ledger, clock):
+    return Budget(ledger, Limits(usd_per_run=CENT), run="r", clock=clock)
+
+
+def killed(target, place):
+    died = multiprocessing.get_context("spawn").Process(target=target, args=(place,))
     died.start()
     died.join(60)
     assert died.exitcode == -9
 
-    with limit.held():
-        assert clock.passed == pytest.approx(60, abs=0.3)
-
 
 def hold_and_die(place):
-    import os
-    import signal
-
-    held = Slots(
-        Ledger(place).database, "max_concurrency", limit=1, lease=60, clock=SimpleNamespace(now=lambda: 1_795_176_000.0)
-    )
-    with held.held():
+    ledger, clock = Ledger(place), SimpleNamespace(now=lambda: 1_795_176_000.0)
+    with slots(ledger.database, clock, limit=1).held():
+        budget(ledger, clock).reserve(model="m", estimate=CENT / 2)
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hold_until(place, held, end):
+    with slots(Ledger(place).database, SimpleNamespace(now=lambda: 1_795_176_000.0), limit=1).held():
+        held.set()
+        end.wait(60)
 
 
 def test_slots_of_other_names_are_their_own(database, clock):

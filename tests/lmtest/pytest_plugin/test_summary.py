@@ -1,6 +1,7 @@
 """What a run says at its end: on the terminal, in reports, in JUnit files, on GitHub."""
 
 import json
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -29,11 +30,12 @@ def told(result):
     return result.output.partition("= lmtest =")[2].partition("\n")[2].splitlines()
 
 
-def test_a_recording_says_what_it_made_and_spent(recorded):
+def test_a_recording_says_what_it_made_and_spent_and_that_a_stand_in_charges_nothing(recorded):
     headline, costs, *_ = told(recorded.recording)
     assert headline == "mode record: 1 call in 1 test (1 recorded), 1 cassette"
-    assert costs.startswith("spent $0.000")
-    assert costs.endswith("saved $0.00")
+    assert re.fullmatch(
+        r"spent \$0\.00, \$0\.000\d+ at list price \(stand-in: nothing was charged\), saved \$0\.00", costs
+    )
 
 
 def test_a_replay_says_what_it_played_and_saved(recorded):
@@ -45,6 +47,17 @@ def test_a_replay_says_what_it_played_and_saved(recorded):
 def test_a_miss_is_counted(recorded):
     recorded.write(test_qa=SUITE.replace("Who?", "What?"))
     assert told(recorded.run())[0] == "mode replay: 0 calls in 1 test (1 missed)"
+
+
+def test_a_run_whose_calls_were_all_refused_says_so_and_why_so_much_was_reserved(suite, provider):
+    suite.write(test_qa=SUITE)
+    result = suite.run("--lmtest-budget", "0.01", mode="live", provider=provider)
+
+    assert told(result)[:2] == ["mode live: 0 calls in 1 test (1 refused)", "spent $0.00, saved $0.00"]
+    assert (
+        "no max_tokens is set, so the model's maximum of 65,536 output tokens is reserved. usd_per_run" in result.output
+    )
+    assert "Set max_tokens, or raise usd_per_run (pytest --lmtest-limit usd_per_run=USD)" in result.output
 
 
 def test_nothing_is_said_when_nothing_happened(suite):

@@ -80,6 +80,11 @@ def test_list_tells_what_is_wanted_alone(worked, wanted, found):
     assert [line.split()[2] for line in invoke("audit", "list", *wanted).splitlines()] == found
 
 
+def test_list_that_stops_early_leaves_the_database_closed(worked):
+    invoke("audit", "list", "--limit", "1")
+    assert not (worked / ".lmtest" / "worker" / f"{FILE_NAME}-wal").exists()  # SQLite's, until the last one is closed
+
+
 def test_list_of_a_session_that_is_not_on_record_names_the_nearest_and_the_command_that_tells_them(worked):
     told = "no session 'adda' is on record; did you mean 'ada'? `python -m python_worker audit list` tells whose"
     assert told in refusal("audit", "list", "--session", "adda")

@@ -1,0 +1,109 @@
+"""The environment's variables: every one that lmtest reads, in one table, and the refusal of those it does not know.
+
+Code takes their names from here, docs/variables.md has the same table, and a variable with our prefix that is not in it
+is an error: a limit whose name is mistyped would hold nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lmtest.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX: Final = "LMTEST_"
+"""Variables that begin so are ours alone."""
+
+MODE: Final = "LM_MODE"
+LAYER: Final = "TEST_MODE"
+LEDGER: Final = "LMTEST_LEDGER"
+PRICES: Final = "LMTEST_PRICES"
+RUN: Final = "LMTEST_RUN"
+LIMITS: Final = "LMTEST_LIMITS"
+RECORDS_IN_CI: Final = "LMTEST_ALLOW_RECORD_IN_CI"
+USD_PER_MONTH: Final = "LMTEST_USD_PER_MONTH"
+LIMIT_FLAG: Final = "LMTEST_LIMIT_FLAG"
+REFRESH_TO: Final = "LMTEST_REFRESH_TO"
+REFRESH_WANTED: Final = "LMTEST_REFRESH_WANTED"
+REFRESH_JOURNAL: Final = "LMTEST_REFRESH_JOURNAL"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variable:
+    """One variable.
+
+    Attributes:
+        name: Its name.
+        says: What it says, in a line for people.
+        internal: Whether a process of lmtest's says it to another, and nobody sets it by hand.
+    """
+
+    name: str
+    says: str
+    internal: bool = False
+
+
+VARIABLES: Final = (
+    Variable(name=MODE, says="the mode: mock, replay, record, auto, refresh or live"),
+    Variable(name=LAYER, says="the mode by a test layer, such as unit, integration or e2e, where `LM_MODE` is not set"),
+    Variable(name=LEDGER, says="where calls are written down: a file, a postgresql:// URL, or `off`"),
+    Variable(name=PRICES, says="a TOML file with prices of your own, which go before the list"),
+    Variable(name=RUN, says="the run's id, so that several commands can be one run"),
+    Variable(name=LIMITS, says="limits with spaces between, of single models too: `openai/gpt-5:usd_per_run=0.10`"),
+    Variable(name="LMTEST_USD_PER_RUN", says="USD that the live calls of one run may cost"),
+    Variable(name=USD_PER_MONTH, says="USD that the live calls of a calendar month (UTC) may cost"),
+    Variable(name="LMTEST_USD_PER_TEST", says="USD that the live calls of one test in one run may cost"),
+    Variable(name="LMTEST_REQUESTS_PER_MINUTE", says="live calls in a minute, evenly spaced"),
+    Variable(name="LMTEST_TOKENS_PER_MINUTE", says="tokens in a minute, sent and received together"),
+    Variable(name="LMTEST_MAX_CONCURRENCY", says="live calls under way at once"),
+    Variable(name="LMTEST_MAX_WAIT", says="seconds that a call may wait for its turn before it is refused"),
+    Variable(name=RECORDS_IN_CI, says="1 lets `auto` and stale cassettes record under `CI=true`"),
+    Variable(name=LIMIT_FLAG, says="the flag that set the limits, for messages", internal=True),
+    Variable(name=REFRESH_TO, says="the model that answers instead of the program's own", internal=True),
+    Variable(name=REFRESH_WANTED, says="the file of the tests that a refresh runs", internal=True),
+    Variable(name=REFRESH_JOURNAL, says="the file in which a refresh is told how they ended", internal=True),
+    Variable(name="LMTEST_TEST_POSTGRES", says="the PostgreSQL of lmtest's own tests", internal=True),
+)
+"""Every variable that lmtest reads, but for the keys of providers and those of other tools."""
+
+_KNOWN: Final = frozenset(each.name for each in VARIABLES)
+
+
+def refuse_unknown(environ: Mapping[str, str]) -> None:
+    """Refuse variables with our prefix that nothing reads.
+
+    Raises:
+        ConfigurationError: There is one; the message has the nearest name that is read, and not the value.
+
+    >>> refuse_unknown({"LMTEST_USD_PER_RUN": "1", "LM_STUDIO": "on"})
+    """
+    for name in environ:
+        if name.startswith(PREFIX) and name not in _KNOWN:
+            public = [each.name for each in VARIABLES if each.name.startswith(PREFIX) and not each.internal]
+            nearest = difflib.get_close_matches(name, public, n=1, cutoff=0.7)
+            hint = f" Did you mean {nearest[0]}?" if nearest else ""
+            raise ConfigurationError(
+                f"the environment has {name}, which lmtest does not know, so it would do nothing.{hint} Rename it or "
+                f"take it away: unset {name}. Known: {', '.join(public)}."
+            )
+
+
+def is_on(environ: Mapping[str, str], name: str) -> bool:
+    """Read a variable that is a yes or a no; unset and empty are a no.
+
+    Raises:
+        ConfigurationError: It is neither.
+
+    >>> is_on({RECORDS_IN_CI: "true"}, RECORDS_IN_CI), is_on({}, RECORDS_IN_CI)
+    (True, False)
+    """
+    text = environ.get(name, "").strip().lower()
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"", "0", "false", "no", "off"}:
+        return False
+    raise ConfigurationError(f"{name} is {environ[name]!r}; it can be 1 or 0.")
