@@ -62,8 +62,9 @@ class Prompt:
 
     @property
     def asked(self) -> str:
-        """The last turn of the user, or ""."""
-        return next((text for role, text in reversed(self.turns) if role == "user"), "")
+        """The last turn of the user that asks anything, or ""."""
+        turns = [text for role, text in reversed(self.turns) if role == "user"]
+        return next((text for text in turns if _topic_of(text)), *turns[:1] or [""])
 
     @property
     def fingerprint(self) -> str:
@@ -177,7 +178,7 @@ def write_answer(
     thinking = prose("thinking", topic=topic, seed=seed) if prompt.thinking else None
     if isinstance(told, str):
         return finished(name, told, thinking=thinking, max_tokens=max_tokens)
-    agent = _agent(prompt, asker, seed=seed, topic=topic)
+    agent, told = _scripted(_agent(prompt, asker, seed=seed, topic=topic), told)
     if told is None and (tool := _called(prompt, agent)):
         return Answer(id=name, tool_calls=(agent.call(tool),), thinking=thinking, finish="tool_call")
     text = _text(prompt, asker, told or {}, agent)
@@ -194,6 +195,13 @@ def finished(name: str, text: str, *, thinking: str | None = None, max_tokens: i
 def _agent(prompt: Prompt, asker: Asker | None, *, seed: str, topic: str) -> Agent:
     schemas = asker.tools if asker else {}
     return Agent(system=prompt.system, turns=prompt.turns, schemas=schemas, seed=seed, topic=topic)
+
+
+def _scripted(agent: Agent, told: Mapping[str, Any] | None) -> tuple[Agent, Mapping[str, Any] | None]:
+    """The agent with what a script has it submit in the end, and what the script replies to this very call."""
+    final = {name: value for name, value in (told or {}).items() if name in agent.schemas.get(SUBMIT, {})}
+    now = {name: value for name, value in (told or {}).items() if name not in final}
+    return replace(agent, final=final), told if not final else now or None
 
 
 def _called(prompt: Prompt, agent: Agent) -> ToolSpec | None:
@@ -263,13 +271,13 @@ def _code(schemas: Mapping[str, Schema]) -> dict[str, Any]:
 
 
 def _topic(prompt: Prompt) -> str:
-    """What the last turn of the user that asks anything is about: its first field, or all of it."""
-    asked = [_asked(text) for role, text in prompt.turns if role == "user"]
-    text = " ".join(next((text for text in reversed(asked) if text), "").split())
+    """What the user asks about, not too long."""
+    text = " ".join(_topic_of(prompt.asked).split())
     return text if len(text) <= _TOPIC_LENGTH else text[:_TOPIC_LENGTH].rsplit(" ", 1)[0] + "…"
 
 
-def _asked(turn: str) -> str:
+def _topic_of(turn: str) -> str:
+    """What a turn is about: its first field, or all of it; "" where it asks nothing."""
     text = _REMINDER.split(turn)[0]
     sections = list(_SECTION.finditer(text))
     if not sections:

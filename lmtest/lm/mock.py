@@ -78,7 +78,8 @@ class MockEngine:
 
     def _told(self, prompt: Prompt, model: str, caller: Caller | None) -> Told:
         assert self._script is not None
-        fields = tuple(caller.signature.output_fields) if caller else ()
+        ending = tuple(caller.ending.output_fields) if caller and caller.ending else ()
+        fields = (*caller.signature.output_fields, *ending) if caller else ()
         asked = Asked(text=prompt.asked, inputs=inputs_of(prompt), fields=fields, model=model)
         with handed_through():
             return self._script.reply(asked)

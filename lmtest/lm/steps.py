@@ -59,6 +59,7 @@ class Agent:
         schemas: The JSON schema of each argument of its tools, by the tool's name, where the agent itself is known.
         seed: What decides among equals.
         topic: What it was asked about.
+        final: What it submits, where that is scripted.
     """
 
     system: str
@@ -66,6 +67,7 @@ class Agent:
     schemas: Mapping[str, Mapping[str, Any]]
     seed: str
     topic: str
+    final: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def tools(self) -> list[ToolSpec]:
@@ -110,7 +112,9 @@ class Agent:
             name: invent({**shared, **each}, seed=self.seed, topic=self.topic, name=name)
             for name, each in self._properties(tool).items()
         }
-        return ToolCall(name=tool.name, arguments=made)
+        return ToolCall(
+            name=tool.name, arguments=made | {name: self.final[name] for name in made if name in self.final}
+        )
 
     def _use(self, tool: ToolSpec) -> ToolCall:
         properties = self._properties(tool)

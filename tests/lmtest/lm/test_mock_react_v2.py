@@ -88,9 +88,9 @@ HOW = {"sync": lambda agent, **inputs: agent(**inputs), "async": awaited, "strea
 
 
 @contextmanager
-def in_mock_mode(adapter):
+def in_mock_mode(adapter, *rules):
     lm = dspy.LM(MODEL, api_key="none")
-    with lmtest.use_cassette(mode="mock"), dspy.context(lm=lm, adapter=ADAPTERS[adapter](lm)):
+    with lmtest.use_cassette(mode="mock", rules=rules), dspy.context(lm=lm, adapter=ADAPTERS[adapter](lm)):
         yield
 
 
@@ -171,6 +171,31 @@ def test_a_conversation_that_goes_on_calls_the_tool_for_its_new_question(adapter
         first = agent(question="How do I get to Tokyo?")
         second = agent(question="And to Rome?", history=first.history)
     assert [name for name, _ in called(second)] == ["look_up", "submit"] * 2
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_what_it_submits_can_be_scripted_by_the_fields_of_its_answer(adapter):
+    with in_mock_mode(adapter, lmtest.Rule(when="Tokyo", reply={"answer": "By <air>.", "hours": 9})):
+        prediction = travel(look_up)
+    assert (prediction.answer, prediction.hours) == ("By <air>.", 9)
+    assert [name for name, _ in called(prediction)] == ["look_up", "submit"]
+    assert prediction.kind in {"rail & sea", "<air>"}
+
+
+def test_a_call_of_it_can_be_scripted():
+    first = {"tool_calls": {"tool_calls": [{"name": "look_up", "args": {"city": "Kyoto"}}]}}
+    with in_mock_mode("chat", lmtest.Rule(reply=[first, {"answer": "By air."}])):
+        prediction = travel(look_up)
+    assert called(prediction)[0] == ("look_up", {"city": "Kyoto"})
+    assert prediction.answer == "By air."
+
+
+def test_a_field_that_neither_the_call_nor_the_answer_has_is_refused():
+    with (
+        in_mock_mode("chat", lmtest.Rule(reply={"anser": "x"})),
+        pytest.raises(lmtest.ConfigurationError, match="'answer'"),
+    ):
+        travel(look_up)
 
 
 def test_the_answer_is_about_the_question():
