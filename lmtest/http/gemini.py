@@ -15,7 +15,8 @@ from genai_prices.data_snapshot import get_snapshot
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from lmtest.lm.answers import Answer, Prompt, ToolSpec, count_tokens
+from lmtest.lm.answers import Answer, Prompt, count_tokens
+from lmtest.lm.steps import ToolSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,49 +5,28 @@ Plain data, free of DSPy, so that the stand-in server and ``mock`` mode answer a
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol
 
-from lmtest.lm.layout import Form, Layout, Schema, read_layout
+from lmtest.lm.layout import CALLS, Form, Layout, Schema, fields_in_words, read_layout
+from lmtest.lm.steps import SUBMIT, Agent, ToolCall, ToolSpec, saying
 from lmtest.lm.values import invent, prose
 
 _SECTION = re.compile(r"^(?:\[\[ ## (\w+) ## \]\]|<(\w+)>)(?:\n|\Z)", re.MULTILINE)
 _REMINDER = re.compile(r"\s*^Respond with (?:the corresponding output fields|a JSON object)", re.MULTILINE)
-_TOOL = re.compile(
-    r"(\w+)(?:, whose description is <desc>[^\n]*?</desc>\.|\.) It takes arguments (\{.*?\})\.(?=\s*$|\")", re.MULTILINE
-)
-_STEP_DONE = re.compile(r"^(?:\[\[ ## tool_name_\d+ ## \]\]|<tool_name_\d+>|tool_name_\d+: )", re.MULTILINE)
-# How an answer in plain words says what an agent is to do, for the one that makes fields of it.
-_NEXT = re.compile(r" next: (\w+)\.$", re.MULTILINE)
 _TOPIC_LENGTH = 120
 _PROGRAM = 'SUBMIT("made up")'
 """What dspy.ProgramOfThought can run."""
+_OF_AGENTS = frozenset({"tools", "tool_call_results"})
+"""Fields of a turn in which dspy.ReActV2 asks for nothing new."""
 _BOUNDS = frozenset({"pattern", "enum", "const", "format", "minLength", "maxLength"})
 
 MOCK_ID = "mock-"
 """What the id of every made-up answer starts with, so that nobody takes one for a provider's."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolSpec:
-    """A function that the model may call; ``parameters`` is the JSON schema of its arguments."""
-
-    name: str
-    description: str = ""
-    parameters: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolCall:
-    """A function that the model calls."""
-
-    name: str
-    arguments: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +62,9 @@ class Prompt:
 
     @property
     def asked(self) -> str:
-        """The last turn of the user, or ""."""
-        return next((text for role, text in reversed(self.turns) if role == "user"), "")
+        """The last turn of the user that asks anything, or ""."""
+        turns = [text for role, text in reversed(self.turns) if role == "user"]
+        return next((text for text in turns if _topic_of(text)), *turns[:1] or [""])
 
     @property
     def fingerprint(self) -> str:
@@ -198,11 +178,10 @@ def write_answer(
     thinking = prose("thinking", topic=topic, seed=seed) if prompt.thinking else None
     if isinstance(told, str):
         return finished(name, told, thinking=thinking, max_tokens=max_tokens)
-    answered = any(role == "tool" for role, _ in prompt.turns)
-    if told is None and prompt.tools and (prompt.tool_required or not answered):
-        call = _call(prompt.tools[0], seed=seed, topic=topic)
-        return Answer(id=name, tool_calls=(call,), thinking=thinking, finish="tool_call")
-    text = _text(prompt, asker, told or {}, seed=seed, topic=topic)
+    agent, told = _scripted(_agent(prompt, asker, seed=seed, topic=topic), told)
+    if told is None and (tool := _called(prompt, agent)):
+        return Answer(id=name, tool_calls=(agent.call(tool),), thinking=thinking, finish="tool_call")
+    text = _text(prompt, asker, told or {}, agent)
     return finished(name, text, thinking=thinking, max_tokens=max_tokens)
 
 
@@ -213,29 +192,50 @@ def finished(name: str, text: str, *, thinking: str | None = None, max_tokens: i
     return Answer(id=name, text=text, thinking=thinking)
 
 
-def _text(prompt: Prompt, asker: Asker | None, told: Mapping[str, Any], *, seed: str, topic: str) -> str:
-    known = asker.schemas if asker else {}
+def _agent(prompt: Prompt, asker: Asker | None, *, seed: str, topic: str) -> Agent:
+    schemas = asker.tools if asker else {}
+    return Agent(system=prompt.system, turns=prompt.turns, schemas=schemas, seed=seed, topic=topic)
+
+
+def _scripted(agent: Agent, told: Mapping[str, Any] | None) -> tuple[Agent, Mapping[str, Any] | None]:
+    """The agent with what a script has it submit in the end, and what the script replies to this very call."""
+    final = {name: value for name, value in (told or {}).items() if name in agent.schemas.get(SUBMIT, {})}
+    now = {name: value for name, value in (told or {}).items() if name not in final}
+    return replace(agent, final=final), told if not final else now or None
+
+
+def _called(prompt: Prompt, agent: Agent) -> ToolSpec | None:
+    """The tool that is called as the provider offers it, or None where the answer follows."""
+    answered = any(role == "tool" for role, _ in prompt.turns)
+    ended = prompt.turns[-1][0] == "tool" and agent.observed == SUBMIT
+    to_submit = any(tool.name == SUBMIT for tool in prompt.tools) and not ended
+    return agent.choice(prompt.tools) if prompt.tool_required or to_submit or not answered else None
+
+
+def _text(prompt: Prompt, asker: Asker | None, told: Mapping[str, Any], agent: Agent) -> str:
+    known, seed, topic = asker.schemas if asker else {}, agent.seed, agent.topic
+    layout = read_layout(prompt.system)
     if prompt.response_schema is not None:
         value = invent(prompt.response_schema, seed=seed, topic=topic)
         if isinstance(value, dict):
             names = value.keys() & known.keys()
             value |= {name: invent(known[name], seed=seed, topic=topic, name=name) for name in sorted(names)}
             value |= _code({**prompt.response_schema.get("properties", {}), **known})
+            step = _agent_step(layout, agent) if layout else {}
+            value |= {name: each for name, each in step.items() if name in value}
             value |= told
         return json.dumps(value, ensure_ascii=False)
-    if layout := read_layout(prompt.system):
+    if layout:
         values = {
             each.name: invent(known.get(each.name, each.schema), seed=seed, topic=topic, name=each.name)
             for each in layout.fields
         }
-        step = _agent_step(prompt, layout, asker, seed=seed, topic=topic)
+        step = _agent_step(layout, agent)
         code = _code({**{each.name: each.schema for each in layout.fields}, **known})
         return written(prompt, layout, values | step | code | dict(told), asker)
     if told:
         return json.dumps(told, ensure_ascii=False)
-    sentence = prose("answer", topic=topic, seed=seed)
-    if asker and "next_tool_name" in known:
-        sentence += f" next: {_next_call(prompt, asker, seed=seed, topic=topic).name}."
+    sentence = prose("answer", topic=topic, seed=seed) + "".join(map(saying, _worded(prompt.system, agent)))
     return json.dumps({"answer": sentence}, ensure_ascii=False) if prompt.json_mode else sentence
 
 
@@ -245,18 +245,23 @@ def written(prompt: Prompt, layout: Layout, values: Mapping[str, Any], asker: As
     return (asker and asker.write(values, form)) or replace(layout, form=form).write(values)
 
 
-def _agent_step(prompt: Prompt, layout: Layout, asker: Asker | None, *, seed: str, topic: str) -> dict[str, Any]:
+def _agent_step(layout: Layout, agent: Agent) -> dict[str, Any]:
     """The fields in which a DSPy program asks for a tool: dspy.ReAct's next step, or a ToolCalls field."""
-    names = {each.name for each in layout.fields}
-    wants_calls = [each.name for each in layout.fields if each.schema.get("title") == "ToolCalls"]
-    if "next_tool_name" not in names and not wants_calls:
-        return {}
-    if wants_calls:
-        tools = _described_tools(f"{prompt.system}\n{prompt.turns[-1][1]}")
-        calls = [_call(tool, seed=seed, topic=topic) for tool in tools[:1]]
-        return {name: {"tool_calls": [{"name": c.name, "args": c.arguments} for c in calls]} for name in wants_calls}
-    call = _next_call(prompt, asker, seed=seed, topic=topic)
-    return {"next_tool_name": call.name, "next_tool_args": call.arguments}
+    if wants_calls := [each.name for each in layout.fields if each.annotation == CALLS]:
+        calls = [{"name": call.name, "args": call.arguments} for call in agent.calls()]
+        return {name: {"tool_calls": calls} for name in wants_calls}
+    if any(each.name == "next_tool_name" for each in layout.fields):
+        call = agent.step()
+        return {"next_tool_name": call.name, "next_tool_args": call.arguments}
+    return {}
+
+
+def _worded(system: str, agent: Agent) -> list[ToolCall]:
+    """The calls that an answer in plain words has to say, by the fields that are to be made of it."""
+    wanted = fields_in_words(system)
+    if CALLS in wanted.values():
+        return agent.calls()
+    return [agent.step()] if "next_tool_name" in wanted else []
 
 
 def _code(schemas: Mapping[str, Schema]) -> dict[str, Any]:
@@ -265,49 +270,19 @@ def _code(schemas: Mapping[str, Schema]) -> dict[str, Any]:
     return {"generated_code": _PROGRAM} if schema.get("type") == "string" and not _BOUNDS & schema.keys() else {}
 
 
-def _next_call(prompt: Prompt, asker: Asker | None, *, seed: str, topic: str) -> ToolCall:
-    """The tool that dspy.ReAct is to call next: its first one, once, and then ``finish``."""
-    last = prompt.turns[-1][1]
-    known = asker.tools if asker else {}
-    tools = [ToolSpec(name=name, parameters={"type": "object", "properties": each}) for name, each in known.items()]
-    tools = tools or _described_tools(f"{prompt.system}\n{last}")
-    said = _NEXT.search(last)
-    if not tools or _STEP_DONE.search(last) or (said and said[1] == "finish"):
-        return ToolCall(name="finish", arguments={})
-    return _call(tools[0], seed=seed, topic=topic)
-
-
-def _described_tools(text: str) -> list[ToolSpec]:
-    """The tools that DSPy describes in a prompt, as ``str(dspy.Tool)`` writes them."""
-    return [
-        ToolSpec(name=name, parameters={"type": "object", "properties": ast.literal_eval(arguments)})
-        for name, arguments in _TOOL.findall(text)
-        if name != "finish"
-    ]
-
-
-def _call(tool: ToolSpec, *, seed: str, topic: str) -> ToolCall:
-    properties = tool.parameters.get("properties") or {}
-    # DSPy's own descriptions mark what is optional by a default only.
-    needed = tool.parameters.get("required", [key for key, schema in properties.items() if "default" not in schema])
-    schema = tool.parameters | {"properties": {key: properties[key] for key in needed if key in properties}}
-    arguments = invent(schema, seed=seed, topic=topic) if schema["properties"] else {}
-    plain = {key for key, each in schema["properties"].items() if each.keys() <= {"type", "title", "description"}}
-    texts = {key: _subject(topic) for key in plain if str(properties[key].get("type", "")).lower() == "string"}
-    return ToolCall(name=tool.name, arguments=arguments | texts)
-
-
 def _topic(prompt: Prompt) -> str:
-    """What the last user turn is about: its first field, or all of it."""
-    text = _REMINDER.split(prompt.asked)[0]
-    if sections := list(_SECTION.finditer(text)):
-        end = sections[1].start() if len(sections) > 1 else len(text)
-        text = text[sections[0].end() : end].strip().removesuffix(f"</{sections[0][2]}>")
-    text = " ".join(text.split())
+    """What the user asks about, not too long."""
+    text = " ".join(_topic_of(prompt.asked).split())
     return text if len(text) <= _TOPIC_LENGTH else text[:_TOPIC_LENGTH].rsplit(" ", 1)[0] + "…"
 
 
-def _subject(topic: str) -> str:
-    """What one would look up: the last proper noun after the first word, else the topic whole."""
-    names = re.findall(r"(?<=\s)[A-Z][\w-]+", topic)
-    return names[-1] if names else topic
+def _topic_of(turn: str) -> str:
+    """What a turn is about: its first field, or all of it; "" where it asks nothing."""
+    text = _REMINDER.split(turn)[0]
+    sections = list(_SECTION.finditer(text))
+    if not sections:
+        return text.strip()
+    if (sections[0][1] or sections[0][2]) in _OF_AGENTS:
+        return ""
+    end = sections[1].start() if len(sections) > 1 else len(text)
+    return text[sections[0].end() : end].strip().removesuffix(f"</{sections[0][2]}>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import json
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from dspy.adapters.chat_adapter import FieldInfoWithName
 from dspy.utils.exceptions import AdapterParseError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 from pydantic_core import to_jsonable_python
+
+from lmtest.lm.steps import FINISH, SUBMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,11 +32,13 @@ class Caller:
         signature: What the predictor is to answer.
         adapter: The adapter in force.
         agent: The tools of the agent that the predictor is part of, by name.
+        ending: The signature whose outputs the tool ``submit`` takes, where the agent ends by that.
     """
 
     signature: type[dspy.Signature]
     adapter: dspy.Adapter
     agent: Mapping[str, dspy.Tool] = field(default_factory=dict)
+    ending: type[dspy.Signature] | None = None
 
     @property
     def schemas(self) -> Mapping[str, Schema]:
@@ -48,7 +53,11 @@ class Caller:
     @property
     def tools(self) -> Mapping[str, Mapping[str, Schema]]:
         """The JSON schema of each argument of what the agent may call, constraints included, by the tool's name."""
-        return {name: _arguments(tool) for name, tool in self.agent.items()}
+        arguments = {name: _arguments(tool) for name, tool in self.agent.items()}
+        ending: Any = self.ending
+        if ending is not None and SUBMIT in arguments:
+            arguments[SUBMIT] = {**arguments[SUBMIT], **_schemas(ending)}
+        return arguments
 
     def form(self, written: Form) -> Form:
         """The form that is parsed, where the prompt looks written for another: BAML's looks like a chat."""
@@ -63,11 +72,20 @@ class Caller:
         """
         if values.keys() != self.signature.output_fields.keys():
             return None  # a program changed its signature on the way: the prompt knows better
+        if form != "json":
+            values = {name: self._spelled(name, value) for name, value in values.items()}
         if form == "xml":
             elements = "\n\n".join(self._element(name, value) for name, value in values.items())
             return elements if self._reads(elements, values) else self._json_elements(values)
         writer = {"chat": dspy.ChatAdapter, "json": dspy.JSONAdapter}[form]()
         return str(writer.format_assistant_message_content(self.signature, dict(values)))
+
+    def _spelled(self, name: str, value: Any) -> Any:
+        """A member of a numbered enumeration by its name, because DSPy finds none by a number that stands in a text."""
+        annotation: Any = self.signature.output_fields[name].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, enum.Enum)) or isinstance(value, str):
+            return value
+        return next((each.name for each in annotation if each.value == value), value)
 
     def _element(self, name: str, value: Any) -> str:
         """A field as DSPy writes it, but escaped where DSPy leaves it bare, and empty for None."""
@@ -113,15 +131,21 @@ def find_caller() -> Caller | None:
     signature = getattr(modules[-1], "signature", None)
     if not (isinstance(signature, type) and issubclass(signature, dspy.Signature)):
         return None
-    return Caller(signature=signature, adapter=dspy.settings.adapter or dspy.ChatAdapter(), agent=_tools(modules))
+    agent = _agent(modules)
+    tools = {name: tool for name, tool in agent.tools.items() if name != FINISH} if agent else {}
+    # dspy.ReAct has a tool "finish", and one named "submit" is its user's.
+    ending = getattr(agent, "signature", None) if SUBMIT in tools and FINISH not in agent.tools else None
+    adapter = dspy.settings.adapter or dspy.ChatAdapter()
+    return Caller(signature=signature, adapter=adapter, agent=tools, ending=ending)
 
 
-def _tools(modules: Sequence[Any]) -> Mapping[str, dspy.Tool]:
+def _agent(modules: Sequence[Any]) -> Any:
+    """The innermost module that has tools by name, or None."""
     for module in reversed(modules):
         tools = getattr(module, "tools", None)
         if isinstance(tools, dict) and all(isinstance(each, dspy.Tool) for each in tools.values()):
-            return {name: tool for name, tool in tools.items() if name != "finish"}
-    return {}
+            return module
+    return None
 
 
 def _arguments(tool: dspy.Tool) -> Mapping[str, Schema]:

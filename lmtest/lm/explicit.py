@@ -37,6 +37,7 @@ class LM(dspy.LM):  # type: ignore[misc]  # DSPy ships no types
 
     Its calls are answered by this cassette wherever they are made, inside another ``use_cassette`` too. What was
     recorded is in the file once the LM is closed; as a context manager it is saved only when the block ends well.
+    A copy of it, however deep, has the same cassette; saved or pickled it is the plain ``dspy.LM``.
 
     Args:
         model: As for ``dspy.LM``.

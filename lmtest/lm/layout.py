@@ -1,6 +1,6 @@
 """The layout of an answer: which output fields a DSPy adapter's prompt asks for, and in which form.
 
-Read from the text that ChatAdapter, JSONAdapter and XMLAdapter of DSPy 3.4 write into the system message
+Read from the text that ChatAdapter, JSONAdapter, XMLAdapter and BAMLAdapter of DSPy 3.4 write into the system message
 (``dspy/adapters/*_adapter.py``, ``translate_field_type`` in ``dspy/adapters/utils.py``, constraints from
 ``dspy/signatures/field.py``). Plain text in, plain data out: nothing here imports DSPy.
 """
@@ -13,8 +13,10 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from xml.sax.saxutils import escape
+
+from lmtest.lm.baml import read_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,9 +27,15 @@ Schema = dict[str, Any]
 Form = Literal["chat", "json", "xml"]
 """What an adapter parses."""
 
+CALLS: Final = "ToolCalls"
+"""DSPy's type of a field that names tools to call."""
+
 _OUTPUTS = re.compile(r"^Your output fields are:\n(.*?)^All interactions will be structured", re.DOTALL | re.MULTILINE)
+_IN_WORDS = re.compile(r"^Your outputs must contain:\n(.*?)^You should lay out your outputs", re.DOTALL | re.MULTILINE)
+_BAML = re.compile(r"^Output field `(\w+)` should be of type: (.*?)\n\n\[\[ ## ", re.DOTALL | re.MULTILINE)
 _FIELD = re.compile(r"^\d+\. `(?P<name>\w+)` \((?P<type>[\s\S]*?)\):", re.MULTILINE)
 _JSON_OBJECT = "Outputs will be a JSON object with the following fields.\n\n"
+_TYPED = "# type: "
 _NOTE = "# note: the value you produce "
 
 # DSPy's words for pydantic's constraints, by the JSON schema keyword of numbers.
@@ -46,10 +54,19 @@ _SCALARS = {"bool": "boolean", "int": "integer", "float": "number", "str": "stri
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """An output field and the JSON schema its value must fit."""
+    """An output field.
+
+    Attributes:
+        name: Its name.
+        schema: The JSON schema its value must fit.
+        annotation: Its type in DSPy's words.
+        in_tags: Whether an adapter of XML asks for tags inside of its tag, and not for JSON.
+    """
 
     name: str
     schema: Schema
+    annotation: str = ""
+    in_tags: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +85,10 @@ class Layout:
         if self.form == "json":
             return json.dumps({field.name: values[field.name] for field in self.fields}, ensure_ascii=False)
         if self.form == "xml":
-            return "\n".join(_element(field.name, values[field.name]) for field in self.fields)
+            return "\n".join(
+                _element(each.name, values[each.name] if each.in_tags else _plain(values[each.name]))
+                for each in self.fields
+            )
         sections = [f"[[ ## {field.name} ## ]]\n{_plain(values[field.name])}" for field in self.fields]
         return "\n\n".join([*sections, "[[ ## completed ## ]]"])
 
@@ -86,7 +106,7 @@ def read_layout(text: str) -> Layout | None:
     if listing is None:
         return None
     named = list(_FIELD.finditer(listing[1]))
-    ends = [match.start() for match in named[1:]] + [len(listing[1])]
+    ends = [match.start() for match in named[1:]] + [len(listing[1])] * bool(named)
     try:
         form, notes = _notes(text[listing.end() :], [match["name"] for match in named])
         fields = tuple(
@@ -98,8 +118,20 @@ def read_layout(text: str) -> Layout | None:
     return Layout(form=form, fields=fields)
 
 
+def fields_in_words(text: str) -> dict[str, str]:
+    """The types, by name, of the output fields that a prompt wants told in plain words, for another to make fields of.
+
+    >>> fields_in_words("Answer in one word.")
+    {}
+    """
+    listing = _IN_WORDS.search(text)
+    return {match["name"]: match["type"] for match in _FIELD.finditer(listing[1])} if listing else {}
+
+
 def _field(name: str, annotation: str, note: str, description: str) -> Field:
-    return Field(name=name, schema=_schema(note, annotation) | _constraints(description, annotation))
+    schema = _typed(note) if note.startswith(_TYPED) else _schema(note, annotation)
+    schema |= _constraints(description, annotation)
+    return Field(name=name, schema=schema, annotation=annotation, in_tags=_NOTE not in note)
 
 
 def _notes(structure: str, names: list[str]) -> tuple[Form, dict[str, str]]:
@@ -108,11 +140,19 @@ def _notes(structure: str, names: list[str]) -> tuple[Form, dict[str, str]]:
         start = structure.index(_JSON_OBJECT) + len(_JSON_OBJECT)
         template, _ = json.JSONDecoder().raw_decode(structure, start)
         return "json", template
+    if typed := dict(_BAML.findall(f"{structure}\n\n[[ ## ")):
+        return "chat", {name: f"{_TYPED}{each}" for name, each in typed.items()}
     headers = {name: re.search(rf"^\[\[ ## {name} ## \]\]\n(.*)$", structure, re.MULTILINE) for name in names}
     if any(headers.values()):
         return "chat", {name: match[1] for name, match in headers.items() if match}
     elements = {name: re.search(rf"^<{name}>.*?</{name}>", structure, re.MULTILINE | re.DOTALL) for name in names}
     return "xml", {name: match[0] for name, match in elements.items() if match}
+
+
+def _typed(note: str) -> Schema:
+    with contextlib.suppress(ValueError):  # a description in it may be of several lines
+        return read_type(note.removeprefix(_TYPED))
+    return {"type": "string"}
 
 
 def _schema(note: str, annotation: str) -> Schema:

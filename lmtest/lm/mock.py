@@ -27,10 +27,11 @@ from dspy.lm15 import (
 from lmtest.cassette.cassette import MOCKED, Call
 from lmtest.cassette.interaction import Usage as TokenUsage
 from lmtest.lm import translate
-from lmtest.lm.answers import Answer, Prompt, ToolSpec, count_tokens, inputs_of, write_answer
+from lmtest.lm.answers import Answer, Prompt, count_tokens, inputs_of, write_answer
 from lmtest.lm.caller import find_caller
 from lmtest.lm.rules import Asked
 from lmtest.lm.seam import handed_through
+from lmtest.lm.steps import ToolSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -84,7 +85,8 @@ class MockEngine:
 
     def _told(self, prompt: Prompt, model: str, caller: Caller | None) -> Told:
         assert self._script is not None
-        fields = tuple(caller.signature.output_fields) if caller else ()
+        ending = tuple(caller.ending.output_fields) if caller and caller.ending else ()
+        fields = (*caller.signature.output_fields, *ending) if caller else ()
         asked = Asked(text=prompt.asked, inputs=inputs_of(prompt), fields=fields, model=model)
         with handed_through():
             return self._script.reply(asked)
