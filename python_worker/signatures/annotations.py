@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Optional, Union
 
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
@@ -73,15 +73,16 @@ def annotation_of(type_: Type, *, answered: bool = True) -> Any:  # noqa: C901, 
         type_: The native type.
         answered: False for an input, which DSPy holds against its type by ``isinstance``: maps are plain dicts then.
 
-    >>> annotation_of(ListType(OptionalType(IntegerType())))
-    list[int | None]
+    >>> annotation_of(ListType(OptionalType(IntegerType()))) == list[int | None]
+    True
     """
     type_ = type_.resolved
     match type_:
         case ListType():
             return list[_inner(type_.item, answered=answered)]  # type: ignore[misc]
         case OptionalType():
-            return annotation_of(type_.item, answered=answered) | None
+            # Not "… | None": before Python 3.14, DSPy 3.4.0 words that otherwise, and keys would differ.
+            return Optional[annotation_of(type_.item, answered=answered)]  # noqa: UP045
         case TupleType():
             return tuple.__class_getitem__(tuple(_inner(item, answered=answered) for item in type_.items))
         case NestedType() | TensorType() if not answered:
@@ -133,7 +134,7 @@ def dspy_values(fields: Sequence[Field], values: Fields) -> dict[str, Any]:
 def _tensor_form(dtype: str | None) -> Any:
     data: Any = list[float]
     if dtype is None:
-        data = list[bool | int | float]
+        data = list[Union[bool, int, float]]  # noqa: UP007 - likewise
     elif "float" not in dtype:
         data = list[bool] if dtype == "bool" else list[int]
     return _typed_dict("Tensor", {"dtype": str, "shape": list[int], "data": data})
