@@ -18,7 +18,7 @@ from lmtest.money.rate import Rate
 from lmtest.money.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from decimal import Decimal
 
     from lmtest.cassette.cassette import Call
@@ -73,6 +73,7 @@ class Gate:
         test: The test that calls.
         on_unknown_price: Whether a call of unknown price is refused when a budget is set.
         origin: Where the limits were set.
+        environ: The environment as it was when the cassette was opened, where prices of one's own are named.
 
     Raises:
         ConfigurationError: There are limits and no ledger to keep them in.
@@ -88,6 +89,7 @@ class Gate:
         test: str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
         origin: Origin | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         if limits and ledger is None:
             raise unkept(limits)
@@ -98,6 +100,7 @@ class Gate:
         self._on_unknown_price = on_unknown_price
         self._run = run
         self._origin = origin
+        self.environ = environ
 
     @contextlib.contextmanager
     def passed(
@@ -189,7 +192,7 @@ class Gate:
         """What is to be set aside for a call."""
         worst = None
         if most_output is not None:
-            worst = worst_case(model, estimated_tokens(request), most_output, utc_now())
+            worst = worst_case(model, estimated_tokens(request), most_output, utc_now(), environ=self.environ)
         elif any(limits.in_usd for _, limits in self._limits.holding(model)) and self._on_unknown_price == "refuse":
             raise ConfigurationError(
                 f"a budget is set, and nobody can say what a call to {model} costs at worst: set max_tokens on the LM, "

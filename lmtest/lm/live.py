@@ -139,7 +139,8 @@ class _Live:
             return None, None  # a provider that was hung up on may charge for what it had begun
         if interaction.failed and interaction.usage == Usage():
             return Decimal(0), None  # providers do not bill what they did not answer
-        listed = price(interaction.model, interaction.usage, at=clock.utc_now(), provider=str(self._provider) or None)
+        provider, environ = str(self._provider) or None, self._gate.environ
+        listed = price(interaction.model, interaction.usage, at=clock.utc_now(), provider=provider, environ=environ)
         return (None, None) if listed is None else (listed.usd, listed.version)
 
 

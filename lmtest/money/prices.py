@@ -16,6 +16,7 @@ from lmtest import variables
 from lmtest.money.own_prices import own_prices
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -50,7 +51,9 @@ class Price:
     version: str
 
 
-def price(model: str, usage: Usage, *, at: datetime, provider: str | None = None) -> Price | None:
+def price(
+    model: str, usage: Usage, *, at: datetime, provider: str | None = None, environ: Mapping[str, str] | None = None
+) -> Price | None:
     """Price one call.
 
     Args:
@@ -59,6 +62,7 @@ def price(model: str, usage: Usage, *, at: datetime, provider: str | None = None
         at: When the call was made: prices change by date and, with some providers, by hour. Naive means UTC.
         provider: Who counted the tokens, because each counts differently: lm15's name of the provider, or ``"litellm"``
             where LiteLLM did, whose totals hold cached and thinking tokens. By default the model's prefix.
+        environ: Where ``LMTEST_PRICES`` is looked for; by default, the process's own environment.
 
     Returns:
         The price, or None where it is unknown: the model is not listed, the provider did not say how many tokens, or
@@ -72,7 +76,7 @@ def price(model: str, usage: Usage, *, at: datetime, provider: str | None = None
     >>> price("ollama/llama3", usage, at=datetime(2026, 11, 1, tzinfo=UTC)) is None
     True
     """
-    listing = _listing(model, provider)
+    listing = _listing(model, provider, environ)
     if listing is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
     seller = model.partition("/")[0] if "/" in model else listing.provider.id
@@ -80,7 +84,13 @@ def price(model: str, usage: Usage, *, at: datetime, provider: str | None = None
 
 
 def worst_case(
-    model: str, input_tokens: int, max_output_tokens: int, at: datetime, provider: str | None = None
+    model: str,
+    input_tokens: int,
+    max_output_tokens: int,
+    at: datetime,
+    provider: str | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
 ) -> Decimal | None:
     """Bound what a call with text can cost before it is sent, in USD, or None where its price is unknown.
 
@@ -93,12 +103,13 @@ def worst_case(
         max_output_tokens: The most that may come back, thinking included.
         at: When it will be sent.
         provider: As for `price`.
+        environ: As for `price`.
 
     >>> from datetime import UTC, datetime
     >>> worst_case("anthropic/claude-sonnet-4-5", 1_000, 1_000, datetime(2026, 11, 1, tzinfo=UTC))
     Decimal('0.01875')
     """
-    listing = _listing(model, provider)
+    listing = _listing(model, provider, environ)
     if listing is None:
         return None
     plain = {"input_tokens": input_tokens, "output_tokens": max_output_tokens}
@@ -112,8 +123,15 @@ class _Listing(NamedTuple):
     version: str
 
 
-def _listing(model: str, provider: str | None) -> _Listing | None:
-    if path := os.environ.get(variables.PRICES):
+def make_ready() -> None:
+    """Read the public list now; it takes as long as the first price would."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    get_snapshot()
+
+
+def _listing(model: str, provider: str | None, environ: Mapping[str, str] | None) -> _Listing | None:
+    if path := (os.environ if environ is None else environ).get(variables.PRICES):
         models, version_ = own_prices(Path(path))
         for name in (model, f"{provider}/{model}"):
             if name in models:

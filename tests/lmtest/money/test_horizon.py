@@ -28,8 +28,10 @@ def test_a_place_booked_in_another_time_is_given_up_and_said_once(database, cloc
 
     assert clock.passed == pytest.approx(6)
     assert caplog.messages == [
-        "In the ledger 'requests_per_minute' was booked up to 2035-01-01, by a clock that was ahead. "
-        "It counts from now again."
+        (
+            "In the ledger 'requests_per_minute' was booked up to 2035-01-01, by a clock that was ahead. "
+            "It counts from now again."
+        )
     ]
 
 
