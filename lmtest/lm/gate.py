@@ -16,6 +16,7 @@ from lmtest.money.budget import Budget
 from lmtest.money.prices import worst_case
 from lmtest.money.rate import Rate
 from lmtest.money.slots import Slots
+from lmtest.money.terms import asked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -192,7 +193,8 @@ class Gate:
         """What is to be set aside for a call."""
         worst = None
         if most_output is not None:
-            worst = worst_case(model, estimated_tokens(request), most_output, utc_now(), environ=self.environ)
+            tokens, terms = estimated_tokens(request), asked(request)
+            worst = worst_case(model, tokens, most_output, utc_now(), terms=terms, environ=self.environ)
         elif any(limits.in_usd for _, limits in self._limits.holding(model)) and self._on_unknown_price == "refuse":
             raise ConfigurationError(
                 f"a budget is set, and nobody can say what a call to {model} costs at worst: set max_tokens on the LM, "

@@ -26,6 +26,7 @@ from lmtest.lm import translate
 from lmtest.lm.answers import MOCK_ID
 from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
 from lmtest.money.prices import price
+from lmtest.money.terms import billed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -131,7 +132,7 @@ class _Live:
         """What DSPy would have put in its history: kept beside our own, so that a disagreement shows."""
         if isinstance(outcome, Failure):
             return None
-        return dspy_estimate(translate.response(outcome, self._asked), self._provider, self._asked.model)
+        return dspy_estimate(translate.response(outcome, self._asked), self._provider, self._asked)
 
     def _price(self, interaction: Interaction) -> tuple[Decimal | None, str | None]:
         """What it cost, and by which list."""
@@ -139,8 +140,14 @@ class _Live:
             return None, None  # a provider that was hung up on may charge for what it had begun
         if interaction.failed and interaction.usage == Usage():
             return Decimal(0), None  # providers do not bill what they did not answer
-        provider, environ = str(self._provider) or None, self._gate.environ
-        listed = price(interaction.model, interaction.usage, at=clock.utc_now(), provider=provider, environ=environ)
+        listed = price(
+            interaction.model,
+            interaction.usage,
+            at=clock.utc_now(),
+            provider=str(self._provider) or None,
+            terms=billed(interaction),
+            environ=self._gate.environ,
+        )
         return (None, None) if listed is None else (listed.usd, listed.version)
 
 
