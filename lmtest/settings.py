@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError
 
-from lmtest import variables
+from lmtest import disk, variables
 from lmtest.errors import ConfigurationError
 
 
@@ -73,7 +73,7 @@ def load(start: Path | None = None) -> tuple[Settings, Path]:
     for directory, file in _places(here):
         # Every opening of a cassette asks: no more is read than tells whether the file is still the same.
         try:
-            stamp = os.stat(file)  # noqa: PTH116 - a tenth of the time
+            stamp = disk.stat(file)
         except OSError:
             continue
         if stat.S_ISREG(stamp.st_mode):
@@ -98,7 +98,7 @@ def _read(file: Path, mtime_ns: int, size: int, ledger: str | None) -> Settings:
     import tomllib  # late: many projects have another file
 
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("lmtest", {})
+        table = tomllib.loads(disk.read(file).decode()).get("tool", {}).get("lmtest", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} does not parse: {error}.") from error
     return _validated(table, file, ledger)

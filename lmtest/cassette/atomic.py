@@ -8,6 +8,8 @@ import secrets
 import tempfile
 from typing import TYPE_CHECKING, BinaryIO
 
+from lmtest import disk
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -40,7 +42,7 @@ def expect_writable(path: Path) -> None:
     Raises:
         OSError: It could not.
     """
-    place = next(folder for folder in path.absolute().parents if folder.exists())
+    place = next(folder for folder in path.absolute().parents if disk.exists(folder))
     with tempfile.TemporaryFile(dir=place):
         pass
 

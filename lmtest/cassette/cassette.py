@@ -248,7 +248,7 @@ class Cassette:
         received = len(interaction.said)
         before = f"after {received} events of its stream" if received else "before its answer came"
         miss = CassetteMiss(
-            f"{self._where}: when this call was recorded, it was given up {before} (key {interaction.key[:12]}), and "
+            f"{self.where}: when this call was recorded, it was given up {before} (key {interaction.key[:12]}), and "
             f"now more is asked of it. Record it again: {self._command}",
             key=interaction.key,
             path=self.path,
@@ -330,7 +330,7 @@ class Cassette:
             expect_writable(self.path)
         except OSError as error:
             raise CassetteError(
-                f"{self._where} could not be saved: {error.strerror or error}. The call was not sent, because what it "
+                f"{self.where} could not be saved: {error.strerror or error}. The call was not sent, because what it "
                 "would record would be lost. Give the right to write there, or name another place.",
                 path=self.path,
             ) from error
@@ -408,22 +408,23 @@ class Cassette:
             raise self._not_found() from None
 
     @property
-    def _where(self) -> str:
-        """The file as a person in the working directory would name it."""
-        assert self.path is not None, "who has no file misses nothing"
+    def where(self) -> str:
+        """The file as a person in the working directory would name it, or the mode of one that has none."""
+        if self.path is None:
+            return f"(mode {self.mode.value})"
         here = Path.cwd()
         return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
 
     def _not_found(self) -> CassetteNotFound:
         return CassetteNotFound(
-            f"there is no cassette {self._where} to replay. Record it: {self._command}", path=self.path
+            f"there is no cassette {self.where} to replay. Record it: {self._command}", path=self.path
         )
 
     def _miss(self, player: Player, key: str, normal: Json) -> CassetteMiss:
         times = player.recorded(key)
         if times:
             return CassetteExhausted(
-                f"{self._where}: this request is recorded {times} time{'s' if times != 1 else ''} and was asked for "
+                f"{self.where}: this request is recorded {times} time{'s' if times != 1 else ''} and was asked for "
                 f'once more (key {key[:12]}). Allow it with repeat="last", or record it again: {self._command}',
                 key=key,
                 path=self.path,
@@ -435,7 +436,7 @@ class Cassette:
         told = "\n\n".join(render(one) for one in near) or "Nothing is recorded in it."
         asked = f"request to {normal['model']}" if "model" in normal else f"call of the tool {normal.get('tool')!r}"
         return CassetteMiss(
-            f"{self._where}: this {asked} is not recorded (key {key[:12]}; "
+            f"{self.where}: this {asked} is not recorded (key {key[:12]}; "
             f"{len(index.entries)} recorded, {len(self.unplayed)} of them unplayed).\n\n"
             f"The nearest recorded request{'s' if len(near) > 1 else ''}, [-recorded-]{{+asked+}}:\n\n{told}\n\n"
             f"{self._moved_versions(index.header)}To record it: {self._command}",

@@ -18,7 +18,7 @@ from lmtest.errors import ConfigurationError
 from lmtest.money.ledger import Ledger, LedgerRow, default_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from decimal import Decimal
     from pathlib import Path
 
@@ -101,8 +101,10 @@ def gate_for(
     root: Path,
     row: Callable[[Call], LedgerRow],
     *,
+    run: str,
     test: str | None,
     tighter: Limits,
+    environ: Mapping[str, str],
 ) -> Gate:
     """The gate that a cassette's live calls pass; they enter the ledger there, one by one.
 
@@ -111,8 +113,10 @@ def gate_for(
         settings: The project's.
         root: The project's directory.
         row: Makes a call's row.
+        run: The run's id.
         test: The test that calls.
         tighter: What holds where it is less than all those say.
+        environ: The environment as it was when the cassette was opened: a test may empty it, and no limit goes with it.
 
     Raises:
         ConfigurationError: A limit cannot be used, there is no ledger to keep them in, or the ledger cannot be written.
@@ -125,12 +129,13 @@ def gate_for(
         ledger.open()
     return Gate(
         ledger,
-        _holding(limits, settings, tighter),
-        run=run_id(),
+        _holding(limits, settings, tighter, environ),
+        run=run,
         row=row,
         test=test,
         on_unknown_price=settings.on_unknown_price,
-        origin=Origin.of(os.environ, tighter=tighter),
+        origin=Origin.of(environ, tighter=tighter),
+        environ=environ,
     )
 
 
@@ -160,7 +165,7 @@ def budget_left(model: str, *, tighter: Limits | None = None) -> Decimal | None:
     from lmtest.money.limits import NO_LIMITS
 
     settings, root = project.load()
-    limits, ledger = _holding(NO_LIMITS, settings, tighter or NO_LIMITS), ledger_of(settings, root)
+    limits, ledger = _holding(NO_LIMITS, settings, tighter or NO_LIMITS, os.environ), ledger_of(settings, root)
     if ledger is None:
         if limits:
             raise unkept(limits)
@@ -168,11 +173,11 @@ def budget_left(model: str, *, tighter: Limits | None = None) -> Decimal | None:
     return Budget(ledger, limits, run=run_id()).left(model=model)
 
 
-def _holding(limits: Limits, settings: Settings, tighter: Limits) -> Limits:
+def _holding(limits: Limits, settings: Settings, tighter: Limits, environ: Mapping[str, str]) -> Limits:
     from lmtest.money.limits import Limits
 
     configured = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits] in pyproject.toml")
-    return Limits.from_environ(os.environ).or_else(limits).or_else(configured).tightened(tighter)
+    return Limits.from_environ(environ).or_else(limits).or_else(configured).tightened(tighter)
 
 
 def write_played(
@@ -220,13 +225,16 @@ def _append(ledger: Ledger, rows: list[LedgerRow]) -> None:
             logging.getLogger("lmtest").warning("Played calls are not counted. %s", error)
 
 
-def row_of(call: Call, cassette: Cassette, root: Path, *, test: str | None, execution: str | None) -> LedgerRow:
+def row_of(
+    call: Call, cassette: Cassette, root: Path, *, run: str, test: str | None, execution: str | None
+) -> LedgerRow:
     """One call as a row of the ledger.
 
     Args:
         call: The call.
         cassette: Whose it is.
         root: The project's directory.
+        run: The run's id.
         test: The test that called.
         execution: The worker's execution, or the caller's own id of what ran.
     """
@@ -239,7 +247,7 @@ def row_of(call: Call, cassette: Cassette, root: Path, *, test: str | None, exec
         would_cost=call.worth if call.hit == PLAYED or call.provider == STAND_IN else None,
         outcome=call.failed or "ok",
         usage=call.usage,
-        run=run_id(),
+        run=run,
         test=test,
         cassette=_relative(call.cassette, root),
         execution=execution,

@@ -17,9 +17,10 @@ from lmtest.money.budget import Budget
 from lmtest.money.prices import worst_case
 from lmtest.money.rate import Rate
 from lmtest.money.slots import Slots
+from lmtest.money.terms import asked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from decimal import Decimal
 
     from lmtest.cassette.cassette import Call
@@ -89,6 +90,7 @@ class Gate:
         test: The test that calls.
         on_unknown_price: Whether a call of unknown price is refused when a budget is set.
         origin: Where the limits were set.
+        environ: The environment as it was when the cassette was opened, where prices of one's own are named.
 
     Raises:
         ConfigurationError: There are limits and no ledger to keep them in.
@@ -104,6 +106,7 @@ class Gate:
         test: str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
         origin: Origin | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         if limits and ledger is None:
             raise unkept(limits)
@@ -114,6 +117,7 @@ class Gate:
         self._on_unknown_price = on_unknown_price
         self._run = run
         self._origin = origin
+        self.environ = environ
 
     @contextlib.contextmanager
     def passed(
@@ -205,7 +209,8 @@ class Gate:
         """What is to be set aside for a call."""
         worst = None
         if most_output is not None:
-            worst = worst_case(model, estimated_tokens(request), most_output, utc_now())
+            tokens, terms = estimated_tokens(request), asked(request)
+            worst = worst_case(model, tokens, most_output, utc_now(), terms=terms, environ=self.environ)
         elif any(limits.in_usd for _, limits in self._limits.holding(model)) and self._on_unknown_price == "refuse":
             raise ConfigurationError(
                 f"a budget is set, and nobody can say what a call to {model} costs at worst: set max_tokens on the LM, "

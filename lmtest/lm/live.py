@@ -29,6 +29,7 @@ from lmtest.lm.answers import MOCK_ID
 from lmtest.lm.gate import estimated_tokens, received_tokens
 from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
 from lmtest.money.prices import price
+from lmtest.money.terms import billed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -172,7 +173,8 @@ class _Live:
         """What DSPy would have put in its history: kept beside our own, so that a disagreement shows."""
         if isinstance(outcome, Failure) or (isinstance(outcome, EventStream) and outcome.left):
             return None
-        return dspy_estimate(translate.response(outcome, self._query.request), self._provider, self._query.model)
+        request = self._query.request
+        return dspy_estimate(translate.response(outcome, request), self._provider, request)
 
     def _price(self, interaction: Interaction) -> tuple[Decimal | None, str | None]:
         """Price it, and name the list; unknown where nobody counted its tokens.
@@ -185,7 +187,14 @@ class _Live:
         usage = interaction.usage
         if usage == Usage() and (interaction.left or interaction.failed) and interaction.said:
             usage = Usage(input_tokens=estimated_tokens(self._request), output_tokens=received_tokens(interaction.said))
-        listed = price(interaction.model, usage, at=clock.utc_now(), provider=str(self._provider) or None)
+        listed = price(
+            interaction.model,
+            usage,
+            at=clock.utc_now(),
+            provider=str(self._provider) or None,
+            terms=billed(interaction),
+            environ=self._gate.environ,
+        )
         return (None, None) if listed is None else (listed.usd, listed.version)
 
 

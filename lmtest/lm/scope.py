@@ -204,7 +204,7 @@ class Scope:
     @property
     def name(self) -> str:
         """What the scope is called in a message."""
-        return str(self.cassette.path or f"(mode {self.cassette.mode.value})")
+        return self.cassette.where
 
 
 def claim() -> Scope | None:

@@ -515,12 +515,15 @@ def most_output_tokens(model: str) -> int | None:
     return most if isinstance(most, int) else None
 
 
-def dspy_estimate(response: Any, provider: str, model: str) -> Decimal | None:
+def dspy_estimate(response: Any, provider: str, request: Any) -> Decimal | None:
     """What an answer cost by DSPy's own table, in USD, or None where it does not say."""
+    model = request.model
     route, _, name = model.rpartition("/") if model.count("/") < 2 else model.partition("/")
     # The provider says how tokens were counted. LiteLLM counts all alike and sells none: the model's name says whose.
     namespaces = (route,) if route and provider == "litellm" else None
-    cost, _ = estimate_cost(response, provider=str(provider), requested_model=name, namespaces=namespaces)
+    cost, _ = estimate_cost(
+        response, provider=str(provider), requested_model=name, request=request, namespaces=namespaces
+    )
     return None if cost is None else Decimal(str(cost))
 
 

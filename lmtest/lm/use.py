@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -18,8 +19,9 @@ from lmtest.cassette.cassette import Cassette
 from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.interaction import Header
-from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError, LimitError
+from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError, LimitError, LMTestError
 from lmtest.lm.billing import gate_for, row_of, run_id, write_played
+from lmtest.lm.ready import make_ready
 from lmtest.lm.scope import Scope
 from lmtest.modes import Mode, choose_mode
 from lmtest.money.limits import NO_LIMITS, Limits
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from lmtest.modes import ModeChoice
     from lmtest.money.ledger import LedgerRow
 
+_CALLING = frozenset({Mode.RECORD, Mode.REFRESH, Mode.LIVE})
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 
@@ -133,12 +136,19 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
     def open(self) -> Cassette:
         """Open the cassette without claiming the context, for an LM that carries it; :meth:`close` ends it."""
         self._settings, self._root = project.load()
+        # Kept as they are now: what a test does to its environment is not meant for its limits.
+        self._environ, self._run = dict(os.environ), run_id()
         choice = choose_mode(flag=self._flag, argument=self._mode, configured=self._settings.mode)
+        make_ready(choice.mode)
         return self._opened(self._settings, choice)
 
     def scope(self, cassette: Cassette) -> Scope:
         """Who answers the calls of an open cassette."""
         gate = functools.cache(functools.partial(self._gate, cassette))
+        if cassette.mode in _CALLING:
+            # Now, for a test may put mocks in the place of the disk. What is wrong, the first call says.
+            with contextlib.suppress(LMTestError):
+                gate()
         to = os.environ.get(variables.REFRESH_TO) if cassette.mode is Mode.REFRESH else None
         script = self._script(cassette)
         return Scope(cassette, gate, replay_speed=self._speed, to=to, script=script, stop=self._stop)
@@ -146,8 +156,16 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
     def _gate(self, cassette: Cassette) -> Gate:
         """What live calls pass; made for the first, and only where what comes of it can be written down."""
         cassette.expect_writable()
-        row = self._row(cassette)
-        return gate_for(self._limits, self._settings, self._root, row, test=self._test, tighter=self._tighter)
+        return gate_for(
+            self._limits,
+            self._settings,
+            self._root,
+            self._row(cassette),
+            run=self._run,
+            test=self._test,
+            tighter=self._tighter,
+            environ=self._environ,
+        )
 
     def _script(self, cassette: Cassette) -> Script | None:
         if cassette.mode is not Mode.MOCK:
@@ -255,7 +273,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         if repeat not in {None, "last"}:
             raise ConfigurationError(f"repeat={repeat!r} is not known; it is 'last' or nothing.")
         return Cassette(
-            self._path,
+            None if self._path is None else self._path.absolute(),  # wherever the program goes meanwhile
             mode=mode,
             rules=Rules(
                 ignore=(*configured.ignore, *self._more["ignore"]), scrub=(*configured.scrub, *self._more["scrub"])
@@ -265,12 +283,14 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             record_failures=configured.record_failures if self._record_failures is None else self._record_failures,
             may_be_absent=self._may_be_absent,
             command=self._command,
-            run=self._execution or run_id(),  # what a worker executes again is recorded anew, not added to
+            run=self._execution or self._run,  # what a worker executes again is recorded anew, not added to
             versions={"dspy": dspy.__version__, "lmtest": lmtest.__version__},
         )
 
     def _row(self, cassette: Cassette) -> Callable[[Call], LedgerRow]:
-        return functools.partial(row_of, cassette=cassette, root=self._root, test=self._test, execution=self._execution)
+        return functools.partial(
+            row_of, cassette=cassette, root=self._root, run=self._run, test=self._test, execution=self._execution
+        )
 
     def _header(self, cassette: Cassette) -> Header:
         return Header(

@@ -23,6 +23,7 @@ import tomllib
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from lmtest import disk
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _RATES = {
     "output": "output_mtok",
     "cache_read": "cache_read_mtok",
     "cache_write": "cache_write_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
     "input_audio": "input_audio_mtok",
     "output_audio": "output_audio_mtok",
 }
@@ -54,7 +56,7 @@ def own_prices(path: Path) -> tuple[Mapping[str, ModelInfo], str]:
         ConfigurationError: The file is not there, is no TOML, or holds what is no price.
     """
     try:
-        stamp = path.stat()
+        stamp = disk.stat(path)
     except OSError as error:
         raise ConfigurationError(f"LMTEST_PRICES is {str(path)!r}, which cannot be read: {error.strerror}.") from error
     return _read(path, stamp.st_mtime_ns, stamp.st_size)
@@ -62,7 +64,7 @@ def own_prices(path: Path) -> tuple[Mapping[str, ModelInfo], str]:
 
 @functools.lru_cache(maxsize=8)
 def _read(path: Path, mtime_ns: int, size: int) -> tuple[Mapping[str, ModelInfo], str]:  # noqa: ARG001 - they make the cache fresh
-    content = path.read_bytes()
+    content = disk.read(path)
     try:
         tables = tomllib.loads(content.decode(), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

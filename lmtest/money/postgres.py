@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from lmtest import disk
 from lmtest.errors import ConfigurationError
 from lmtest.money.database import VERSION, close_when_dropped, newer, older
 
@@ -53,7 +54,7 @@ class Postgres:
             with connection.transaction():
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
                 if not self._made(connection):
-                    connection.execute(_SCHEMA.read_bytes())
+                    connection.execute(disk.read(_SCHEMA))
                     connection.execute("INSERT INTO version (version) VALUES (%s)", (VERSION,))
                 yield _Dialect(connection)
 

@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lmtest import variables
 from lmtest.money.own_prices import own_prices
+from lmtest.money.terms import STANDARD
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from decimal import Decimal
 
     from genai_prices.types import ModelInfo, Provider
 
     from lmtest.cassette.interaction import Usage
+    from lmtest.money.terms import Terms
 
 # DSPy's prefixes that genai-prices does not recognise by itself.
 _LISTED_AS = {"azure_ai": "azure", "fireworks_ai": "fireworks"}
@@ -50,7 +53,15 @@ class Price:
     version: str
 
 
-def price(model: str, usage: Usage, *, at: datetime, provider: str | None = None) -> Price | None:
+def price(
+    model: str,
+    usage: Usage,
+    *,
+    at: datetime,
+    provider: str | None = None,
+    terms: Terms = STANDARD,
+    environ: Mapping[str, str] | None = None,
+) -> Price | None:
     """Price one call.
 
     Args:
@@ -59,6 +70,9 @@ def price(model: str, usage: Usage, *, at: datetime, provider: str | None = None
         at: When the call was made: prices change by date and, with some providers, by hour. Naive means UTC.
         provider: Who counted the tokens, because each counts differently: lm15's name of the provider, or ``"litellm"``
             where LiteLLM did, whose totals hold cached and thinking tokens. By default the model's prefix.
+        terms: The service tier, and what is cached for long. A tier that the list does not have is of unknown price;
+            prices of your own are those of every tier.
+        environ: Where ``LMTEST_PRICES`` is looked for; by default, the process's own environment.
 
     Returns:
         The price, or None where it is unknown: the model is not listed, the provider did not say how many tokens, or
@@ -72,20 +86,29 @@ def price(model: str, usage: Usage, *, at: datetime, provider: str | None = None
     >>> price("ollama/llama3", usage, at=datetime(2026, 11, 1, tzinfo=UTC)) is None
     True
     """
-    listing = _listing(model, provider)
+    listing = _listing(model, provider, environ)
     if listing is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
     seller = model.partition("/")[0] if "/" in model else listing.provider.id
-    return _calculate(listing, _counts(usage, counter=(provider or seller).lower(), told=provider is not None), at)
+    counts = _counts(usage, counter=(provider or seller).lower(), told=provider is not None, terms=terms)
+    return _calculate(listing, counts, at, tier=terms.tier)
 
 
 def worst_case(
-    model: str, input_tokens: int, max_output_tokens: int, at: datetime, provider: str | None = None
+    model: str,
+    input_tokens: int,
+    max_output_tokens: int,
+    at: datetime,
+    provider: str | None = None,
+    *,
+    terms: Terms = STANDARD,
+    environ: Mapping[str, str] | None = None,
 ) -> Decimal | None:
     """Bound what a call with text can cost before it is sent, in USD, or None where its price is unknown.
 
     All of the output is taken to come back, and all of the input to be billed at the dearer of the plain rate and the
-    rate for writing it to the provider's cache.
+    rate for writing it to the provider's cache, for long where that is asked for. Of the tier that is asked for and the
+    standard one the dearer holds, for a provider may serve either.
 
     Args:
         model: As for `price`.
@@ -93,17 +116,25 @@ def worst_case(
         max_output_tokens: The most that may come back, thinking included.
         at: When it will be sent.
         provider: As for `price`.
+        terms: What is asked for, see `lmtest.money.terms.asked`.
+        environ: As for `price`.
 
     >>> from datetime import UTC, datetime
     >>> worst_case("anthropic/claude-sonnet-4-5", 1_000, 1_000, datetime(2026, 11, 1, tzinfo=UTC))
     Decimal('0.01875')
     """
-    listing = _listing(model, provider)
+    listing = _listing(model, provider, environ)
     if listing is None:
         return None
     plain = {"input_tokens": input_tokens, "output_tokens": max_output_tokens}
-    found = [_calculate(listing, counts, at) for counts in (plain, plain | {"cache_write_tokens": input_tokens})]
-    return max((each.usd for each in found if each), default=None)
+    written = plain | {"cache_write_tokens": input_tokens}
+    if terms.long:
+        written |= {"cache_write_1h_tokens": input_tokens}
+    wanted = [_calculate(listing, counts, at, tier=terms.tier) for counts in (plain, written)]
+    if not any(wanted):
+        return None
+    standard = [_calculate(listing, counts, at) for counts in (plain, written)] if terms.tier else []
+    return max(each.usd for each in (*wanted, *standard) if each)
 
 
 class _Listing(NamedTuple):
@@ -112,8 +143,15 @@ class _Listing(NamedTuple):
     version: str
 
 
-def _listing(model: str, provider: str | None) -> _Listing | None:
-    if path := os.environ.get(variables.PRICES):
+def make_ready() -> None:
+    """Read the public list now; it takes as long as the first price would."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    get_snapshot()
+
+
+def _listing(model: str, provider: str | None, environ: Mapping[str, str] | None) -> _Listing | None:
+    if path := (os.environ if environ is None else environ).get(variables.PRICES):
         models, version_ = own_prices(Path(path))
         for name in (model, f"{provider}/{model}"):
             if name in models:
@@ -149,7 +187,7 @@ def _own_provider() -> Provider:
     return Provider(id="own", name="own", api_pattern="")
 
 
-def _counts(usage: Usage, *, counter: str, told: bool) -> dict[str, int]:
+def _counts(usage: Usage, *, counter: str, told: bool, terms: Terms) -> dict[str, int]:
     """The tokens as genai-prices counts them: each total holds its parts."""
     total_in, total_out = usage.input_tokens or 0, usage.output_tokens or 0
     read, written, thought = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0, usage.reasoning_tokens or 0
@@ -159,11 +197,13 @@ def _counts(usage: Usage, *, counter: str, told: bool) -> dict[str, int]:
     if "anthropic" in counter:
         total_in += read + written
     audio = usage.input_audio_tokens or 0
+    for_long = written if terms.written_for_long is None and terms.long else min(terms.written_for_long or 0, written)
     return {
         "input_tokens": total_in,
         "output_tokens": total_out,
         "cache_read_tokens": read,
         "cache_write_tokens": written,
+        "cache_write_1h_tokens": for_long,
         "input_audio_tokens": audio,
         # Nobody says how much of the cached input was audio: as little as can be is the dearest reading.
         "cache_audio_read_tokens": max(0, read + audio - total_in),
@@ -172,19 +212,30 @@ def _counts(usage: Usage, *, counter: str, told: bool) -> dict[str, int]:
     }
 
 
-def _calculate(listing: _Listing, counts: dict[str, int], at: datetime) -> Price | None:
+def _calculate(listing: _Listing, counts: dict[str, int], at: datetime, *, tier: str = "") -> Price | None:
     from genai_prices.types import Usage as Counted
 
     model = listing.model
     # An entry without a rate is listed but not priced, except where its name says that it is free.
     if not vars(model.get_prices(at)) and not model.id.endswith(":free"):
         return None
+    context = {"service_tier": tier} if tier and listing.provider is not _own_provider() else None
+    if context and not _has_variant(listing, context):
+        return None
     try:
-        found = model.calc_price(Counted(**counts), listing.provider, genai_request_timestamp=at)
+        found = model.calc_price(Counted(**counts), listing.provider, genai_request_timestamp=at, price_context=context)
     except ValueError:  # its word for counts that contradict each other, such as more cached tokens than input
         return None
     return Price(
         usd=found.total_price, input_usd=found.input_price, output_usd=found.output_price, version=listing.version
+    )
+
+
+def _has_variant(listing: _Listing, context: dict[str, str]) -> bool:
+    """Whether the list has prices for a tier; it gives the standard one's where it has none, or not of this seller."""
+    variants = listing.model.price_variants or ()
+    return any(each is listing.model for each in listing.provider.models) and any(
+        variant.when == context for variant in variants
     )
 
 

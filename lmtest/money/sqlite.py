@@ -11,6 +11,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
+from lmtest import disk
 from lmtest.errors import ConfigurationError
 from lmtest.money.database import VERSION, close_when_dropped, newer, older
 
@@ -56,7 +57,7 @@ class Sqlite:
     @contextmanager
     def reading(self) -> Iterator[Connection | None]:
         """As `lmtest.money.database.Database.reading`."""
-        if not self.path.exists():
+        if not disk.exists(self.path):
             yield None
             return
         with self._lock, self._explained():
@@ -85,7 +86,7 @@ class Sqlite:
     def _connect(self) -> sqlite3.Connection:
         if (connection := self._own()) is not None:
             return connection
-        if not self.path.exists():
+        if not disk.exists(self.path):
             _create(self.path)
         connection = _open(self.path)
         try:
@@ -122,18 +123,18 @@ def _create(path: Path) -> None:
     from filelock import FileLock  # late: only who makes the file needs it, and it takes as long as the rest of us
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.parent.name == ".lmtest" and not (ignore := path.parent / ".gitignore").exists():
+    if path.parent.name == ".lmtest" and not disk.exists(ignore := path.parent / ".gitignore"):
         ignore.write_text("*\n", encoding="utf-8")
     # Turning a file to write-ahead mode does not wait for its turn, so the first process makes it under another name.
     with FileLock(path.with_name(path.name + ".lock")):
-        if path.exists():
+        if disk.exists(path):
             return
         making = path.with_name(path.name + ".new")
         making.unlink(missing_ok=True)
         connection = _open(making)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA.read_text(encoding="utf-8"))
+            connection.executescript(disk.read(_SCHEMA).decode())
             connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
         finally:
@@ -160,7 +161,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 def _tables() -> set[tuple[str, str]]:
     """What there is in a ledger of ours: tables, indexes and views by name, each as it was made."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(_SCHEMA.read_text(encoding="utf-8"))
+        connection.executescript(disk.read(_SCHEMA).decode())
         return set(connection.execute(_TABLES))
 
 

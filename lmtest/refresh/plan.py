@@ -16,6 +16,7 @@ from lmtest.cassette.pending import failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError
 from lmtest.lm.gate import estimated_tokens
 from lmtest.money.prices import price, worst_case
+from lmtest.money.terms import asked, billed
 from lmtest.refresh.ids import belongs
 
 if TYPE_CHECKING:
@@ -180,14 +181,16 @@ def _least(calls: Sequence[Interaction]) -> Decimal | None:
     for call in calls:
         most = (call.request.get("config") or {}).get("max_tokens") or lengths.most(call.key, call.model)
         if not call.tool and most is not None:
-            found.append(worst_case(call.model, estimated_tokens(call.request), most, clock.utc_now()))
+            tokens = estimated_tokens(call.request)
+            found.append(worst_case(call.model, tokens, most, clock.utc_now(), terms=asked(call.request)))
     return min((usd for usd in found if usd is not None), default=None)
 
 
 def _price(call: Interaction, to: str | None) -> Decimal | None:
     if call.failed or call.tool:
         return Decimal(0)
-    found = price(to or call.model, call.usage, at=clock.utc_now(), provider=None if to else call.provider)
+    provider = None if to else call.provider
+    found = price(to or call.model, call.usage, at=clock.utc_now(), provider=provider, terms=billed(call))
     return None if found is None else found.usd
 
 

@@ -57,9 +57,9 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
         How it ended, as if it were a test.
     """
     use = use_cassette(job.path, flag=Mode.REFRESH.value, test="\n".join(job.tests) or None)
-    cassette = use.open()
-    scope = use.scope(cassette)
     with ExitStack() as connections, _limited(sending.limits):
+        cassette = use.open()
+        scope = use.scope(cassette)
         for call in calls:
             try:
                 _send(replace(call, request=blobs.attach(call.request, job.path.parent)), scope, sending, connections)

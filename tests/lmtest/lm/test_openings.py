@@ -150,3 +150,14 @@ def test_what_auto_added_in_a_run_stays_when_the_run_records(ask):
     ask("three?")
 
     assert asked() == ["one?", "two?", "three?"]
+
+
+def test_a_cassette_is_where_it_was_opened_though_the_program_goes_elsewhere(lm, project, monkeypatch):
+    (project / "elsewhere").mkdir()
+    for mode in ("record", "replay"):
+        monkeypatch.chdir(project)
+        with dspy.context(lm=lm), lmtest.use_cassette("there/qa.yaml", mode=mode) as cassette:
+            monkeypatch.chdir(project / "elsewhere")
+            dspy.Predict("question -> answer")(question="Where?")
+        assert len(cassette.calls) == 1
+    assert [path.relative_to(project).as_posix() for path in project.rglob("*.yaml")] == ["there/qa.yaml"]

@@ -11,6 +11,7 @@ import pytest
 from lmtest.cassette.interaction import Usage
 from lmtest.errors import ConfigurationError
 from lmtest.money.prices import price, worst_case
+from lmtest.money.terms import Terms
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -234,3 +235,50 @@ def test_a_price_needs_no_network(monkeypatch):
     monkeypatch.setattr(socket, "socket", refuse)
 
     assert usd("gemini/gemini-2.5-flash", input_tokens=1_000_000, output_tokens=0) == Decimal("0.3")
+
+
+PER_TIER = Usage(input_tokens=1_000_000, output_tokens=100_000)
+
+
+@pytest.mark.parametrize(("tier", "usd"), [("", "2.8"), ("priority", "4.9"), ("fast", "4.9")])
+def test_a_service_tier_has_its_own_rates(tier, usd):
+    assert price("openai/gpt-4.1", PER_TIER, at=NOW, terms=Terms(tier=tier)).usd == Decimal(usd)
+
+
+def test_a_tier_that_no_list_has_is_of_unknown_price():
+    assert price("openai/gpt-4.1", PER_TIER, at=NOW, terms=Terms(tier="scale")) is None
+    assert price("gemini/gemini-2.5-flash", PER_TIER, at=NOW, terms=Terms(tier="priority")) is None
+    assert worst_case("openai/gpt-4.1", 1, 1, NOW, terms=Terms(tier="scale")) is None
+
+
+def test_the_worst_case_of_a_cheaper_tier_is_the_standard_price_for_it_may_be_served_by_that():
+    flex = worst_case("openai/gpt-5-mini", 1000, 1000, NOW, terms=Terms(tier="flex"))
+    assert flex == worst_case("openai/gpt-5-mini", 1000, 1000, NOW)
+    assert worst_case("openai/gpt-5-mini", 1000, 1000, NOW, terms=Terms(tier="priority")) > flex
+
+
+@pytest.mark.parametrize(
+    ("terms", "usd"),
+    [
+        (Terms(), "0.375"),
+        (Terms(long=True), "0.6"),
+        (Terms(written_for_long=100_000), "0.6"),
+        (Terms(written_for_long=50_000, long=True), "0.4875"),
+    ],
+)
+def test_what_is_cached_for_an_hour_costs_more(terms, usd):
+    usage = Usage(input_tokens=0, output_tokens=0, cache_write_tokens=100_000)
+    assert price("anthropic/claude-sonnet-4-5", usage, at=NOW, terms=terms).usd == Decimal(usd)
+
+
+def test_the_worst_case_of_what_is_asked_to_be_cached_for_an_hour_is_that_rate():
+    assert worst_case("anthropic/claude-sonnet-4-5", 1000, 0, NOW, terms=Terms(long=True)) == Decimal("0.006")
+
+
+def test_prices_of_ones_own_are_those_of_every_tier(tmp_path):
+    (tmp_path / "prices.toml").write_text("[m]\ninput = 1\noutput = 1\ncache_write = 2\ncache_write_1h = 3\n")
+    own = {"environ": {"LMTEST_PRICES": str(tmp_path / "prices.toml")}}
+    usage = Usage(input_tokens=1_000_000, output_tokens=0, cache_write_tokens=1_000_000)
+
+    assert price("m", usage, at=NOW, terms=Terms(tier="priority"), **own).usd == 2
+    assert price("m", usage, at=NOW, terms=Terms(long=True), **own).usd == 3
