@@ -1,7 +1,7 @@
 """Engines that ask LiteLLM what DSPy would, for calls that DSPy sends on its compatibility path.
 
 The body on the wire is DSPy's own, argument by argument; a copy, because LiteLLM writes into some of them. What comes
-back is handed on in canonical form, with the whole answer beside it, so that it is recorded, and replays, like any other.
+back is handed on in canonical form, with the whole answer beside it, so that it is recorded and replays like any other.
 """
 
 from __future__ import annotations
