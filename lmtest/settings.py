@@ -30,6 +30,7 @@ class Settings(BaseModel):
         redact: Further patterns that are secret.
         repeat: ``last``: asking beyond the last recording gets the last one again.
         record_failures: Whether failures of the provider are recorded.
+        allow_unmarked: Tests that may call models without a cassette: patterns of their ids.
         mock_rules: The YAML file of what mock mode replies to some calls, relative to the project.
         ledger: The ledger's file; ``off`` keeps none.
         limits: What live calls may use up, by the names of `lmtest.Limits`.
@@ -49,6 +50,7 @@ class Settings(BaseModel):
     redact: tuple[str, ...] = ()
     repeat: Literal["last"] | None = None
     record_failures: StrictBool = False
+    allow_unmarked: tuple[str, ...] = ()
     mock_rules: str | None = None
     ledger: str | None = None
     limits: dict[str, Any] = {}

@@ -30,12 +30,17 @@ _CONNECTION: Final = frozenset({"api_key", "api_base", "base_url", "api_version"
 _lock = threading.Lock()
 _open: list[Scope] = []
 
+outside: Callable[[], Any] | None = None
+"""Gives who answers a call outside every scope; see `lmtest.lm.outside`."""
+
 
 class Scope:
     """Answers the calls that belong to one open cassette.
 
     Attributes:
         cassette: The cassette.
+        outside: Whether it answers calls that are made outside every cassette.
+        uncached: Whether DSPy's cache may not answer in its place.
         spoiled: What a tool inside was refused for first. The next model call is refused for it too, because programs
             go on with what their tools raise; not those after it, because tests may share a cassette.
 
@@ -69,6 +74,8 @@ class Scope:
         self._stop = stop
         self._closed = False
         self._outer: Any = None
+        self.outside = False
+        self.uncached = True
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Whatever is pickled or copied deep with a context in it outlives the block, or leaves the process.
@@ -207,8 +214,8 @@ class Scope:
         return self.cassette.where
 
 
-def claim() -> Scope | None:
-    """Find the scope that a call made here and now belongs to.
+def claim() -> Any:
+    """Find the scope that a call made here and now belongs to, or who answers what belongs to none.
 
     Raises:
         LMTestError: The call's thread was started outside DSPy, and several cassettes are open: it could be any one's.
@@ -227,7 +234,9 @@ def claim() -> Scope | None:
                     "contextvars.copy_context().run(...), asyncio.to_thread(...) or dspy.Parallel do."
                 )
             )
-        return _open[0] if _open else None
+        if _open:
+            return _open[0]
+    return outside() if outside is not None else None
 
 
 def _as(lm: Any, model: str) -> Any:

@@ -118,7 +118,15 @@ class Prepared(NamedTuple):
 
 
 class Claim(Protocol):
-    """What a scope does with a call that is its own."""
+    """What a scope does with a call that is its own.
+
+    Attributes:
+        outside: Whether the call is made outside every cassette.
+        uncached: Whether DSPy's cache may not answer it.
+    """
+
+    outside: bool
+    uncached: bool
 
     def model(self, lm: dspy.LM) -> dspy.LM:
         """Say which LM answers a call to one: itself, but where another model is tried out."""
@@ -247,14 +255,14 @@ def hook(claim: Callable[[], Claim | None]) -> None:
     def prepare_uncached(lm: Any, *args: Any, **kwargs: Any) -> Any:
         call = prepare(lm, *args, **kwargs)
         # A warm cache would answer before anybody could record.
-        if _is_ours(lm, call) and claim() is not None:
+        if (owner := _owner(lm, call, claim)) is not None and owner.uncached:
             call.cache = False
         return call
 
     @functools.wraps(engine)
     def choose_engine(lm: Any, call: Any, asynchronous: bool) -> Any:  # noqa: FBT001 - DSPy's signature
         # What a custom engine asks of another LM is part of the call that it answers.
-        owner = claim() if _is_ours(lm, call) and not nested.inside() else None
+        owner = None if nested.inside() else _owner(lm, call, claim)
         if owner is None:
             _rollout.set(_rollout_of(call))
             return engine(lm, call, asynchronous)
@@ -293,6 +301,12 @@ def _redirected(lm: Any, other: Any, call: Any) -> tuple[Any, Any]:
     asked = call.request and dataclasses.replace(call.request, model=other.model)
     settings = {name: value for name, value in call.legacy.items() if lm.kwargs.get(name) != value}
     return other, dataclasses.replace(call, request=asked, legacy={**other.kwargs, **settings, "model": other.model})
+
+
+def _owner(lm: Any, call: Any, claim: Callable[[], Claim | None]) -> Claim | None:
+    """Who answers a call; outside every cassette an engine of the user's own reaches no provider that we know of."""
+    owner = claim() if _is_ours(lm, call) else None
+    return None if owner is not None and owner.outside and not isinstance(lm.engine, str) else owner
 
 
 def _is_ours(lm: Any, call: Any) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from lmtest.pytest_plugin import options, shared
 from lmtest.pytest_plugin.gathering import Gathering
+from lmtest.pytest_plugin.unmarked import Unmarked
 
 # Before anybody uses DSPy: its table of models must be the same in every mode (docs/architecture.md).
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
@@ -35,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", options.MARKER)
     options.check(config)
     config.pluginmanager.register(Gathering(config), "lmtest-gathering")
+    config.pluginmanager.register(Unmarked(config), "lmtest-unmarked")
 
 
 # ── a test ───────────────────────────────────────────────────────────────────────────────────────────────────────────

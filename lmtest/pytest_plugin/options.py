@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from lmtest.modes import ModeChoice
+
 Unused = Literal["ignore", "warn", "fail"]
 """What to do about recordings that nobody plays."""
 
@@ -34,6 +36,8 @@ MARKER: Final = (
 
 _NARROWS = {"-k": "keyword", "-m": "markexpr", "--lf": "lf", "--deselect": "deselect", "--sw": "stepwise"}
 _DIRECTORY = pytest.StashKey[str]()
+_MODE = pytest.StashKey["ModeChoice"]()
+_ALLOWED = pytest.StashKey[tuple[str, ...]]()
 _AGE = re.compile(r"(\d+)\s*([hdw])")
 _NO_LIMITS = {variables.LEDGER, variables.RUN}
 _HOURS = {"h": 1, "d": 24, "w": 168}
@@ -82,6 +86,11 @@ def declare(parser: pytest.Parser) -> None:
     parser.addini("lmtest_auto", "every test has a cassette, marked or not", type="bool", default=False)
     parser.addini("lmtest_dir", "where cassettes are kept, from the root directory (default: cassettes)")
     parser.addini("lmtest_allow_hosts", "hosts that offline tests may reach: names, *.patterns, addresses", type="args")
+    parser.addini(
+        "lmtest_allow_unmarked",
+        "tests that may call models without a cassette: their ids, or patterns of them, one a line",
+        type="linelist",
+    )
     parser.addini("lmtest_max_age", "the age at which a cassette is stale: 12h, 30d, 8w")
     parser.addini("lmtest_on_expiry", "what a stale cassette does: warn (the default), fail, or rerecord (never in CI)")
     parser.addini("lmtest_unused", "what --lmtest-unused says where it is not given")
@@ -124,6 +133,46 @@ def unused(config: pytest.Config) -> Unused:
 def is_marked(item: pytest.Item) -> bool:
     """Whether a test has a cassette without asking for it by a fixture."""
     return item.get_closest_marker("lmtest") is not None or bool(item.config.getini("lmtest_auto"))
+
+
+_FLAGS: Final = ("--lmtest-mode", "--lmtest-dir", "--lmtest-report", "--lmtest-budget", "--lmtest-limit")
+_INI: Final = ("lmtest_auto", "lmtest_dir", "lmtest_allow_hosts", "lmtest_max_age", "lmtest_on_expiry", "lmtest_unused")
+
+
+def is_used(config: pytest.Config) -> bool:
+    """Whether the project says that it uses lmtest, before any test is known."""
+    said = any(config.getoption(flag) for flag in _FLAGS) or any(config.getini(name) for name in _INI)
+    return said or "LM_MODE" in os.environ or _has_settings(config.rootpath)
+
+
+def mode_of(config: pytest.Config) -> ModeChoice:
+    """How calls are answered where no test says otherwise."""
+    if (kept := config.stash.get(_MODE, None)) is not None:
+        return kept
+    from lmtest.modes import choose_mode
+
+    configured = None
+    if _has_settings(config.rootpath):
+        from lmtest import settings
+
+        configured = settings.load(config.rootpath)[0].mode
+    found = choose_mode(flag=config.getoption("--lmtest-mode"), flag_name="--lmtest-mode", configured=configured)
+    config.stash[_MODE] = found
+    return found
+
+
+def allow_unmarked(config: pytest.Config) -> tuple[str, ...]:
+    """The tests that may call models without a cassette, as patterns of their ids."""
+    if (kept := config.stash.get(_ALLOWED, None)) is not None:
+        return kept
+    configured: tuple[str, ...] = ()
+    if _has_settings(config.rootpath):
+        from lmtest import settings
+
+        configured = settings.load(config.rootpath)[0].allow_unmarked
+    found = (*config.getini("lmtest_allow_unmarked"), *configured)
+    config.stash[_ALLOWED] = found
+    return found
 
 
 def directory(config: pytest.Config) -> str:
