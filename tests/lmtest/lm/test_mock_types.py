@@ -96,9 +96,8 @@ def test_the_stand_in_answers_with_a_value_of_any_type(adapter, annotation, prov
         assert fits(annotation, ask(annotation))
 
 
-@pytest.mark.parametrize(
-    "adapter", [name for name in ADAPTERS if name != "baml"]
-)  # which refuses a type that holds itself
+# DSPy's BAMLAdapter refuses a type that holds itself.
+@pytest.mark.parametrize("adapter", [name for name in ADAPTERS if name != "baml"])
 def test_a_type_that_holds_itself_comes_to_an_end(adapter, provider):
     lm = dspy.LM(MODEL, api_base=f"{provider.url}/v1beta", api_key="any", cache=False)
     with dspy.context(lm=lm, adapter=ADAPTERS[adapter](lm)):
