@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -53,7 +54,8 @@ def _contents(folder: Path) -> dict[str, bytes]:
 def _plugin(folder: Path, module: str, function: str) -> Path:
     # protoc starts plugins by path; an environment's scripts need not stand beside its interpreter.
     path = folder / f"protoc-gen-{function}"
-    path.write_text(f"#!{sys.executable}\nfrom {module} import {function}\n{function}()\n")
+    run = f"{shlex.quote(sys.executable)} -c 'from {module} import {function}; {function}()'"
+    path.write_text(f"#!/bin/sh\nexec {run}\n")  # after #! an interpreter's path may have no space
     path.chmod(0o755)
     return path
 

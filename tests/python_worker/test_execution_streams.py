@@ -17,6 +17,7 @@ from python_worker.runtime import LmtestLMs
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import WorkerStub
 
+from ..streamed import whole  # noqa: TID252 - tests are no installed package
 from .calling import SKY, refused, status, wait_until, with_program
 from .conftest import RunningWorker
 
@@ -32,8 +33,8 @@ def heard(worker, *arguments):
     texts = {}
     for token in events:
         assert isinstance(token, Token)
-        texts[token.field] = texts.get(token.field, "") + token.text
-    return texts, result
+        texts.setdefault(token.field, []).append(token.text)
+    return {field: whole(pieces) for field, pieces in texts.items()}, result
 
 
 # ---- streams

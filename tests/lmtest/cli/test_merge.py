@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 
@@ -25,7 +26,7 @@ def git(project):
         )
 
     git("init", "--quiet", "--initial-branch=main")
-    driver = f"{sys.executable} -c 'from lmtest.cli import main; main()' merge %O %A %B %P"
+    driver = f"{shlex.quote(sys.executable)} -c 'from lmtest.cli import main; main()' merge %O %A %B %P"
     git("config", "merge.lmtest.driver", driver)
     (project / ".gitattributes").write_text("cassettes/**/*.yaml merge=lmtest\n")
     return git
@@ -118,7 +119,7 @@ def test_without_the_driver_a_conflict_is_refused_and_can_still_be_merged_by_doc
     assert branches(base, [*base, ("How?", "So.")], [*base, ("When?", "Now.")]).returncode == 1
     assert "a merge conflict is not resolved" in lmtest("verify").stdout
 
-    driver = f"{sys.executable} -c 'from lmtest.cli import main; main()' merge %O %A %B %P"
+    driver = f"{shlex.quote(sys.executable)} -c 'from lmtest.cli import main; main()' merge %O %A %B %P"
     git("config", "merge.lmtest.driver", driver)
     git("checkout", "-m", "cassettes/a.yaml")
 

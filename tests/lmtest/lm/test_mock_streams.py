@@ -9,6 +9,8 @@ import pytest
 
 import lmtest
 
+from ...streamed import whole  # noqa: TID252 - tests are no installed package
+
 
 class Typed(dspy.Signature):
     question: str = dspy.InputField()
@@ -58,12 +60,12 @@ WRITTEN = {
 @pytest.mark.parametrize(("adapter", "name"), [(a, name) for a, names in WRITTEN.items() for name in names])
 def test_every_field_is_streamed_as_it_is_written(adapter, name):
     pieces, prediction = stream({"chat": dspy.ChatAdapter(), "xml": dspy.XMLAdapter()}[adapter])
-    assert "".join(pieces[name]) == WRITTEN[adapter][name].format(prediction)
+    assert whole(pieces[name]) == WRITTEN[adapter][name].format(prediction)
 
 
 def test_what_xml_must_escape_is_streamed_escaped():
     pieces, prediction = stream(dspy.XMLAdapter())
-    assert "".join(pieces["kind"]) == prediction.kind.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    assert whole(pieces["kind"]) == prediction.kind.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -92,4 +94,4 @@ def test_a_stream_ends_with_the_prediction_of_a_call(adapter):
 def test_a_long_text_comes_in_many_pieces(adapter):
     pieces, prediction = stream(adapter, dspy.Signature("question -> answer"))
     assert len(pieces["answer"]) > 3
-    assert "".join(pieces["answer"]) == prediction.answer
+    assert whole(pieces["answer"]) == prediction.answer

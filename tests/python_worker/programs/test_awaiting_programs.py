@@ -8,6 +8,7 @@ from lmtest.testing.provider import ScriptedProvider, fields, timeout
 from python_worker.client import Reason, Token
 from python_worker.domain.execution import ExecutionStatus
 
+from ...streamed import whole  # noqa: TID252 - tests are no installed package
 from ..calling import LONG_ENOUGH, refused, wait_until  # noqa: TID252 - tests are no installed package
 from ..test_command_line import Served  # noqa: TID252 - as above
 
@@ -139,7 +140,7 @@ def test_one_that_is_cancelled_gives_its_thread_back(start):
 def test_one_is_heard_to_the_end_of_a_long_answer(start, program):
     worker = start(program, fields(answer=LONG))
     *events, result = worker.client.stream("qa", ASKED, timeout=30)
-    assert "".join(event.text for event in events if isinstance(event, Token)) == result.outputs["answer"]
+    assert whole(event.text for event in events if isinstance(event, Token)) == result.outputs["answer"]
     assert result.outputs["answer"] == LONG.strip()
 
 
