@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lmtest.lm.stop import Stop
     from lmtest.lm.tools import tool
     from lmtest.lm.use import use_cassette
+    from lmtest.money.defaults import run_variables
     from lmtest.money.limits import Limits
 
 __version__ = "0.1.0"
@@ -63,6 +64,7 @@ __all__ = [
     "budget_left",
     "choose_mode",
     "redact",
+    "run_variables",
     "tool",
     "use_cassette",
 ]
@@ -77,6 +79,7 @@ _LATE = {
     "Stop": "lmtest.lm.stop",
     "budget_left": "lmtest.lm.billing",
     "redact": "lmtest.cassette.redact",
+    "run_variables": "lmtest.money.defaults",
     "tool": "lmtest.lm.tools",
     "use_cassette": "lmtest.lm.use",
 }

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from lmtest import variables
 from lmtest.errors import LMTestError
 from lmtest.modes import choose_mode
 from lmtest.money.ledger import Ledger, default_path
@@ -29,7 +30,7 @@ MALICIOUS_LITELLM: Final = frozenset({"1.82.7", "1.82.8"})
 DISAGREEMENT: Final = Decimal("0.01")
 """How far our price of a model and DSPy's may be apart, of the larger one."""
 
-_KEYS: Final = {"gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "openai": ("OPENAI_API_KEY",)}
+_KEYS: Final = {"gemini": ("GEMINI_API_KEY", variables.TEST_KEY, "GOOGLE_API_KEY"), "openai": ("OPENAI_API_KEY",)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError
 from lmtest import disk, variables
 from lmtest.errors import ConfigurationError
 
+_OVER = {"ledger": variables.LEDGER, "cassette_dir": variables.CASSETTE_DIR}
+_Said = tuple[tuple[str, str], ...]
+
 
 class Settings(BaseModel):
     """The settings of one project.
@@ -70,7 +73,7 @@ def load(start: Path | None = None) -> tuple[Settings, Path]:
         ConfigurationError: A setting or a variable is unknown or of the wrong type, or pyproject.toml does not parse.
     """
     variables.refuse_unknown(os.environ)
-    ledger = os.environ.get(variables.LEDGER)
+    said = tuple((name, value) for name, its in _OVER.items() if (value := os.environ.get(its)))
     here = os.path.realpath(start) if start is not None else os.getcwd()  # noqa: PTH109 - which has no symbolic links
     for directory, file in _places(here):
         # Every opening of a cassette asks: no more is read than tells whether the file is still the same.
@@ -79,8 +82,8 @@ def load(start: Path | None = None) -> tuple[Settings, Path]:
         except OSError:
             continue
         if stat.S_ISREG(stamp.st_mode):
-            return _read(Path(file), stamp.st_mtime_ns, stamp.st_size, ledger), directory
-    return _of_environment(ledger), Path(here)
+            return _read(Path(file), stamp.st_mtime_ns, stamp.st_size, said), directory
+    return _of_environment(said), Path(here)
 
 
 @functools.lru_cache(maxsize=32)
@@ -91,24 +94,26 @@ def _places(here: str) -> tuple[tuple[Path, str], ...]:
 
 
 @functools.lru_cache(maxsize=32)
-def _of_environment(ledger: str | None) -> Settings:
-    return _validated({}, Path("the environment"), ledger)
+def _of_environment(said: _Said) -> Settings:
+    return _validated({}, Path("the environment"), said)
 
 
 @functools.lru_cache(maxsize=32)
-def _read(file: Path, mtime_ns: int, size: int, ledger: str | None) -> Settings:  # noqa: ARG001 - they make the cache fresh
+def _read(file: Path, mtime_ns: int, size: int, said: _Said) -> Settings:  # noqa: ARG001 - they make the cache fresh
     import tomllib  # late: many projects have another file
 
     try:
         table = tomllib.loads(disk.read(file).decode()).get("tool", {}).get("lmtest", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} does not parse: {error}.") from error
-    return _validated(table, file, ledger)
+    return _validated(table, file, said)
 
 
-def _validated(table: dict[str, Any], file: Path, ledger: str | None) -> Settings:
-    if ledger:
-        table = {**table, "ledger": ledger}
+def _validated(table: dict[str, Any], file: Path, said: _Said) -> Settings:
+    for name, value in said:
+        # Where the ledger is, the environment says before the file; where cassettes are, behind it.
+        if name == "ledger" or name not in table:
+            table = {**table, name: value}
     try:
         return Settings.model_validate(table)
     except ValidationError as error:

@@ -26,6 +26,9 @@ RUN: Final = "LMTEST_RUN"
 LIMITS: Final = "LMTEST_LIMITS"
 RECORDS_IN_CI: Final = "LMTEST_ALLOW_RECORD_IN_CI"
 USD_PER_MONTH: Final = "LMTEST_USD_PER_MONTH"
+DEFAULT_LIMITS: Final = "LMTEST_DEFAULT_LIMITS"
+CASSETTE_DIR: Final = "LM_CACHE_DIR"
+TEST_KEY: Final = "GEMINI_TEST_API_KEY"
 LIMIT_FLAG: Final = "LMTEST_LIMIT_FLAG"
 REFRESH_TO: Final = "LMTEST_REFRESH_TO"
 REFRESH_WANTED: Final = "LMTEST_REFRESH_WANTED"
@@ -50,18 +53,21 @@ class Variable:
 VARIABLES: Final = (
     Variable(name=MODE, says="the mode: mock, replay, record, auto, refresh or live"),
     Variable(name=LAYER, says="the mode by a test layer, such as unit, integration or e2e, where `LM_MODE` is not set"),
+    Variable(name=CASSETTE_DIR, says="where cassettes are kept, where no flag or setting says"),
+    Variable(name=TEST_KEY, says="the key that is taken where `GEMINI_API_KEY` is not set"),
     Variable(name=LEDGER, says="where calls are written down: a file, a postgresql:// URL, or `off`"),
     Variable(name=PRICES, says="a TOML file with prices of your own, which go before the list"),
     Variable(name=RUN, says="the run's id, so that several commands can be one run"),
     Variable(name=LIMITS, says="limits with spaces between, of single models too: `openai/gpt-5:usd_per_run=0.10`"),
-    Variable(name="LMTEST_USD_PER_RUN", says="USD that the live calls of one run may cost"),
-    Variable(name=USD_PER_MONTH, says="USD that the live calls of a calendar month (UTC) may cost"),
-    Variable(name="LMTEST_USD_PER_TEST", says="USD that the live calls of one test in one run may cost"),
-    Variable(name="LMTEST_REQUESTS_PER_MINUTE", says="live calls in a minute, evenly spaced"),
-    Variable(name="LMTEST_TOKENS_PER_MINUTE", says="tokens in a minute, sent and received together"),
-    Variable(name="LMTEST_MAX_CONCURRENCY", says="live calls under way at once"),
+    Variable(name="LMTEST_USD_PER_RUN", says="USD that the live calls of one run may cost; 0 or `none` lifts it"),
+    Variable(name=USD_PER_MONTH, says="USD that the live calls of a calendar month (UTC) may cost; likewise"),
+    Variable(name="LMTEST_USD_PER_TEST", says="USD that the live calls of one test in one run may cost; likewise"),
+    Variable(name="LMTEST_REQUESTS_PER_MINUTE", says="live calls in a minute, evenly spaced; `none` lifts it"),
+    Variable(name="LMTEST_TOKENS_PER_MINUTE", says="tokens in a minute, sent and received together; likewise"),
+    Variable(name="LMTEST_MAX_CONCURRENCY", says="live calls under way at once; likewise"),
     Variable(name="LMTEST_MAX_WAIT", says="seconds that a call may wait for its turn before it is refused"),
     Variable(name=RECORDS_IN_CI, says="1 lets `auto` and stale cassettes record under `CI=true`"),
+    Variable(name=DEFAULT_LIMITS, says="the limits of a run that hold where nobody set any", internal=True),
     Variable(name=LIMIT_FLAG, says="the flag that set the limits, for messages", internal=True),
     Variable(name=REFRESH_TO, says="the model that answers instead of the program's own", internal=True),
     Variable(name=REFRESH_WANTED, says="the file of the tests that a refresh runs", internal=True),
@@ -90,6 +96,16 @@ def refuse_unknown(environ: Mapping[str, str]) -> None:
                 f"the environment has {name}, which lmtest does not know, so it would do nothing.{hint} Rename it or "
                 f"take it away: unset {name}. Known: {', '.join(public)}."
             )
+
+
+def test_key(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variable that gives Gemini the key for tests, where it has none of its own.
+
+    >>> test_key({"GEMINI_TEST_API_KEY": "k"}), test_key({"GEMINI_TEST_API_KEY": "k", "GEMINI_API_KEY": "own"})
+    ({'GEMINI_API_KEY': 'k'}, {})
+    """
+    key = environ.get(TEST_KEY)
+    return {"GEMINI_API_KEY": key} if key and not environ.get("GEMINI_API_KEY") else {}
 
 
 def is_on(environ: Mapping[str, str], name: str) -> bool:

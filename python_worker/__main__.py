@@ -44,7 +44,14 @@ for each in (audit, backup, restore):
     metavar=f"[{'|'.join(lmtest.Mode)}]",
     help="How calls of language models are answered; else LM_MODE says, else TEST_MODE, else it is replay.",
 )
-@click.option("--cassette-dir", type=click.Path(path_type=Path), default=Path("cassettes"), show_default=True)
+@click.option(
+    "--cassette-dir",
+    type=click.Path(path_type=Path),
+    default=Path("cassettes"),
+    show_default=True,
+    envvar="LM_CACHE_DIR",
+    show_envvar=True,
+)
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The model of programs that name none.")
 @click.option("--api-base", help="Where the provider is, such as a stand-in's address.")
 @click.option(
@@ -140,8 +147,10 @@ def serve(
     given_limits = lmtest.Limits.parse(limits, source="--limit")
     os.environ.update(given_limits.over(os.environ, flag="python -m python_worker serve --limit"))
     os.environ.setdefault("LMTEST_RUN", uuid.uuid4().hex[:12])
+    choice = lmtest.choose_mode(flag=lm_mode, flag_name="--lm-mode")
+    os.environ.update(lmtest.run_variables(choice, os.environ))
     settings = Settings(
-        mode=lmtest.choose_mode(flag=lm_mode, flag_name="--lm-mode").mode,
+        mode=choice.mode,
         certificates=read_certificates(certificate=tls_cert, key=tls_key, client_ca=tls_client_ca),
         tokens=read_tokens(tokens) if tokens else None,
         **given,  # type: ignore[arg-type] # click has checked each

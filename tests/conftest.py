@@ -9,6 +9,8 @@ from hypothesis import settings
 
 # Before DSPy's first use: its price and capability map must not come from the network.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "true"
+# What limits hold, each test says itself: default ones would hold those of this run, not the suites that they run.
+os.environ["LMTEST_DEFAULT_LIMITS"] = "usd_per_run=none"
 # And its cache must not be the one of whoever runs the suite.
 _cache = os.environ["DSPY_CACHEDIR"] = tempfile.mkdtemp(prefix="lmtest-dspy-cache-")
 atexit.register(shutil.rmtree, _cache, ignore_errors=True)

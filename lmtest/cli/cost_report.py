@@ -44,9 +44,7 @@ _USD = Usd("to hold a bill against")
 @click.option(
     "--monthly-limit",
     type=_USD,
-    envvar=variables.USD_PER_MONTH,
-    show_envvar=True,
-    help="Hold the month and its projection against this.",
+    help=f"Hold the month and its projection against this; else {variables.USD_PER_MONTH}, or the project, says.",
 )
 @click.option("--fail-over", type=_USD, help="Exit with 1 when more was spent, or when a live call's price is unknown.")
 @click.option("--ledger", help="The ledger's file or URL; by default, the project's.")
@@ -63,7 +61,8 @@ def command(
     """What was spent, what replay saved, and what recording anew would cost."""
     settings, root = load()
     if monthly_limit is None:
-        monthly_limit = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits]").usd_per_month
+        configured = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits]")
+        monthly_limit = Limits.from_environ(os.environ).or_else(configured).held("usd_per_month")
     with Ledger(ledger or _place(settings, root)) as book:
         if (named := _named(ledger)) and not book.is_there:
             raise ConfigurationError(

@@ -15,15 +15,19 @@ class Usd(click.ParamType):  # type: ignore[type-arg] # no release of click befo
 
     Args:
         purpose: What it is for, for the message.
+        or_none: Whether ``none`` may be said, which is 0.
     """
 
     name = "USD"
 
-    def __init__(self, purpose: str) -> None:
+    def __init__(self, purpose: str, *, or_none: bool = False) -> None:
         self._purpose = purpose
+        self._or_none = or_none
 
     def convert(self, value: str | Decimal, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
         """Read an amount; one that is no number, infinite or negative ends the command."""
+        if self._or_none and str(value).strip().lower() == "none":
+            return Decimal(0)
         try:
             usd = Decimal(value)
         except InvalidOperation:

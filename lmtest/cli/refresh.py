@@ -58,7 +58,11 @@ class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.par
 @click.option("--api-base", metavar="URL", help="With --calls-only: where the provider is, if not at its own address.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and what it takes.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before calling.")
-@click.option("--budget", type=Usd("to hold a refresh to"), help="Stop before more than this is spent.")
+@click.option(
+    "--budget",
+    type=Usd("to hold a refresh to", or_none=True),
+    help="Stop before more than this is spent; $1.00 where nothing says otherwise, and 0 or none lifts it.",
+)
 @click.option(
     "--limit",
     "limits",
@@ -132,10 +136,15 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
 
 def _budget(limits: Limits) -> Decimal | None:
     """USD that the run may cost, whoever says so."""
+    from lmtest.money.defaults import default_limits, run_variables
     from lmtest.money.limits import Limits
+    from lmtest.refresh.run import REFRESHING
 
     configured = Limits.from_mapping(load()[0].limits, source="[tool.lmtest.limits] in pyproject.toml")
-    return limits.or_else(Limits.from_environ(os.environ)).or_else(configured).usd_per_run
+    said = limits.or_else(Limits.from_environ(os.environ)).or_else(configured)
+    default = default_limits(run_variables(REFRESHING, os.environ) | os.environ)
+    usd: Decimal | None = said.or_else(default).held("usd_per_run")
+    return usd
 
 
 def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, Any], root: Path) -> Drift:

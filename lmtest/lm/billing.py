@@ -127,14 +127,16 @@ def gate_for(
     ledger = ledger_of(settings, root)
     if ledger is not None:
         ledger.open()
+    holding, assumed = _holding(limits, settings, tighter, environ, by_default=ledger is not None)
     return Gate(
         ledger,
-        _holding(limits, settings, tighter, environ),
+        holding,
         run=run,
         row=row,
         test=test,
         on_unknown_price=settings.on_unknown_price,
         origin=Origin.of(environ, tighter=tighter),
+        assumed=assumed,
         environ=environ,
     )
 
@@ -165,7 +167,8 @@ def budget_left(model: str, *, tighter: Limits | None = None) -> Decimal | None:
     from lmtest.money.limits import NO_LIMITS
 
     settings, root = project.load()
-    limits, ledger = _holding(NO_LIMITS, settings, tighter or NO_LIMITS, os.environ), ledger_of(settings, root)
+    ledger = ledger_of(settings, root)
+    limits, _ = _holding(NO_LIMITS, settings, tighter or NO_LIMITS, os.environ, by_default=ledger is not None)
     if ledger is None:
         if limits:
             raise unkept(limits)
@@ -173,11 +176,20 @@ def budget_left(model: str, *, tighter: Limits | None = None) -> Decimal | None:
     return Budget(ledger, limits, run=run_id()).left(model=model)
 
 
-def _holding(limits: Limits, settings: Settings, tighter: Limits, environ: Mapping[str, str]) -> Limits:
+def _holding(
+    limits: Limits, settings: Settings, tighter: Limits, environ: Mapping[str, str], *, by_default: bool
+) -> tuple[Limits, frozenset[str]]:
+    """The limits that hold, and which of them nobody set; those that hold by default need a ledger to be kept in."""
+    from lmtest.money.defaults import default_limits
     from lmtest.money.limits import Limits
 
     configured = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits] in pyproject.toml")
-    return Limits.from_environ(environ).or_else(limits).or_else(configured).tightened(tighter)
+    said = Limits.from_environ(environ).or_else(limits).or_else(configured)
+    if not by_default:
+        return said.tightened(tighter), frozenset()
+    defaults = default_limits(environ)
+    named = said.tightened(tighter).named
+    return said.or_else(defaults).tightened(tighter), defaults.named - named
 
 
 def write_played(

@@ -20,7 +20,7 @@ from lmtest.money.slots import Slots
 from lmtest.money.terms import asked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
     from decimal import Decimal
 
     from lmtest.cassette.cassette import Call
@@ -90,6 +90,7 @@ class Gate:
         test: The test that calls.
         on_unknown_price: Whether a call of unknown price is refused when a budget is set.
         origin: Where the limits were set.
+        assumed: Which of the limits nobody set: what has no known price passes them.
         environ: The environment as it was when the cassette was opened, where prices of one's own are named.
 
     Raises:
@@ -106,6 +107,7 @@ class Gate:
         test: str | None = None,
         on_unknown_price: OnUnknownPrice = "refuse",
         origin: Origin | None = None,
+        assumed: Collection[str] = (),
         environ: Mapping[str, str] | None = None,
     ) -> None:
         if limits and ledger is None:
@@ -117,6 +119,7 @@ class Gate:
         self._on_unknown_price = on_unknown_price
         self._run = run
         self._origin = origin
+        self._assumed = assumed
         self.environ = environ
 
     @contextlib.contextmanager
@@ -176,19 +179,20 @@ class Gate:
 
     def _patience(self, model: str) -> float | None:
         """Seconds a call may wait: as its model's limits say, else those of all models."""
-        said = [limits.max_wait for _, limits in self._limits.holding(model) if limits.max_wait is not None]
-        return said[-1] if said else None
+        said = [limits for _, limits in self._limits.holding(model) if limits.max_wait is not None]
+        patience: float | None = said[-1].held("max_wait") if said else None
+        return patience
 
     def _slots(self, model: str, clock: Clock | None) -> Iterator[Slots]:
         for whose, limits in self._limits.holding(model):
-            if self._ledger is not None and limits.max_concurrency is not None:
-                name = f"max_concurrency {whose}".rstrip()
-                yield Slots(self._ledger.database, name, limit=limits.max_concurrency, clock=clock)
+            most = limits.held("max_concurrency")
+            if self._ledger is not None and most is not None:
+                yield Slots(self._ledger.database, f"max_concurrency {whose}".rstrip(), limit=most, clock=clock)
 
     def _rates(self, model: str, tokens: int, clock: Clock | None = None) -> Iterator[tuple[str, Rate, int]]:
         for whose, limits in self._limits.holding(model):
             for name, cost in (("requests_per_minute", 1), ("tokens_per_minute", tokens)):
-                permits = getattr(limits, name)
+                permits = limits.held(name)
                 if self._ledger is not None and permits is not None:
                     whole = f"{name} {whose}".rstrip()
                     yield name, Rate(self._ledger.database, whole, permits=permits, clock=clock), cost
@@ -202,6 +206,7 @@ class Gate:
             run=self._run,
             on_unknown_price=self._on_unknown_price,
             origin=self._origin,
+            assumed=self._assumed,
             clock=clock,
         )
 
@@ -211,7 +216,9 @@ class Gate:
         if most_output is not None:
             tokens, terms = estimated_tokens(request), asked(request)
             worst = worst_case(model, tokens, most_output, utc_now(), terms=terms, environ=self.environ)
-        elif any(limits.in_usd for _, limits in self._limits.holding(model)) and self._on_unknown_price == "refuse":
+        elif self._on_unknown_price == "refuse" and any(
+            limits.in_usd for _, limits in self._limits.without(self._assumed).holding(model)
+        ):
             raise ConfigurationError(
                 f"a budget is set, and nobody can say what a call to {model} costs at worst: set max_tokens on the LM, "
                 'or let such calls through with on_unknown_price = "allow" in [tool.lmtest].'

@@ -8,6 +8,7 @@ others have reserved waits until they settle. A reservation whose process died c
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from lmtest.money.ledger import Ledger, LedgerRow
     from lmtest.money.limits import Limits
 
+_LOG = logging.getLogger("lmtest")
+_warned: set[str] = set()
+
 OnUnknownPrice = Literal["refuse", "allow"]
 """What becomes of a call of unknown price when a budget is set."""
 
@@ -41,6 +45,7 @@ class _Held:
     period: str
     model: str
     limit: Decimal
+    assumed: bool
 
 
 class Budget:
@@ -52,6 +57,7 @@ class Budget:
         run: The run's id.
         on_unknown_price: Whether a call of unknown price is refused, or sent unheld.
         origin: Where the limits were set.
+        assumed: Which of the limits nobody set: what has no known price passes them, with a warning.
         lease: Seconds after which a call that neither settled nor released is taken for dead; more than any call lasts.
         clock: The time, the same for all processes.
     """
@@ -64,6 +70,7 @@ class Budget:
         run: str,
         on_unknown_price: OnUnknownPrice = "refuse",
         origin: Origin | None = None,
+        assumed: Collection[str] = (),
         lease: float = LEASE,
         clock: Clock | None = None,
     ) -> None:
@@ -72,6 +79,7 @@ class Budget:
         self._run = run
         self._on_unknown_price = on_unknown_price
         self._origin = origin or Origin()
+        self._assumed = assumed
         self._lease = lease
         self._clock = clock or Clock()
 
@@ -123,6 +131,8 @@ class Budget:
         return reservation
 
     def _asked(self, model: str, estimate: Decimal | None, test: str | None, because: str) -> Reservation:
+        if estimate is None and any(name.startswith("usd_") for name in self._assumed):
+            _warn_once(model)
         unheld = estimate is None and self._on_unknown_price == "allow"
         return Reservation(
             ledger=self._ledger,
@@ -131,7 +141,7 @@ class Budget:
             test=test,
             model=model,
             estimate=estimate,
-            held=not unheld and bool(self._held(model, test)),
+            held=not unheld and bool(self._held(model, test, priced=estimate is not None)),
             because=because,
         )
 
@@ -142,7 +152,7 @@ class Budget:
     def _book(self, asked: Reservation, within: Collection[str]) -> BudgetExceeded | None:
         """Set it aside, or say what keeps it from fitting while others are under way."""
         now = int(self._clock.now() * SECOND)
-        held = self._held(asked.model, asked.test)
+        held = self._held(asked.model, asked.test, priced=asked.estimate is not None)
         with self._ledger.database.writing() as connection:
             connection.execute("DELETE FROM reservation WHERE expires <= ?", (now,))
             shorten_leases(connection, "reservation", now, self._lease)
@@ -180,13 +190,14 @@ class Budget:
             used = [0 if connection is None else _used(connection, each, now).all for each in held]
         return max(Decimal(0), min(each.limit - to_usd(its) for each, its in zip(held, used, strict=True)))
 
-    def _held(self, model: str, test: str | None) -> list[_Held]:
+    def _held(self, model: str, test: str | None, *, priced: bool = True) -> list[_Held]:
+        limits = self._limits if priced else self._limits.without(self._assumed)
         named = periods(time=datetime.fromtimestamp(self._clock.now(), UTC), run=self._run, test=test)
         return [
-            _Held(name=name, period=period, model=scope, limit=limit)
-            for scope, limits in self._limits.holding(model)
+            _Held(name=name, period=period, model=scope, limit=limit, assumed=not scope and name in self._assumed)
+            for scope, its in limits.holding(model)
             for name, period in named.items()
-            if (limit := getattr(limits, name)) is not None
+            if (limit := its.held(name)) is not None
         ]
 
 
@@ -274,8 +285,9 @@ def _refusal(held: _Held, asked: Reservation, used: _Used, *, origin: Origin) ->
     dead = sum(usd for id_, usd in used.reserved.items() if has_died(id_))
     of_the_dead = f", {_dollars(to_usd(dead))} of it until their lease ends, for their process has died" if dead else ""
     whose = f"{held.name} for {held.model!r}" if held.model else held.name
+    limit = _dollars(held.limit) + (" by default" if held.assumed else "")
     return BudgetExceeded(
-        f"The call to {model!r} {_could(asked)} {whose} is {_dollars(held.limit)}: {spent} is spent and {reserved} "
+        f"The call to {model!r} {_could(asked)} {whose} is {limit}: {spent} is spent and {reserved} "
         f"reserved by calls under way{of_the_dead}. It was not sent. {_mend(held, asked, origin)}.",
         spent=to_usd(used.all),
         limit=held.limit,
@@ -295,10 +307,18 @@ def _could(asked: Reservation) -> str:
 def _mend(held: _Held, asked: Reservation, origin: Origin) -> str:
     if asked.estimate is None:
         return "Name its price in LMTEST_PRICES, or set on_unknown_price to 'allow' to send it unheld"
-    raised = f"{held.name} ({origin.told(held.name, held.limit, model=held.model)})"
+    lifted = " (or lift it: none)" if held.assumed else ""
+    raised = f"{held.name} ({origin.told(held.name, held.limit, model=held.model)}){lifted}"
     if asked.because:
         return f"Set max_tokens, or raise {raised}, or answer from cassettes: LM_MODE=replay"
     return f"Raise {raised}, lower max_tokens, or answer from cassettes: LM_MODE=replay"
+
+
+def _warn_once(model: str) -> None:
+    if model not in _warned:
+        _warned.add(model)
+        told = "The default budget does not hold calls to %r: their price is unknown. Name it in LMTEST_PRICES."
+        _LOG.warning(told, model)
 
 
 def _dollars(usd: Decimal) -> str:

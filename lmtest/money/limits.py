@@ -15,23 +15,29 @@ from lmtest.clock import utc_now
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 Usd = Decimal | float | str
 """An amount as people write it; ``1.10`` means one dollar ten exactly, whichever way it is written."""
+
+_NONE: Final = "none"
+_LIFTED: Final = math.inf
+_LIFTED_USD: Final = Decimal("Infinity")
+"""What a limit is that is lifted: more than anything."""
 
 _FORM: Final = "write NAME=VALUE, such as requests_per_minute=10, or MODEL:NAME=VALUE for one model"
 
 
 @dataclass(frozen=True, init=False)
 class Limits:
-    """What live calls may use up. None is no limit.
+    """What live calls may use up. None is not set; ``"none"`` is no limit, whatever is set elsewhere or by default.
 
     Attributes:
         requests_per_minute: Calls in any minute, evenly spaced.
         tokens_per_minute: Tokens, sent and received together, in a minute.
         max_concurrency: Calls under way at once, over all processes.
-        usd_per_run: USD of one run: a pytest session, or a worker's life.
+        usd_per_run: USD of one run: a pytest session, or a worker's life. 0 is ``"none"``, here and below: what may
+            spend nothing is replayed.
         usd_per_month: USD of a calendar month, UTC.
         usd_per_test: USD of one test in one run.
         max_wait: Seconds a call may wait for its turn or a place before it is refused; None waits as long as it takes.
@@ -39,7 +45,7 @@ class Limits:
             or without its provider.
 
     Raises:
-        ConfigurationError: A limit is negative, not finite or no number; nothing may be used up only for USD.
+        ConfigurationError: A limit is negative, not finite or no number, or a count is 0.
 
     >>> Limits(requests_per_minute=10, usd_per_run=1.10).usd_per_run
     Decimal('1.1')
@@ -47,9 +53,9 @@ class Limits:
     Decimal('1')
     """
 
-    requests_per_minute: int | None
-    tokens_per_minute: int | None
-    max_concurrency: int | None
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
+    max_concurrency: float | None
     usd_per_run: Decimal | None
     usd_per_month: Decimal | None
     usd_per_test: Decimal | None
@@ -59,13 +65,13 @@ class Limits:
     def __init__(
         self,
         *,
-        requests_per_minute: int | None = None,
-        tokens_per_minute: int | None = None,
-        max_concurrency: int | None = None,
+        requests_per_minute: float | str | None = None,
+        tokens_per_minute: float | str | None = None,
+        max_concurrency: float | str | None = None,
         usd_per_run: Usd | None = None,
         usd_per_month: Usd | None = None,
         usd_per_test: Usd | None = None,
-        max_wait: float | None = None,
+        max_wait: float | str | None = None,
         by_model: Mapping[str, Limits] = MappingProxyType({}),
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in {"self", "by_model"}}
@@ -177,10 +183,26 @@ class Limits:
         """
         limits = self.or_else(Limits.from_environ(environ))
         said = {variables.LIMIT_FLAG: flag} | {variable_of(name): _text(value) for name, value in _given(limits)}
-        of_models = [
-            f"{model}:{name}={_text(value)}" for model, its in limits.by_model.items() for name, value in _given(its)
-        ]
+        of_models = Limits(by_model=limits.by_model).texts()
         return said | ({variables.LIMITS: " ".join(of_models)} if of_models else {})
+
+    def texts(self) -> list[str]:
+        """These limits as `parse` reads them.
+
+        >>> Limits(usd_per_run=0, by_model={"a/b": Limits(max_concurrency=2)}).texts()
+        ['usd_per_run=none', 'a/b:max_concurrency=2']
+        """
+        whose = [("", self), *((f"{model}:", its) for model, its in self.by_model.items())]
+        return [f"{model}{name}={_text(value)}" for model, its in whose for name, value in _given(its)]
+
+    def held(self, name: str) -> Any:
+        """What a limit is; None where it is not set, or lifted.
+
+        >>> Limits(usd_per_run="none").held("usd_per_run"), Limits(usd_per_run=5).held("usd_per_run")
+        (None, Decimal('5'))
+        """
+        value = getattr(self, name)
+        return None if _is_lifted(value) else value
 
     def or_else(self, other: Limits) -> Limits:
         """These limits, and the other's where there is none here.
@@ -190,6 +212,15 @@ class Limits:
         """
         models = {model: _own(self, model).or_else(_own(other, model)) for model in {**other.by_model, **self.by_model}}
         return replace(other, **dict(_given(self)), by_model=models)
+
+    def without(self, names: Collection[str]) -> Limits:
+        """These limits but for some of those of all models.
+
+        >>> Limits(usd_per_run=1, max_concurrency=2).without(["usd_per_run"])
+        Limits(max_concurrency=2)
+        """
+        kept = {name: value for name, value in _given(self) if name not in names}
+        return Limits(**kept, by_model=self.by_model)
 
     def tightened(self, other: Limits) -> Limits:
         """The smaller of the two, limit by limit; one that only one of them has is it.
@@ -231,17 +262,23 @@ class Limits:
                 yield f"limits name {model!r}, of no known price{hint}"
 
     @property
+    def named(self) -> frozenset[str]:
+        """The limits of all models that are set, lifted ones among them."""
+        return frozenset(name for name, _ in _given(self))
+
+    @property
     def in_usd(self) -> bool:
         """Whether any of them is an amount of money."""
-        return any(name.startswith("usd_") for name, _ in _given(self))
+        return any(name.startswith("usd_") and not _is_lifted(value) for name, value in _given(self))
 
     def __bool__(self) -> bool:
         """Whether anything is limited."""
-        return any(name != "max_wait" for name, _ in _given(self)) or any(self.by_model.values())
+        mine = any(name != "max_wait" and not _is_lifted(value) for name, value in _given(self))
+        return mine or any(self.by_model.values())
 
     def __repr__(self) -> str:
         models = [("by_model", dict(self.by_model))] if self.by_model else []
-        return f"Limits({', '.join(f'{name}={value!r}' for name, value in [*_given(self), *models])})"
+        return f"Limits({', '.join(f'{name}={_shown(value)}' for name, value in [*_given(self), *models])})"
 
 
 def variable_of(name: str) -> str:
@@ -265,7 +302,17 @@ def _own(limits: Limits, model: str) -> Limits:
     return limits.by_model.get(model, Limits())
 
 
+def _is_lifted(value: object) -> bool:
+    return isinstance(value, float | Decimal) and value == math.inf
+
+
+def _shown(value: object) -> str:
+    return repr(_NONE if _is_lifted(value) else value)
+
+
 def _text(value: float | Decimal) -> str:
+    if _is_lifted(value):
+        return _NONE
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
@@ -279,34 +326,45 @@ def _models(given: Mapping[str, Limits]) -> Iterator[tuple[str, Limits]]:
         yield model, own
 
 
-def _count(name: str, value: int | str) -> int:
+def _count(name: str, value: float | str) -> float:
+    if _lifts(value):
+        return _LIFTED
     try:
         count = int(value)
     except (TypeError, ValueError, OverflowError):
         count = 0
     if count < 1 or isinstance(value, bool) or (isinstance(value, float) and value != count):
-        raise ConfigurationError(f"{name} is {value!r}; give a whole number from 1 up, or leave it out for no limit.")
+        raise ConfigurationError(f"{name} is {value!r}; give a whole number from 1 up, or 'none' for no limit.")
     return count
 
 
 def _seconds(name: str, value: float | str) -> float:
+    if _lifts(value):
+        return _LIFTED
     try:
         seconds = float(value)
     except (TypeError, ValueError):
         seconds = math.nan
     if not math.isfinite(seconds) or seconds < 0 or isinstance(value, bool):
-        raise ConfigurationError(f"{name} is {value!r}; give seconds from 0 up, or leave it out to wait.")
+        raise ConfigurationError(f"{name} is {value!r}; give seconds from 0 up, or 'none' to wait.")
     return seconds
 
 
+def _lifts(given: object) -> bool:
+    """Whether what somebody gave lifts a limit: the word, or what another's limit holds; no other infinity does."""
+    return given is _LIFTED or given is _LIFTED_USD or (isinstance(given, str) and given.strip().lower() == _NONE)
+
+
 def _amount(name: str, value: Usd) -> Decimal:
+    if _lifts(value):
+        return _LIFTED_USD
     try:
         usd = Decimal(str(value))
     except InvalidOperation:
         usd = Decimal("NaN")
     if not usd.is_finite() or usd < 0 or isinstance(value, bool):
-        raise ConfigurationError(f"{name} is {value!r}; give USD such as 1.50, or leave it out for no limit.")
-    return usd
+        raise ConfigurationError(f"{name} is {value!r}; give USD such as 1.50, or 'none' for no limit.")
+    return usd or _LIFTED_USD
 
 
 NO_LIMITS: Final = Limits()

@@ -90,7 +90,8 @@ class Gathering:
         from lmtest.pytest_plugin import github, summary
 
         terminalreporter.write_sep("=", "lmtest")
-        for line in summary.lines(self._run, names=self._config.get_verbosity() > 0):
+        budget = options.budget_line(self._config) if self._run.is_live else ""
+        for line in summary.lines(self._run, names=self._config.get_verbosity() > 0, budget=budget):
             terminalreporter.write_line(line)
         for line in github.commands(self._run, os.environ, unused=options.unused(self._config)):
             terminalreporter.write_line(line)

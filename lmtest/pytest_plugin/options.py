@@ -39,7 +39,7 @@ _DIRECTORY = pytest.StashKey[str]()
 _MODE = pytest.StashKey["ModeChoice"]()
 _ALLOWED = pytest.StashKey[tuple[str, ...]]()
 _AGE = re.compile(r"(\d+)\s*([hdw])")
-_NO_LIMITS = {variables.LEDGER, variables.RUN}
+_NO_LIMITS = {variables.LEDGER, variables.RUN, variables.DEFAULT_LIMITS}
 _HOURS = {"h": 1, "d": 24, "w": 168}
 
 
@@ -107,7 +107,8 @@ def check(config: pytest.Config) -> None:
     try:
         variables.refuse_unknown(os.environ)
         configured = _checked_settings({config.rootpath, config.invocation_params.dir})
-        choose_mode(flag=config.getoption("--lmtest-mode"), flag_name="--lmtest-mode", configured=configured)
+        flag = config.getoption("--lmtest-mode")
+        choice = choose_mode(flag=flag, flag_name="--lmtest-mode", configured=configured)
         if age := config.getini("lmtest_max_age"):
             parse_age(age, source="lmtest_max_age")
         for host in config.getini("lmtest_allow_hosts"):
@@ -115,7 +116,7 @@ def check(config: pytest.Config) -> None:
         _refuse_no_truth(config)
         one_of(config.getini("lmtest_on_expiry") or "warn", get_args(Expiry), source="lmtest_on_expiry")
         one_of(config.getini("lmtest_unused") or "warn", get_args(Unused), source="lmtest_unused")
-        _say_to_all_processes(config, _limits_in_variables(config))
+        _say_to_all_processes(config, choice, _limits_in_variables(config))
         for path in config.getoption("--lmtest-report"):
             one_of(f".{path.rpartition('.')[2]}", (".json", ".md"), source=f"the ending of --lmtest-report {path}")
         if config.getoption("--lmtest-prune"):
@@ -187,7 +188,7 @@ def directory(config: pytest.Config) -> str:
 
 def _configured_directory(config: pytest.Config) -> str:
     if not _has_settings(config.rootpath):
-        return "cassettes"
+        return os.environ.get(variables.CASSETTE_DIR) or "cassettes"
     from lmtest import settings  # late: pydantic is heavy, and runs of other projects end here too
 
     return settings.load(config.rootpath)[0].cassette_dir
@@ -296,19 +297,31 @@ def _limits_in_variables(config: pytest.Config) -> dict[str, str]:
     return limits.over(os.environ, flag="pytest --lmtest-limit")
 
 
-def _say_to_all_processes(config: pytest.Config, limits: Mapping[str, str]) -> None:
-    """Say the flags' limits, and one name for the run, in the environment: every process of the run reads it there.
+def _say_to_all_processes(config: pytest.Config, choice: ModeChoice, limits: Mapping[str, str]) -> None:
+    """Say limits, a key for tests and one name for the run in the environment: all processes of the run read it there.
 
-    There they win over what markers, calls and files say, as flags must.
+    There the flags' limits win over what markers, calls and files say, as flags must; the default ones do not.
     """
     import uuid
 
+    from lmtest.money.defaults import run_variables
+
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
-    for name, value in limits.items():
+    for name, value in {**limits, **run_variables(choice, os.environ)}.items():
         patch.setenv(name, value)
     if variables.RUN not in os.environ:
         patch.setenv(variables.RUN, uuid.uuid4().hex[:12])
+
+
+def budget_line(config: pytest.Config) -> str:
+    """What holds the run's live calls, where nobody set a budget or somebody lifted it."""
+    from lmtest import settings  # late: only who has called needs it
+    from lmtest.money.defaults import budget_line
+    from lmtest.money.limits import Limits
+
+    found, _ = settings.load(config.rootpath)
+    return budget_line(os.environ, Limits.from_mapping(found.limits, source="[tool.lmtest.limits] in pyproject.toml"))
 
 
 def _refuse_part_of_a_suite(config: pytest.Config) -> None:

@@ -45,6 +45,12 @@ class Run:
         return ", ".join(sorted({each.mode for each in self.tallies}))
 
     @property
+    def is_live(self) -> bool:
+        """Whether any test called a provider, or was refused to."""
+        live = (each for each in self.tallies if each.mode not in {"mock", "replay"})
+        return any(each.calls > each.played or each.refused for each in live)
+
+    @property
     def files(self) -> int:
         """How many cassettes were played or recorded."""
         return len({file.path for each in self.tallies if each.played or each.recorded for file in each.files})

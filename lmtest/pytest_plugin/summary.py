@@ -15,18 +15,21 @@ _COUNTS: Final = ("played", "recorded", "missed", "blocked", "refused")
 _MOST: Final = 10
 
 
-def lines(run: Run, *, names: bool = False) -> Iterator[str]:
+def lines(run: Run, *, names: bool = False, budget: str = "") -> Iterator[str]:
     """Say what was played, recorded and spent; nothing when nothing happened.
 
     Args:
         run: The run.
         names: Whether tests that recorded nothing are named.
+        budget: What holds live calls, where that is to be said.
     """
     if run.idle:
         return
     if any(each.asked for each in run.tallies):
         yield headline(run)
         yield costs(run)
+    if budget and run.is_live:
+        yield budget
     if run.slowest:
         when = " when recorded" if all(each.played for each in run.slowest) else ""
         yield f"slowest{when}: " + ", ".join(f"{each.seconds:.2f} s {each.test}" for each in run.slowest)

@@ -18,8 +18,10 @@ from lmtest.lm.explicit import connect
 from lmtest.lm.query import Query
 from lmtest.lm.use import use_cassette
 from lmtest.modes import Mode
+from lmtest.money.defaults import run_variables
 from lmtest.money.limits import Limits
 from lmtest.money.origin import REFRESH_FLAG
+from lmtest.refresh.run import REFRESHING
 from lmtest.refresh.witness import Ended
 
 if TYPE_CHECKING:
@@ -73,8 +75,8 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
 
 @contextmanager
 def _limited(limits: Limits) -> Iterator[None]:
-    """Limits that a flag gave win over the environment's."""
-    said = limits.over(os.environ, flag=REFRESH_FLAG)
+    """Limits that a flag gave win over the environment's; a default one holds where there is none, as for tests."""
+    said = limits.over(os.environ, flag=REFRESH_FLAG) | run_variables(REFRESHING, os.environ)
     before = {name: os.environ.get(name) for name in said}
     os.environ.update(said)
     try:

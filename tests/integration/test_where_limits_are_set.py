@@ -20,7 +20,8 @@ from python_worker.client import Reason, SessionLimits, SessionLM, WorkerError, 
 
 MODEL = "gemini/gemini-2.5-flash"
 WHOSE = pytest.mark.parametrize("model", [None, MODEL], ids=["of all models", "of one model"])
-NOTHING = "usd_per_run=0"
+LITTLE = "0.000001"  # less than any call could cost
+NOTHING = f"usd_per_run={LITTLE}"
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +43,15 @@ def as_text(model, limit=NOTHING):
 
 
 def as_limits(model):
-    nothing = lmtest.Limits(usd_per_run=0)
+    nothing = lmtest.Limits(usd_per_run=LITTLE)
     return lmtest.Limits(by_model={model: nothing}) if model else nothing
 
 
 def as_table(model):
-    return {model: {"usd_per_run": 0}} if model else {"usd_per_run": 0}
+    return {model: {"usd_per_run": LITTLE}} if model else {"usd_per_run": LITTLE}
 
 
-def write_pyproject(folder, model, usd=0):
+def write_pyproject(folder, model, usd=LITTLE):
     table = f'[tool.lmtest.limits."{model}"]' if model else "[tool.lmtest.limits]"
     (folder / "pyproject.toml").write_text(f"{table}\nusd_per_run = {usd}\n", encoding="utf-8")
 
@@ -88,7 +89,7 @@ def test_code(ask, form, model, provider):
 @HOSTS
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("LMTEST_USD_PER_RUN", "0"), ("LMTEST_LIMITS", NOTHING), ("LMTEST_LIMITS", f"{MODEL}:{NOTHING}")],
+    [("LMTEST_USD_PER_RUN", LITTLE), ("LMTEST_LIMITS", NOTHING), ("LMTEST_LIMITS", f"{MODEL}:{NOTHING}")],
 )
 def test_environment(ask, name, value, provider, monkeypatch):
     monkeypatch.setenv(name, value)
@@ -119,7 +120,7 @@ def test_code_goes_before_pyproject_and_the_environment_before_code(ask, model, 
 @HOSTS
 def test_a_user_s_own_limits_hold_where_they_are_tighter(ask, provider, monkeypatch):
     given = {"limits": lmtest.Limits(usd_per_run=5)}
-    user = {"tighter": lmtest.Limits(usd_per_run=0)}
+    user = {"tighter": lmtest.Limits(usd_per_run=LITTLE)}
     monkeypatch.setenv("LMTEST_USD_PER_RUN", "5")
     with pytest.raises(lmtest.BudgetExceeded):
         ask(provider, **given, **({"cassette_options": user} if ask is ask_lm else user))
@@ -129,9 +130,9 @@ def test_a_user_s_own_limits_hold_where_they_are_tighter(ask, provider, monkeypa
 @pytest.mark.parametrize(
     ("limits", "error", "arrive"),
     [
-        ("usd_per_run=0", lmtest.BudgetExceeded, 0),
-        ("usd_per_month=0", lmtest.BudgetExceeded, 0),
-        ("usd_per_test=0", lmtest.BudgetExceeded, 0),
+        (f"usd_per_run={LITTLE}", lmtest.BudgetExceeded, 0),
+        (f"usd_per_month={LITTLE}", lmtest.BudgetExceeded, 0),
+        (f"usd_per_test={LITTLE}", lmtest.BudgetExceeded, 0),
         ("requests_per_minute=1 max_wait=0", lmtest.RateLimited, 1),
         ("tokens_per_minute=300 max_wait=0", lmtest.RateLimited, 1),
         (f"{MODEL}:requests_per_minute=1 {MODEL}:max_wait=0", lmtest.RateLimited, 1),
@@ -181,7 +182,7 @@ def test_plugin_flag_wins_over_everything_looser(model, suite, provider):
 def test_plugin_flag_wins_over_everything_tighter(model, suite, provider):
     suite.write(test_qa=SUITE.format(marker=f"limits={as_table(model)}"))
     write_pyproject(suite.path, model)
-    tighter = {"LMTEST_LIMITS": as_text(model), "LMTEST_USD_PER_RUN": "0"}
+    tighter = {"LMTEST_LIMITS": as_text(model), "LMTEST_USD_PER_RUN": LITTLE}
     flags = ("--lmtest-limit", as_text(model, "usd_per_run=5"), "--lmtest-budget", "5")[: 4 if model else 2]
     assert suite.run(*flags, mode="live", provider=provider, environ=tighter).green
 
@@ -196,7 +197,7 @@ def test_plugin_environment(model, suite, provider):
 @pytest.mark.parametrize("form", ["lmtest.{}", "{}"], ids=["as Limits", "by name"])
 def test_plugin_marker(form, model, suite, provider):
     limits = form.format(as_limits(model) if "lmtest" in form else as_table(model))
-    limits = limits.replace(": Limits", ": lmtest.Limits").replace("Decimal('0')", "0")
+    limits = limits.replace(": Limits", ": lmtest.Limits").replace(f"Decimal('{LITTLE}')", repr(LITTLE))
     suite.write(test_qa=SUITE.format(marker=f"limits={limits}"))
     assert refused(suite.run(mode="live", provider=provider), provider)
 
@@ -282,12 +283,12 @@ def test_worker_flag(model, execute, provider, project):
 
 def test_worker_flag_wins_over_what_is_tighter(execute, provider, project):
     write_pyproject(project, None)
-    assert execute("--limit", "usd_per_run=5", LMTEST_USD_PER_RUN="0") is None
+    assert execute("--limit", "usd_per_run=5", LMTEST_USD_PER_RUN=LITTLE) is None
     assert len(provider.requests) == 1
 
 
 def test_worker_environment(execute, provider):
-    assert execute(LMTEST_USD_PER_RUN="0").reason is Reason.BUDGET_EXCEEDED
+    assert execute(LMTEST_USD_PER_RUN=LITTLE).reason is Reason.BUDGET_EXCEEDED
     assert provider.requests == []
 
 
@@ -306,11 +307,11 @@ def test_a_worker_s_error_names_the_flag_that_raises_the_limit(by_flag, model, e
 
 
 def test_a_worker_s_error_tells_a_session_s_own_limit_from_the_worker_s(execute):
-    refused = execute("--limit", "usd_per_run=5", session=SessionLimits(usd_per_run="0"))
+    refused = execute("--limit", "usd_per_run=5", session=SessionLimits(usd_per_run=LITTLE))
     assert "Raise usd_per_run (the caller's own, tighter than its host's)" in refused.message
 
 
-@pytest.mark.parametrize(("workers", "sessions"), [("5", "0"), ("0", "5")])
+@pytest.mark.parametrize(("workers", "sessions"), [("5", LITTLE), (LITTLE, "5")])
 def test_of_a_worker_s_limit_and_a_session_s_the_tighter_holds(workers, sessions, execute, provider):
     session = SessionLimits(usd_per_run=sessions)
     assert execute("--limit", f"usd_per_run={workers}", session=session).reason is Reason.BUDGET_EXCEEDED
@@ -335,7 +336,7 @@ def test_a_worker_s_log_tells_a_limit_of_a_model_that_nobody_knows(execute, proj
 
 
 @pytest.mark.parametrize("how", [(), ("--calls-only",)], ids=["by test", "calls only"])
-@pytest.mark.parametrize("flags", [("--budget", "0"), ("--limit", NOTHING), ("--limit", f"{MODEL}:{NOTHING}")])
+@pytest.mark.parametrize("flags", [("--budget", LITTLE), ("--limit", NOTHING), ("--limit", f"{MODEL}:{NOTHING}")])
 def test_refresh_flag(flags, how, suite, provider):
     suite.write(test_qa=SUITE.format(marker=""))
     assert suite.run(mode="record", provider=provider).green

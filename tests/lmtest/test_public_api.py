@@ -38,6 +38,7 @@ def test_the_public_names_are_these():
         "budget_left",
         "choose_mode",
         "redact",
+        "run_variables",
         "tool",
         "use_cassette",
     ]

@@ -196,7 +196,7 @@ def test_doctor_tells_a_price_that_dspy_sees_otherwise(lm, priced, project):
 def test_a_call_that_its_budget_refuses_takes_no_tokens(lm, priced):
     rate = lmtest.Limits(tokens_per_minute=10, max_wait=0)
     with pytest.raises(lmtest.BudgetExceeded):
-        ask(lm, 1, limits=lmtest.Limits(usd_per_run=0).or_else(rate))
+        ask(lm, 1, limits=lmtest.Limits(usd_per_run="0.000001").or_else(rate))
     assert len(ask(lm, 1, limits=rate).recorded) == 1
 
 

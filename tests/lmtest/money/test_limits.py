@@ -22,8 +22,26 @@ def test_an_amount_means_what_it_looks_like(written):
     assert Limits(usd_per_run=written).usd_per_run == Decimal("1.10")
 
 
-def test_nothing_may_be_spent_at_all():
-    assert Limits(usd_per_run=0).usd_per_run == 0
+@pytest.mark.parametrize("written", [0, "0", "0.00", Decimal(0), "none", "None"])
+def test_an_amount_of_nothing_or_none_lifts_the_limit_whoever_else_sets_one(written):
+    lifted = Limits(usd_per_run=written)
+
+    assert (lifted.held("usd_per_run"), bool(lifted), lifted.in_usd) == (None, False, False)
+    assert lifted.or_else(Limits(usd_per_run=5, max_concurrency=1)) == Limits(usd_per_run="none", max_concurrency=1)
+    assert Limits.parse(lifted.texts(), source="--limit") == lifted
+
+
+def test_a_lifted_limit_is_no_tighter_than_any():
+    assert Limits(usd_per_run=5).tightened(Limits(usd_per_run=0)) == Limits(usd_per_run=5)
+
+
+@pytest.mark.parametrize("name", ["requests_per_minute", "tokens_per_minute", "max_concurrency", "max_wait"])
+def test_none_lifts_any_limit(name):
+    assert Limits(**{name: "none"}).or_else(Limits(**{name: 3})).held(name) is None
+
+
+def test_limits_say_what_is_lifted():
+    assert repr(Limits(usd_per_run=0, max_wait="none")) == "Limits(usd_per_run='none', max_wait='none')"
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "many", True, float("inf")])
