@@ -72,7 +72,8 @@ def declare(parser: pytest.Parser) -> None:
     group.addoption(
         "--lmtest-budget",
         metavar="USD",
-        help="what the run's live calls may cost; short for --lmtest-limit usd_per_run=USD",
+        help="what the run's live calls may cost; short for --lmtest-limit usd_per_run=USD; 1.00 where nothing says "
+        "otherwise, and 0 or none lifts it",
     )
     group.addoption(
         "--lmtest-limit",
