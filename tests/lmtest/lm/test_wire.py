@@ -12,6 +12,7 @@ import dspy.experimental
 import pytest
 
 import lmtest
+from lmtest.testing import ScriptedProvider
 
 from .chat_server import ChatServer
 
@@ -139,6 +140,21 @@ def test_a_message_is_sent_as_dspy_sends_it(name, engine):
 @pytest.mark.parametrize("model", MODELS)
 def test_a_provider_is_asked_as_dspy_asks_it(model, engine):
     alike(model, engine=engine)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"max_tokens": 9, "stop": ["x"]}, {"temperature": 0.5, "top_k": 3}], ids=str)
+@pytest.mark.parametrize("engine", ["auto", "litellm"])
+def test_gemini_is_asked_as_dspy_asks_it(engine, arguments):
+    def ask(mode):
+        with ScriptedProvider(["Paris"], repeat_last=True) as provider:
+            opened = lmtest.use_cassette("wire.yaml", mode=mode) if mode else contextlib.nullcontext()
+            with opened:
+                return provider.lm(engine=engine)(messages=HELLO, **arguments), provider.requests
+
+    alone = ask(None)
+    assert ask("live") == alone
+    assert ask("record") == alone
+    assert ask("replay") == (alone[0], [])
 
 
 @pytest.mark.parametrize("engine", ["auto", "litellm"])
