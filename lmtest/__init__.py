@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from lmtest.lm.stop import Stop
     from lmtest.lm.tools import tool
     from lmtest.lm.use import use_cassette
-    from lmtest.money.defaults import run_variables
     from lmtest.money.limits import Limits
+    from lmtest.variables import run_variables
 
 __version__ = "0.1.0"
 
@@ -79,7 +79,7 @@ _LATE = {
     "Stop": "lmtest.lm.stop",
     "budget_left": "lmtest.lm.billing",
     "redact": "lmtest.cassette.redact",
-    "run_variables": "lmtest.money.defaults",
+    "run_variables": "lmtest.variables",
     "tool": "lmtest.lm.tools",
     "use_cassette": "lmtest.lm.use",
 }

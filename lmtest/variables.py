@@ -15,6 +15,8 @@ from lmtest.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lmtest.modes import ModeChoice
+
 PREFIX: Final = "LMTEST_"
 """Variables that begin so are ours alone."""
 
@@ -106,6 +108,32 @@ def test_key(environ: Mapping[str, str]) -> dict[str, str]:
     """
     key = environ.get(TEST_KEY)
     return {"GEMINI_API_KEY": key} if key and not environ.get("GEMINI_API_KEY") else {}
+
+
+_BUDGET: Final = "usd_per_run=1.00"
+"""A slip costs a dollar, and most suites cost cents."""
+
+_END_TO_END: Final = "requests_per_minute=10"
+"""What a suite may ask of a provider that ``TEST_MODE`` has turned live."""
+
+
+def run_variables(choice: ModeChoice, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables by which a run of yours has the default limits, and Gemini's key for tests, in all its processes.
+
+    Args:
+        choice: The run's mode.
+        environ: The environment; what it says already is left out.
+
+    >>> import lmtest
+    >>> lmtest.run_variables(lmtest.choose_mode(flag="live"), {"GEMINI_TEST_API_KEY": "k"})
+    {'LMTEST_DEFAULT_LIMITS': 'usd_per_run=1.00', 'GEMINI_API_KEY': 'k'}
+    >>> environ = {"TEST_MODE": "e2e"}
+    >>> lmtest.run_variables(lmtest.choose_mode(environ=environ), environ)
+    {'LMTEST_DEFAULT_LIMITS': 'usd_per_run=1.00 requests_per_minute=10'}
+    """
+    layered = choice.mode.value == "live" and choice.source == LAYER
+    said = {DEFAULT_LIMITS: f"{_BUDGET} {_END_TO_END}" if layered else _BUDGET} | test_key(environ)
+    return {name: value for name, value in said.items() if not environ.get(name)}
 
 
 def is_on(environ: Mapping[str, str], name: str) -> bool:

@@ -136,9 +136,10 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
 
 def _budget(limits: Limits) -> Decimal | None:
     """USD that the run may cost, whoever says so."""
-    from lmtest.money.defaults import default_limits, run_variables
+    from lmtest.money.defaults import default_limits
     from lmtest.money.limits import Limits
     from lmtest.refresh.run import REFRESHING
+    from lmtest.variables import run_variables
 
     configured = Limits.from_mapping(load()[0].limits, source="[tool.lmtest.limits] in pyproject.toml")
     said = limits.or_else(Limits.from_environ(os.environ)).or_else(configured)

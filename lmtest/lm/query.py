@@ -27,7 +27,8 @@ _TRANSPORT: Final = frozenset(
 
 # Settings that stand for themselves where an answer is made up.
 _SIMPLE: Final = (
-    "tools", "tool_choice", "response_format", "max_tokens", "max_completion_tokens", "temperature", "stop",
+    "tools", "tool_choice", "response_format", "max_tokens", "max_completion_tokens", "temperature", "stop", "logprobs",
+    "top_logprobs",
 )  # fmt: skip
 
 

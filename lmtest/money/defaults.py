@@ -1,46 +1,19 @@
 """The limits that hold where nobody set any: in a pytest run, in a refresh, and in a worker.
 
-Whoever starts such a run says them in a variable, where all of its processes read them. `use_cassette` elsewhere has
-none.
+Whoever starts such a run says them in a variable (`lmtest.variables.run_variables`), where all of its processes read
+them. `use_cassette` elsewhere has none.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lmtest import variables
-from lmtest.modes import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lmtest.modes import ModeChoice
     from lmtest.money.limits import Limits
-
-_BUDGET: Final = "usd_per_run=1.00"
-"""A slip costs a dollar, and most suites cost cents."""
-
-_END_TO_END: Final = "requests_per_minute=10"
-"""What a suite may ask of a provider that ``TEST_MODE`` has turned live."""
-
-
-def run_variables(choice: ModeChoice, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables by which a run of yours has the default limits, and Gemini's key for tests, in all its processes.
-
-    Args:
-        choice: The run's mode.
-        environ: The environment; what it says already is left out.
-
-    >>> import lmtest
-    >>> lmtest.run_variables(lmtest.choose_mode(flag="live"), {"GEMINI_TEST_API_KEY": "k"})
-    {'LMTEST_DEFAULT_LIMITS': 'usd_per_run=1.00', 'GEMINI_API_KEY': 'k'}
-    >>> environ = {"TEST_MODE": "e2e"}
-    >>> lmtest.run_variables(lmtest.choose_mode(environ=environ), environ)
-    {'LMTEST_DEFAULT_LIMITS': 'usd_per_run=1.00 requests_per_minute=10'}
-    """
-    layered = choice.mode is Mode.LIVE and choice.source == variables.LAYER
-    said = {variables.DEFAULT_LIMITS: f"{_BUDGET} {_END_TO_END}" if layered else _BUDGET} | variables.test_key(environ)
-    return {name: value for name, value in said.items() if not environ.get(name)}
 
 
 def default_limits(environ: Mapping[str, str]) -> Limits:

@@ -274,15 +274,24 @@ def note_phase(item: pytest.Item, report: pytest.TestReport) -> None:
     if report.failed or (report.skipped and not hasattr(report, "wasxfail")):
         covered.failed = True
         report.sections = [(title, _told_once(text, covered.wrong)) for title, text in report.sections]
+        said: set[object] = set()
         for wrong in covered.untold:
-            if str(wrong).partition("\n")[0] not in report.longreprtext:
+            asked = _but_for_its_rollout(wrong)
+            if str(wrong).partition("\n")[0] not in report.longreprtext and asked not in said:
                 report.sections.append((f"lmtest: {_what(wrong)}, and caught by the program", str(wrong)))
+            said.add(asked)
         covered.told = covered.wrong
     if report.when == "teardown":
         tally = covered.tally()
         vars(report)[KEY] = tally.plain
         report.user_properties.extend(tally.properties)
         del item.stash[shared.COVERED]
+
+
+def _but_for_its_rollout(wrong: Exception) -> object:
+    """What was asked that is not recorded: programs that sample ask it once a rollout, and one word of it will do."""
+    near = getattr(wrong, "nearest", ())
+    return tuple(each for each in near[0].differences if each.path != "rollout_id") if near else str(wrong)
 
 
 def _told_once(captured: str, wrong: list[Exception]) -> str:

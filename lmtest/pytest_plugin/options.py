@@ -305,11 +305,9 @@ def _say_to_all_processes(config: pytest.Config, choice: ModeChoice, limits: Map
     """
     import uuid
 
-    from lmtest.money.defaults import run_variables
-
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
-    for name, value in {**limits, **run_variables(choice, os.environ)}.items():
+    for name, value in {**limits, **variables.run_variables(choice, os.environ)}.items():
         patch.setenv(name, value)
     if variables.RUN not in os.environ:
         patch.setenv(variables.RUN, uuid.uuid4().hex[:12])

@@ -39,13 +39,14 @@ class Unmarked:
         self._item: pytest.Item | None = None
         self._refused: list[NetworkBlocked] = []
         self._live: dict[str, Live] = {}
-        self._installed = False
+        self._installed = self._pending = False
         if options.is_used(config):
             self._install()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Begin where a test is marked, if nothing before said that the project uses lmtest."""
+        self._stand_if_pending()
         if any(options.is_marked(item) or _FIXTURES & {*getattr(item, "fixturenames", ())} for item in items):
             self._install()
 
@@ -54,6 +55,7 @@ class Unmarked:
         """Keep which test runs."""
         self._item = item
         self._refused.clear()
+        self._stand_if_pending()
         try:
             return (yield)
         finally:
@@ -93,7 +95,16 @@ class Unmarked:
         sys.meta_path.insert(0, waiting)
         self._config.add_cleanup(waiting.give_up)
 
+    def _stand_if_pending(self) -> None:
+        if self._pending:
+            self._stand()
+
     def _stand(self) -> None:
+        # Where it is lmtest that imports DSPy, it is not whole itself before that has ended.
+        seam = sys.modules.get("lmtest.lm.seam")
+        self._pending = seam is not None and not hasattr(seam, "hook")
+        if self._pending:
+            return
         from lmtest.errors import ConfigurationError
         from lmtest.lm import outside
 

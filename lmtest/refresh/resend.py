@@ -18,11 +18,11 @@ from lmtest.lm.explicit import connect
 from lmtest.lm.query import Query
 from lmtest.lm.use import use_cassette
 from lmtest.modes import Mode
-from lmtest.money.defaults import run_variables
 from lmtest.money.limits import Limits
 from lmtest.money.origin import REFRESH_FLAG
 from lmtest.refresh.run import REFRESHING
 from lmtest.refresh.witness import Ended
+from lmtest.variables import run_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

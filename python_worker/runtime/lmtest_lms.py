@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import lmtest
@@ -17,7 +17,6 @@ from python_worker.domain.value import fingerprint
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from decimal import Decimal
-    from pathlib import Path
 
     import dspy
 
@@ -160,6 +159,11 @@ def _limits(session: SessionLM) -> lmtest.Limits | None:
     return lmtest.Limits(**given)
 
 
+def _relative(path: Path) -> str:
+    """Write a path from the working directory, where it is inside: it must mean the same on another machine."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 class _CassetteScope:
     def __init__(self, cassette: lmtest.Cassette) -> None:
         self._cassette = cassette
@@ -174,7 +178,7 @@ class _CassetteScope:
                 input_tokens=call.usage.input_tokens,
                 output_tokens=call.usage.output_tokens,
                 cost=call.cost,
-                cassette=str(call.cassette) if call.cassette else None,
+                cassette=_relative(call.cassette) if call.cassette else None,
                 latency=call.latency,
             )
             for call in self._cassette.calls

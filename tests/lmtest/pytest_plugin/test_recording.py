@@ -262,9 +262,9 @@ def test_calls_of_a_fixture_are_in_the_cassette_of_its_test(suite, paris):
     assert suite.run().green
 
 
-def test_a_test_without_the_marker_is_left_alone(suite, paris):
+def test_a_suite_without_a_marker_is_left_alone(suite, paris):
     suite.write(test_qa=CAPITAL.replace("pytestmark", "unused"))
-    assert suite.run(mode="replay", provider=paris).green
+    assert suite.run(provider=paris).green
     assert len(paris.requests) == 1
 
 
