@@ -37,6 +37,11 @@ import pytest
 
 pytestmark = pytest.mark.lmtest
 
+if dspy.__version__ == "3.4.0":
+    import openai
+
+    openai.OpenAI  # loads it whole before LiteLLM, as in the conftest of all tests
+
 
 @pytest.fixture(autouse=True, params=["auto", "litellm"])
 def engine(request):
