@@ -26,13 +26,13 @@ from lmtest.network import block_network
 if TYPE_CHECKING:
     from lmtest.cassette.cassette import Call, Cassette
     from lmtest.cassette.redact import redact
+    from lmtest.defaults import run_variables
     from lmtest.lm.billing import budget_left
     from lmtest.lm.explicit import LM
     from lmtest.lm.rules import Rule
     from lmtest.lm.stop import Stop
     from lmtest.lm.tools import tool
     from lmtest.lm.use import use_cassette
-    from lmtest.money.defaults import run_variables
     from lmtest.money.limits import Limits
 
 __version__ = "0.1.0"
@@ -79,7 +79,7 @@ _LATE = {
     "Stop": "lmtest.lm.stop",
     "budget_left": "lmtest.lm.billing",
     "redact": "lmtest.cassette.redact",
-    "run_variables": "lmtest.money.defaults",
+    "run_variables": "lmtest.defaults",
     "tool": "lmtest.lm.tools",
     "use_cassette": "lmtest.lm.use",
 }

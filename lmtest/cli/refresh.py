@@ -136,7 +136,7 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
 
 def _budget(limits: Limits) -> Decimal | None:
     """USD that the run may cost, whoever says so."""
-    from lmtest.money.defaults import default_limits, run_variables
+    from lmtest.defaults import default_limits, run_variables
     from lmtest.money.limits import Limits
     from lmtest.refresh.run import REFRESHING
 

@@ -180,7 +180,7 @@ def _holding(
     limits: Limits, settings: Settings, tighter: Limits, environ: Mapping[str, str], *, by_default: bool
 ) -> tuple[Limits, frozenset[str]]:
     """The limits that hold, and which of them nobody set; those that hold by default need a ledger to be kept in."""
-    from lmtest.money.defaults import default_limits
+    from lmtest.defaults import default_limits
     from lmtest.money.limits import Limits
 
     configured = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits] in pyproject.toml")

@@ -258,7 +258,7 @@ def _say_to_all_processes(config: pytest.Config, choice: ModeChoice, limits: Map
     """
     import uuid
 
-    from lmtest.money.defaults import run_variables
+    from lmtest.defaults import run_variables
 
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
@@ -271,7 +271,7 @@ def _say_to_all_processes(config: pytest.Config, choice: ModeChoice, limits: Map
 def budget_line(config: pytest.Config) -> str:
     """What holds the run's live calls, where nobody set a budget or somebody lifted it."""
     from lmtest import settings  # late: only who has called needs it
-    from lmtest.money.defaults import budget_line
+    from lmtest.defaults import budget_line
     from lmtest.money.limits import Limits
 
     found, _ = settings.load(config.rootpath)

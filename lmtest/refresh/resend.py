@@ -11,12 +11,12 @@ import dspy
 
 from lmtest.cassette import blobs
 from lmtest.cassette.interaction import EventStream
+from lmtest.defaults import run_variables
 from lmtest.errors import LimitError
 from lmtest.lm.explicit import connect
 from lmtest.lm.seam import serde
 from lmtest.lm.use import use_cassette
 from lmtest.modes import Mode
-from lmtest.money.defaults import run_variables
 from lmtest.money.limits import Limits
 from lmtest.money.origin import REFRESH_FLAG
 from lmtest.refresh.run import REFRESHING

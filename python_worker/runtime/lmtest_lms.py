@@ -119,7 +119,7 @@ class LmtestLMs:
         with lmtest.use_cassette(
             path, flag=mode, tighter=_limits(session), execution=execution_id, command=_RECORDING, stop=stop
         ) as cassette:
-            yield _CassetteScope(cassette)
+            yield _CassetteScope(cassette, path)
 
     def cassette_path(self, program_name: str, inputs: Fields, session: SessionLM) -> Path:
         """Where the answers to these inputs are, or will be."""
@@ -161,8 +161,9 @@ def _limits(session: SessionLM) -> lmtest.Limits | None:
 
 
 class _CassetteScope:
-    def __init__(self, cassette: lmtest.Cassette) -> None:
+    def __init__(self, cassette: lmtest.Cassette, path: Path) -> None:
         self._cassette = cassette
+        self._path = path  # as the worker was told it: where its directory lies is not for the trail
 
     @property
     def calls(self) -> tuple[LMCall, ...]:
@@ -174,7 +175,7 @@ class _CassetteScope:
                 input_tokens=call.usage.input_tokens,
                 output_tokens=call.usage.output_tokens,
                 cost=call.cost,
-                cassette=str(call.cassette) if call.cassette else None,
+                cassette=str(self._path) if call.cassette else None,
                 latency=call.latency,
             )
             for call in self._cassette.calls
