@@ -286,7 +286,7 @@ def test_audit_verify_says_that_all_events_hold(recorded):
 
 
 def test_audit_verify_names_a_tampered_event_and_exits_1(recorded, folder):
-    with contextlib.closing(sqlite3.connect(folder / ".lmtest" / "worker" / "worker.sqlite3")) as database:
+    with contextlib.closing(sqlite3.connect(folder / ".lmtest" / "worker" / "worker.sqlite3")) as database, database:
         database.execute("DROP TRIGGER audit_events_no_update")
         database.execute("UPDATE audit_events SET payload = replace(payload, 'live', 'mock') WHERE sequence = 6")
     result = run(folder, "audit", "verify")
