@@ -59,6 +59,8 @@ def test_a_test_that_empties_its_environment_keeps_its_own_prices(suite, provide
     prices.write_text('["gemini/gemini-2.5-flash"]\ninput = 1000000\noutput = 0\n')
     suite.write(test_it=SUITE.format(replaced=REPLACED["the environment"]))
 
-    assert suite.run(mode="live", provider=provider, environ={"LMTEST_PRICES": str(prices)}).green
+    assert suite.run(
+        "--lmtest-budget=none", mode="live", provider=provider, environ={"LMTEST_PRICES": str(prices)}
+    ).green
     with Ledger(suite.path / ".lmtest/ledger.sqlite3") as ledger:
         assert all(row.would_cost == row.usage.input_tokens for row in ledger)
