@@ -6,12 +6,14 @@ It is how a program reaches a "live" model without a key, a bill or the internet
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from lmtest import clock
 from lmtest.cassette.interaction import STAND_IN
 from lmtest.errors import ConfigurationError, LMTestError
 from lmtest.http import gemini
@@ -116,10 +118,18 @@ class StandIn:
 
     def _run(self) -> None:
         try:
-            self._server.run(sockets=[self._socket])
+            with asyncio.Runner(loop_factory=_Loop) as runner:
+                runner.run(self._server.serve(sockets=[self._socket]))
         finally:
             self._socket.close()
             self._server.decided.set()
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop whose timers a test that stops the clock does not stop: without them the server never ends."""
+
+    def time(self) -> float:
+        return clock.seconds()
 
 
 class _Server(uvicorn.Server):

@@ -3,15 +3,18 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
+import dspy
 import freezegun
 import pytest
 import time_machine
 import yaml
 
 from lmtest import clock
+from lmtest.http.server import StandIn
 from lmtest.money.ledger import Ledger
 from lmtest.testing import ScriptedProvider, SuiteRunner
 
@@ -43,6 +46,19 @@ def test_the_clock_goes_on_while_a_test_has_stopped_time(stopped):
         first = clock.seconds()
         clock.sleep(0.001)
         assert clock.seconds() > first
+
+
+@BY
+def test_a_stand_in_that_serves_while_time_stands_still_ends(stopped):
+    server = StandIn()
+    with stopped(IN_2035, tick=False):
+        lm = dspy.LM("gemini/gemini-2.5-flash", api_base=f"{server.url}/v1beta", api_key="k", cache=False)
+        for _ in range(3):
+            assert lm("Hi")
+    ending = threading.Thread(target=server.close, daemon=True)
+    ending.start()
+    ending.join(timeout=20)
+    assert not ending.is_alive()
 
 
 @BY
