@@ -1,4 +1,7 @@
+import gc
+import sys
 import uuid
+import warnings
 
 import dspy
 import pytest
@@ -13,6 +16,17 @@ def project(tmp_path, monkeypatch):
     for name in ("LM_MODE", "TEST_MODE", "CI", "GEMINI_API_KEY", "GEMINI_API_BASE", "GEMINI_BASE_URL", "LMTEST_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture(autouse=True, scope="module")
+def litellm_swept_up():
+    """LiteLLM keeps connections of event loops that are gone: whoever is tested when they are collected would fail."""
+    yield
+    if (litellm := sys.modules.get("litellm")) is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            litellm.in_memory_llm_clients_cache.flush_cache()
+            gc.collect()
 
 
 @pytest.fixture
