@@ -130,11 +130,11 @@ class Scope:
     def engine(
         self, lm: Any, query: Query, live: Callable[[], tuple[Any, Any]], *, asynchronous: bool
     ) -> tuple[Any, Any, Billed]:
-        """Choose who answers what is query.
+        """Choose who answers a call.
 
         Args:
-            lm: The LM that is query.
-            query: What.
+            lm: The LM that is asked.
+            query: What it is asked.
             live: Gives the backend that a live call goes to, and the request as that backend wants it.
             asynchronous: Whether an async engine is wanted.
 
