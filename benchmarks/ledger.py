@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmtest.cassette.interaction import Usage
-from lmtest.money.ledger import Ledger, LedgerRow
+from lmtest.money.ledger import Ledger
+from lmtest.money.row import LedgerRow
 from lmtest.money.report import BY, cost_report
 
 if TYPE_CHECKING:

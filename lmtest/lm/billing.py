@@ -15,7 +15,8 @@ from lmtest import settings as project
 from lmtest.cassette.cassette import LIVE, PLAYED
 from lmtest.cassette.interaction import STAND_IN
 from lmtest.errors import ConfigurationError
-from lmtest.money.ledger import Ledger, LedgerRow, default_path
+from lmtest.money.ledger import Ledger, default_path
+from lmtest.money.row import LedgerRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +46,7 @@ def _of_process() -> str:
 
 def ledger_of(settings: Settings, root: Path) -> Ledger | None:
     """The project's ledger, or None where it keeps none; one for all cassettes of this process."""
-    return None if settings.ledger == OFF else _ledgers.at(_place(root, settings.ledger))
+    return None if settings.ledger == OFF else _ledgers.at(_place(root, settings.ledger), root)
 
 
 @functools.lru_cache(maxsize=32)
@@ -76,13 +77,13 @@ class _Ledgers:
         for ledger in {id(ledger): ledger for ledger, _ in held}.values():
             _append(ledger, [row for its, row in held if its is ledger])
 
-    def at(self, place: Path | str) -> Ledger:
+    def at(self, place: Path | str, root: Path) -> Ledger:
         with self._lock:
             if place not in self._open:
                 while len(self._open) >= self._most:
                     # Closed when the last of those who still use it is done.
                     self._open.pop(next(iter(self._open)))
-                self._open[place] = Ledger(place)
+                self._open[place] = Ledger(place, root=root)
             return self._open[place]
 
     def close(self) -> None:
@@ -173,7 +174,7 @@ def budget_left(model: str, *, tighter: Limits | None = None) -> Decimal | None:
         if limits:
             raise unkept(limits)
         return None
-    return Budget(ledger, limits, run=run_id()).left(model=model)
+    return Budget(ledger, limits, run=run_id()).left(model=model, now=clock.now())
 
 
 def _holding(
@@ -228,13 +229,16 @@ def write_held() -> str | None:
 
 
 def _append(ledger: Ledger, rows: list[LedgerRow]) -> None:
-    """Write rows of calls that cost nothing; a ledger that cannot be written is told once, and fails nobody."""
+    """Write rows of calls that cost nothing; what a ledger cannot take is kept beside it, else said once."""
     try:
         ledger.append(rows)
     except ConfigurationError as error:
-        if _ledgers.problem is None:
-            _ledgers.problem = str(error)
-            logging.getLogger("lmtest").warning("Played calls are not counted. %s", error)
+        try:
+            ledger.keep(rows)
+        except OSError:
+            if _ledgers.problem is None:
+                _ledgers.problem = str(error)
+                logging.getLogger("lmtest").warning("Played calls are not counted. %s", error)
 
 
 def row_of(
@@ -266,7 +270,7 @@ def row_of(
         provider=call.provider,
         price_version=call.price_version,
         dspy_cost=call.dspy_cost,
-        key=call.key,
+        key=call.key or None,
         latency=call.latency,
     )
 

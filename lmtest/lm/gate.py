@@ -7,29 +7,39 @@ import contextlib
 import math
 import threading
 from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
+from lmtest.cassette.cassette import LIVE, Call
+from lmtest.cassette.interaction import Usage
 from lmtest.clock import utc_now
 from lmtest.errors import ConfigurationError
 from lmtest.lm.seam import most_output_tokens
 from lmtest.money.budget import Budget
+from lmtest.money.horizon import nanoseconds
+from lmtest.money.limits import MAX_WAIT, bare
 from lmtest.money.prices import worst_case
-from lmtest.money.rate import Rate
+from lmtest.money.queue import Asked, Queue
+from lmtest.money.rate import Rate, forgive
 from lmtest.money.slots import Slots
 from lmtest.money.terms import asked
+from lmtest.money.under_way import UNSETTLED
+from lmtest.money.waiting import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
-    from lmtest.cassette.cassette import Call
     from lmtest.cassette.interaction import Json
-    from lmtest.money.budget import OnUnknownPrice, Reservation
-    from lmtest.money.ledger import Ledger, LedgerRow
+    from lmtest.money.budget import OnUnknownPrice
+    from lmtest.money.database import Connection
+    from lmtest.money.ledger import Ledger
     from lmtest.money.limits import Limits
     from lmtest.money.origin import Origin
-    from lmtest.money.waiting import Clock
+    from lmtest.money.queue import Limit
+    from lmtest.money.row import LedgerRow
 
 BYTES_PER_TOKEN: Final = 3
 """For the estimate before a call: English has about four bytes a token, code and other languages fewer."""
@@ -37,18 +47,13 @@ BYTES_PER_TOKEN: Final = 3
 TOKENS_PER_MEDIUM: Final = 2_000
 """For the estimate before a call: more than providers count for one image or a page of a document."""
 
+_TOKENS: Final = "tokens_per_minute"
+
 _MEDIA: Final = frozenset({"image", "audio", "video", "document", "binary"})
 
 
 _under_way: Final[ContextVar[frozenset[str]]] = ContextVar("lmtest_under_way", default=frozenset())
-"""The reservations of calls in whose midst the current context is: whoever reads a stream may call in between."""
-
-
-class _Asked(TypedDict):
-    model: str
-    estimate: Decimal | None
-    test: str | None
-    because: str
+"""The calls in whose midst the current context is: whoever reads a stream may call in between."""
 
 
 class Passage:
@@ -57,7 +62,6 @@ class Passage:
     Attributes:
         call: The call once it is answered, has failed or was given up; None while nothing was sent.
         retry_after: Seconds the provider asked everybody to wait.
-        reservation: What was set aside for it.
 
     Args:
         settle: Writes the call down, and gives back what was set aside for it.
@@ -66,7 +70,6 @@ class Passage:
     def __init__(self, settle: Callable[[Passage], None]) -> None:
         self.call: Call | None = None
         self.retry_after: float | None = None
-        self.reservation: Reservation | None = None
         self._settle = settle
         self._lock = threading.Lock()
         self._settled = False
@@ -138,68 +141,76 @@ class Gate:
             BudgetExceeded: It could cost more than is left. Nothing was sent.
             RateLimited: A limit has no room within the time it may wait. Nothing was sent.
         """
-        tokens, patience = estimated_tokens(request) + (most_output or 0), self._patience(model)
-        with contextlib.ExitStack() as held:
-            for slots in self._slots(model, clock):
-                held.enter_context(slots.held(timeout=patience))
-            for _, rate, cost in self._rates(model, tokens, clock):
-                rate.acquire(cost, timeout=patience)
-            # Last, because a reservation has a lease and waiting for a turn may outlast it.
-            passage = Passage(partial(self._settle, model, tokens))
-            try:
-                if (budget := self._budget(clock)) is not None:
-                    asked = self._asked(model, request, most_output)
-                    passage.reservation = budget.reserve(**asked, timeout=patience, within=_under_way.get())
-                with _within(passage.reservation):
-                    yield passage
-            finally:
-                passage.settle()
+        crossing = self._crossing(model, request, most_output, clock)
+        if crossing.queue is not None:
+            crossing.queue.enter(crossing.asked, crossing.limits, timeout=self._patience(model))
+        passage = crossing.passage()
+        try:
+            with _within(crossing.asked.id):
+                yield passage
+        finally:
+            passage.settle()
 
     @contextlib.asynccontextmanager
     async def passed_async(
         self, model: str, request: Json, most_output: int | None, clock: Clock | None = None
     ) -> AsyncIterator[Passage]:
         """Let one call through as :meth:`passed` does, leaving the event loop free."""
-        tokens, patience = estimated_tokens(request) + (most_output or 0), self._patience(model)
-        async with contextlib.AsyncExitStack() as held:
-            for slots in self._slots(model, clock):
-                await held.enter_async_context(slots.held_async(timeout=patience))
-            for _, rate, cost in self._rates(model, tokens, clock):
-                await rate.acquire_async(cost, timeout=patience)
-            passage = Passage(partial(self._settle, model, tokens))
-            try:
-                if (budget := self._budget(clock)) is not None:
-                    asked = self._asked(model, request, most_output)
-                    passage.reservation = await budget.reserve_async(**asked, timeout=patience, within=_under_way.get())
-                with _within(passage.reservation):
-                    yield passage
-            finally:
-                # The row of a call that was billed must be written, whoever cancels.
-                await asyncio.shield(asyncio.to_thread(passage.settle))
+        crossing = self._crossing(model, request, most_output, clock)
+        if crossing.queue is not None:
+            await crossing.queue.enter_async(crossing.asked, crossing.limits, timeout=self._patience(model))
+        passage = crossing.passage()
+        try:
+            with _within(crossing.asked.id):
+                yield passage
+        finally:
+            # The row of a call that was billed must be written, whoever cancels.
+            await asyncio.shield(asyncio.to_thread(passage.settle))
 
     def _patience(self, model: str) -> float | None:
-        """Seconds a call may wait: as its model's limits say, else those of all models."""
+        """Seconds a call may wait: as its model's limits say, else those of all models, else a minute."""
         said = [limits for _, limits in self._limits.holding(model) if limits.max_wait is not None]
-        patience: float | None = said[-1].held("max_wait") if said else None
+        patience: float | None = said[-1].held("max_wait") if said else MAX_WAIT
         return patience
 
-    def _slots(self, model: str, clock: Clock | None) -> Iterator[Slots]:
-        for whose, limits in self._limits.holding(model):
-            most = limits.held("max_concurrency")
-            if self._ledger is not None and most is not None:
-                yield Slots(self._ledger.database, f"max_concurrency {whose}".rstrip(), limit=most, clock=clock)
-
-    def _rates(self, model: str, tokens: int, clock: Clock | None = None) -> Iterator[tuple[str, Rate, int]]:
-        for whose, limits in self._limits.holding(model):
-            for name, cost in (("requests_per_minute", 1), ("tokens_per_minute", tokens)):
-                permits = limits.held(name)
-                if self._ledger is not None and permits is not None:
-                    whole = f"{name} {whose}".rstrip()
-                    yield name, Rate(self._ledger.database, whole, permits=permits, clock=clock), cost
-
-    def _budget(self, clock: Clock | None) -> Budget | None:
+    def _crossing(self, model: str, request: Json, most_output: int | None, clock: Clock | None) -> _Crossing:
+        """A call, and what holds it."""
+        tokens = estimated_tokens(request) + (most_output or 0)
+        unsettled = Call(
+            key="", model=model, hit=LIVE, usage=Usage(), cost=None, worth=None, latency=None, failed=UNSETTLED
+        )
+        asked = Asked(
+            model=model,
+            row=replace(self._row(unsettled), run=self._run, test=self._test, model=model),
+            estimate=self._worst(model, request, most_output),
+            because=_because(model, request, most_output),
+            within=_under_way.get(),
+        )
         if self._ledger is None:
-            return None
+            return _Crossing(asked=asked, limits=(), tokens=tokens, ledger=None, queue=None, row=self._row)
+        clock = clock or Clock()
+        limits: tuple[Limit, ...] = (
+            *self._budget.holding(asked, clock.now()),
+            *self._rates(model, tokens),
+            *self._slots(model),
+        )
+        queue = Queue(self._ledger, clock=clock)
+        return _Crossing(asked=asked, limits=limits, tokens=tokens, ledger=self._ledger, queue=queue, row=self._row)
+
+    def _slots(self, model: str) -> Iterator[Slots]:
+        for whose, limits in self._limits.holding(model):
+            if (most := limits.held("max_concurrency")) is not None:
+                yield Slots(name=f"max_concurrency {whose}".rstrip(), limit=most)
+
+    def _rates(self, model: str, tokens: int) -> Iterator[Rate]:
+        for whose, limits in self._limits.holding(model):
+            for name, cost in (("requests_per_minute", 1), (_TOKENS, tokens)):
+                if (permits := limits.held(name)) is not None:
+                    yield Rate(name=f"{name} {whose}".rstrip(), permits=permits, cost=cost)
+
+    @property
+    def _budget(self) -> Budget:
+        assert self._ledger is not None, "limits are kept in a ledger"
         return Budget(
             self._ledger,
             self._limits,
@@ -207,36 +218,75 @@ class Gate:
             on_unknown_price=self._on_unknown_price,
             origin=self._origin,
             assumed=self._assumed,
-            clock=clock,
         )
 
-    def _asked(self, model: str, request: Json, most_output: int | None) -> _Asked:
+    def _worst(self, model: str, request: Json, most_output: int | None) -> Decimal | None:
         """What is to be set aside for a call."""
-        worst = None
         if most_output is not None:
             tokens, terms = estimated_tokens(request), asked(request)
-            worst = worst_case(model, tokens, most_output, utc_now(), terms=terms, environ=self.environ)
-        elif self._on_unknown_price == "refuse" and any(
+            return worst_case(model, tokens, most_output, utc_now(), terms=terms, environ=self.environ)
+        if self._on_unknown_price == "refuse" and any(
             limits.in_usd for _, limits in self._limits.without(self._assumed).holding(model)
         ):
             raise ConfigurationError(
                 f"a budget is set, and nobody can say what a call to {model} costs at worst: set max_tokens on the LM, "
                 'or let such calls through with on_unknown_price = "allow" in [tool.lmtest].'
             )
-        return {"model": model, "estimate": worst, "test": self._test, "because": _because(model, request, most_output)}
+        return None
 
-    def _settle(self, model: str, tokens: int, passage: Passage) -> None:
-        for name, rate, _ in self._rates(model, tokens):
-            if name == "tokens_per_minute":
-                rate.correct(tokens, _used(passage.call, tokens))
-            if passage.retry_after is not None:
-                rate.penalise(passage.retry_after)
-        if passage.reservation is None:
+
+@dataclass(frozen=True, kw_only=True)
+class _Crossing:
+    """A call on its way through, with what it is held by.
+
+    Attributes:
+        asked: The call.
+        limits: What holds it.
+        tokens: The most that it may take, in and out.
+        ledger: Where it is written down, if anywhere.
+        queue: What it waits in, if anything.
+        row: Makes its row.
+    """
+
+    asked: Asked
+    limits: Sequence[Limit]
+    tokens: int
+    ledger: Ledger | None
+    queue: Queue | None
+    row: Callable[[Call], LedgerRow]
+
+    def passage(self) -> Passage:
+        """Begin to send it."""
+        return Passage(partial(self._settle, utc_now()))
+
+    def _settle(self, sent: datetime, passage: Passage) -> None:
+        if self.ledger is None:
             return
+        also = partial(self._correct, sent, passage)
         if passage.call is None:
-            passage.reservation.release()
+            self.ledger.release(self.asked.id, also=also)
         else:
-            passage.reservation.settle(self._row(passage.call))
+            # As what it was let through, whatever the row says, so that no budget can miss it; and in the month that it
+            # was held against, in which it was sent.
+            ours = self.asked.row
+            row = replace(self.row(passage.call), run=ours.run, test=ours.test, model=ours.model, time=sent)
+            self.ledger.settle(self.asked.id, row, at_most=self.asked.estimate, also=also)
+        self.ledger.database.line.ring([limit.name for limit in self.limits])
+
+    def _correct(self, sent: datetime, passage: Passage, connection: Connection) -> None:
+        """Have the rates count what the call took, and hear what the provider said of waiting."""
+        now = nanoseconds(utc_now())
+        for rate in self.limits:
+            if not isinstance(rate, Rate):
+                continue
+            if rate.name.startswith(_TOKENS):
+                rate.correct(connection, _used(passage.call, self.tokens))
+            if passage.retry_after is not None:
+                rate.penalise(connection, passage.retry_after, now)
+        if passage.call is not None and not passage.call.failed:
+            scopes = dict.fromkeys(("", bare(self.asked.model), self.asked.model))
+            names = [f"{name} {scope}".rstrip() for name in ("requests_per_minute", _TOKENS) for scope in scopes]
+            forgive(connection, names, sent=nanoseconds(sent), now=now)
 
 
 def _because(model: str, request: Json, most_output: int | None) -> str:
@@ -249,14 +299,13 @@ def _because(model: str, request: Json, most_output: int | None) -> str:
 
 
 @contextlib.contextmanager
-def _within(reservation: Reservation | None) -> Iterator[None]:
-    """Remember that what is called inside must not wait for a reservation. No token: a stream may end elsewhere."""
-    own = frozenset({reservation.id} if reservation is not None and reservation.held else ())
-    _under_way.set(_under_way.get() | own)
+def _within(id_: str) -> Iterator[None]:
+    """Remember that what is called inside must not wait for this call. No token: a stream may end elsewhere."""
+    _under_way.set(_under_way.get() | {id_})
     try:
         yield
     finally:
-        _under_way.set(_under_way.get() - own)
+        _under_way.set(_under_way.get() - {id_})
 
 
 def unkept(limits: Limits) -> ConfigurationError:

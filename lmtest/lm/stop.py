@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from lmtest.money.waiting import TaskBell, ThreadBell
+
 
 class Stop:
     """Ends the calls of a ``use_cassette`` from another thread: a live one under way by hanging up on the provider.
@@ -124,10 +126,14 @@ class Stop:
         """The time for a call that waits for its turn: its sleep ends when this is called."""
         return _Waiting(self, model)
 
-    def pause(self, seconds: float) -> None:
-        """Let a thread wait, until this is called or its time is over."""
+    def pause(self, seconds: float, bell: ThreadBell) -> None:
+        """Let a thread wait, until this is called, its time is over, or the bell rings."""
         left = self.left
-        self._called.wait(seconds if left is None else min(seconds, max(0.0, left)))
+        self._hold(bell, bell.ring)
+        try:
+            bell.wait(seconds if left is None else min(seconds, max(0.0, left)))
+        finally:
+            self._leave(bell)
 
     def _hold(self, what: Any, end: Callable[[], None]) -> None:
         with self._lock:
@@ -155,15 +161,15 @@ class _Waiting(Clock):
         self._stop = stop
         self._model = model
 
-    def sleep(self, seconds: float) -> None:
-        self._stop.pause(seconds)
+    def sleep(self, seconds: float, bell: ThreadBell) -> None:
+        self._stop.pause(seconds, bell)
         if self._stop.over:
             raise _not_sent(self._model)
 
-    async def sleep_async(self, seconds: float) -> None:
+    async def sleep_async(self, seconds: float, bell: TaskBell) -> None:
         try:
             async with self._stop.holding_task():
-                await super().sleep_async(seconds)
+                await super().sleep_async(seconds, bell)
         except TransportError:
             raise _not_sent(self._model) from None
 

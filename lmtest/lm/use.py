@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lmtest.lm.rules import Rule, Script
     from lmtest.lm.stop import Stop
     from lmtest.modes import ModeChoice
-    from lmtest.money.ledger import LedgerRow
+    from lmtest.money.row import LedgerRow
 
 _CALLING = frozenset({Mode.RECORD, Mode.REFRESH, Mode.LIVE})
 _F = TypeVar("_F", bound="Callable[..., Any]")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lmtest.errors import ConfigurationError
 
@@ -15,12 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from lmtest.money.waiting import Line
+
 VERSION = 1
 """The schema's, kept in the database itself."""
 
+PATIENCE: Final = 30.0
+"""Seconds to wait for another process's transaction, and for a server."""
+
 
 class Rows(Protocol):
-    """What a statement found."""
+    """What a statement found, or the number of rows it changed."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed."""
 
     def fetchone(self) -> Any:
         """The next row, a tuple, or None."""
@@ -46,12 +55,22 @@ class Database(Protocol):
 
     Attributes:
         place: Where it is, for people; without a password.
+        line: Who waits in this process for what the database keeps.
+        labels: The ids of texts that it is known to hold; empty again with each connection.
     """
 
     place: str
+    line: Line
+    labels: dict[str, int]
 
-    def writing(self) -> AbstractContextManager[Connection]:
+    def writing(self, *, patience: float = PATIENCE, durable: bool = True) -> AbstractContextManager[Connection]:
         """Hold the one write transaction; commits at the end, rolls back on an exception.
+
+        A connection that was lost since it was used last is replaced.
+
+        Args:
+            patience: Seconds to wait for those of other processes.
+            durable: Whether it is on disk at the end, so that it survives the server's own crash.
 
         Raises:
             ConfigurationError: The database cannot be used; the message says why and how to mend it.

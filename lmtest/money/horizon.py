@@ -11,22 +11,33 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from typing import Literal
-
     from lmtest.money.database import Connection
 
 SECOND: Final = 10**9
 """Nanoseconds."""
 
+LONGEST_RETRY_AFTER: Final = 600 * SECOND
+"""Nanoseconds that a provider's Retry-After is kept for at most: ten minutes, after which it may say so again."""
+
 LONGEST_WAIT: Final = 86_400 * SECOND
-"""Nanoseconds that anybody may have to wait for a turn, a provider's Retry-After included: a day."""
+"""Nanoseconds that anybody may have to wait for a turn: a day."""
 
 LEASE: Final = 900.0
-"""Seconds after which a call that neither settled nor released is taken for dead; more than any call lasts."""
+"""Seconds after which a call of another machine that nobody settled is taken for dead; more than any call lasts."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _APART: Final = 60 * SECOND  # that the clocks of several machines may be
 
 _LOG = logging.getLogger("lmtest")
+
+
+def nanoseconds(moment: datetime) -> int:
+    """A moment as limits keep it: nanoseconds since 1970.
+
+    >>> nanoseconds(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000000000
+    """
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 def within_reach(name: str, moments: tuple[int, int], now: int) -> tuple[int, int]:
@@ -45,14 +56,19 @@ def within_reach(name: str, moments: tuple[int, int], now: int) -> tuple[int, in
     return due, blocked_until
 
 
-def shorten_leases(connection: Connection, table: Literal["slot", "reservation"], now: int, lease: float) -> None:
+def last_expiry(now: int) -> int:
+    """The furthest that a call that is under way now can have been given, nanoseconds since 1970."""
+    return now + int(LEASE * SECOND) + _APART
+
+
+def shorten_leases(connection: Connection, now: int) -> None:
     """End the leases that reach further than any is given, as if they were given now."""
-    longest = int(max(lease, LEASE) * SECOND)
-    last = (now + longest + _APART,)
-    found = connection.execute(f"SELECT max(expires) FROM {table} WHERE expires > ?", last).fetchone()  # noqa: S608 - one of two
+    last = (last_expiry(now),)
+    found = connection.execute("SELECT max(expires) FROM under_way WHERE expires > ?", last).fetchone()
     if until := found[0]:
-        connection.execute(f"UPDATE {table} SET expires = ? WHERE expires > ?", (now + longest, *last))  # noqa: S608 - likewise
-        _warn(f"a {table} of a call was given until {_day(until)}", f"It ends in {longest // SECOND // 60} minutes")
+        ends = now + int(LEASE * SECOND)
+        connection.execute("UPDATE under_way SET expires = ? WHERE expires > ?", (ends, *last))
+        _warn(f"a call was under way until {_day(until)}", f"It ends in {LEASE / 60:.0f} minutes")
 
 
 def _warn(what: str, mended: str) -> None:
@@ -61,6 +77,6 @@ def _warn(what: str, mended: str) -> None:
 
 def _day(moment: int) -> str:
     try:
-        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment // SECOND)).date().isoformat()
+        return (_EPOCH + timedelta(seconds=moment // SECOND)).date().isoformat()
     except OverflowError:
         return "beyond the year 9999"

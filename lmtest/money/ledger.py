@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from lmtest import variables
-from lmtest.cassette.interaction import STAND_IN, Usage
+from lmtest import clock, variables
+from lmtest.cassette.interaction import Usage
+from lmtest.errors import ConfigurationError
+from lmtest.money import under_way
 from lmtest.money.amounts import to_pico, to_usd
+from lmtest.money.database import PATIENCE
+from lmtest.money.limits import bare
 from lmtest.money.places import open_database
+from lmtest.money.row import LedgerRow
+from lmtest.money.spool import Entry, Spool
+from lmtest.money.under_way import UNSETTLED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from lmtest.money.database import Connection
 
-__all__ = ["ALL_MODELS", "Hit", "Ledger", "LedgerRow", "default_path", "microseconds", "periods"]
+__all__ = ["ALL_MODELS", "Ledger", "default_path", "microseconds", "periods"]
+
+_LOG = logging.getLogger("lmtest")
 
 ALL_MODELS = ""
 """What stands for all models together where spending is kept."""
-
-Hit = Literal["live", "cassette", "mock"]
-"""Where the answer came from."""
 
 _LABELS = ("run", "test", "cassette", "model", "provider", "mode", "hit", "outcome", "price_version")
 _PLAIN = ("execution", "key", "latency")
 _TOKENS = Usage.__slots__
 _COLUMNS = ("time", *_LABELS, *_PLAIN, *_TOKENS, "cost", "would_cost", "dspy_cost")
-_INSERT = f"INSERT INTO call ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - our names
+_INSERT = f"INSERT INTO call ({', '.join(_COLUMNS)}, claim) VALUES ({'?, ' * len(_COLUMNS)}?) ON CONFLICT DO NOTHING"  # noqa: S608 - our names
 # Materialized, so that what was appended is found by its ids and not by walking an index over all that was before.
 _NOTE_REPLAYS = """
 WITH appended AS MATERIALIZED (
@@ -51,56 +60,9 @@ _NOTE_SPENDING = """
 INSERT INTO spend (period, model, usd) VALUES (?, ?, ?)
 ON CONFLICT (period, model) DO UPDATE SET usd = spend.usd + excluded.usd
 """
+_SETTLING = 2.0  # seconds that a settling waits for another's transaction: an answer is waited for
+_PAUSES = (0.05, 0.5, None)  # seconds between two tries
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LedgerRow:
-    """One call.
-
-    Attributes:
-        time: When it was sent, with its time zone.
-        model: As DSPy names it.
-        mode: The mode's name.
-        hit: Where the answer came from.
-        cost: USD it cost: 0 where nothing was charged, None where the price is unknown.
-        would_cost: USD that a call would have cost live that was replayed, or that a stand-in answered; None where that
-            is unknown, and of all others.
-        dspy_cost: USD by DSPy's own estimate, where it has one.
-        outcome: ``ok``, or the error's code.
-        usage: Its tokens.
-        run: The run's id.
-        test: The test's id.
-        cassette: The cassette's path, relative to the project.
-        execution: The worker's execution.
-        provider: Who answered.
-        price_version: The price list, such as ``genai-prices 0.2.3``.
-        key: The request's fingerprint.
-        latency: Seconds.
-    """
-
-    time: datetime
-    model: str
-    mode: str
-    hit: Hit
-    cost: Decimal | None
-    would_cost: Decimal | None = None
-    dspy_cost: Decimal | None = None
-    outcome: str = "ok"
-    usage: Usage = field(default_factory=Usage)
-    run: str | None = None
-    test: str | None = None
-    cassette: str | None = None
-    execution: str | None = None
-    provider: str | None = None
-    price_version: str | None = None
-    key: str | None = None
-    latency: float | None = None
-
-    @property
-    def held(self) -> Decimal | None:
-        """USD that budgets count: of a stand-in's answer the list price, so that a rehearsal goes as it would live."""
-        return self.would_cost if self.provider == STAND_IN else self.cost
 
 
 def default_path(environ: Mapping[str, str], root: Path, configured: str | None = None) -> Path | str:
@@ -142,8 +104,10 @@ class Ledger:
     True
     """
 
-    def __init__(self, place: Path | str) -> None:
+    def __init__(self, place: Path | str, *, root: Path | None = None) -> None:
         self.database = open_database(place)
+        self._spool = Spool.of(place, root or Path())
+        self._kept = list[Entry]()
 
     def append(self, rows: Sequence[LedgerRow]) -> None:
         """Add rows in one transaction: all of them or, on an error, none.
@@ -153,22 +117,112 @@ class Ledger:
             ValueError: A row's time has no time zone.
         """
         if rows:
-            with self.database.writing() as connection:
-                self.append_in(connection, rows)
+            with self._entering() as (connection, labels):
+                _insert(connection, labels, [(row, None) for row in rows])
+                connection.executemany(_NOTE_SPENDING, _spending(rows, None))
 
-    def append_in(self, connection: Connection, rows: Sequence[LedgerRow], *, at_most: Decimal | None = None) -> None:
-        """Add rows within a transaction of the caller's, as the settling of a reservation does.
+    def keep(self, rows: Sequence[LedgerRow]) -> None:
+        """Keep rows beside the ledger until it can take them, which it does when it is opened next.
+
+        Raises:
+            OSError: They cannot be kept there.
+        """
+        self._spool.put([Entry(claim=uuid.uuid4().hex, row=row) for row in rows])
+
+    def settle(
+        self,
+        claim: str,
+        row: LedgerRow,
+        *,
+        at_most: Decimal | None = None,
+        also: Callable[[Connection], None] | None = None,
+    ) -> None:
+        """Enter a call that was under way, and give back what it held, in one transaction.
+
+        Never raises for a ledger that stumbles: the call was paid for, and its answer is there. It is tried again, then
+        kept beside the ledger.
 
         Args:
-            connection: What `Database.writing` gave.
-            rows: As for `append`.
-            at_most: USD to hold against budgets for a live row whose cost is unknown.
+            claim: The call's own name, by which it is entered once, however often it is tried.
+            row: Its row; one of unknown cost is charged to budgets at the worst that it can have been.
+            at_most: That worst case, in USD.
+            also: What else is to be done in the transaction.
         """
-        ids = _labels(connection, rows)
-        (before,) = connection.execute("SELECT coalesce(max(id), 0) FROM call").fetchone()
-        connection.executemany(_INSERT, [_values(row, ids) for row in rows])
-        connection.execute(_NOTE_REPLAYS, (before, ids.get("cassette")))
-        connection.executemany(_NOTE_SPENDING, _spending(rows, at_most))
+        self._end(Entry(claim=claim, row=row, at_most=at_most), also)
+
+    def release(self, claim: str, *, also: Callable[[Connection], None] | None = None) -> None:
+        """Give back what a call held that was not sent; as `settle`, it never raises for a ledger that stumbles."""
+        self._end(Entry(claim=claim, row=None), also)
+
+    def take_in(self) -> None:
+        """Enter what was kept beside the ledger.
+
+        Raises:
+            ConfigurationError: The ledger cannot be used.
+        """
+        for file, entries in self._spool.files():
+            self._take_in(entries)
+            file.unlink(missing_ok=True)
+        if kept := self._kept:
+            self._take_in(kept)
+            self._kept = [entry for entry in self._kept if entry not in kept]
+
+    def enter(self, connection: Connection, entry: Entry) -> None:
+        """Enter a call within a transaction of the caller's, as `settle` does; once more does no harm."""
+        labels = _Labels(connection, self.database.labels)
+        self._enter(connection, labels, entry)
+
+    def _end(self, entry: Entry, also: Callable[[Connection], None] | None) -> None:
+        for pause in _PAUSES:
+            try:
+                with self._entering(patience=_SETTLING) as (connection, labels):
+                    self._enter(connection, labels, entry)
+                    if also is not None:
+                        also(connection)
+            except ConfigurationError as error:
+                if pause is None:
+                    self._keep(entry, error)
+                else:
+                    clock.sleep(pause)
+            else:
+                return
+
+    def _keep(self, entry: Entry, error: ConfigurationError) -> None:
+        """Keep it in a file, or where that cannot be, in memory until the process ends."""
+        try:
+            self._spool.put([entry])
+        except OSError:
+            self._kept.append(entry)
+            where = "in memory"
+        else:
+            where = f"in {self._spool.directory}"
+        _LOG.warning("A call is not in the ledger yet, and kept %s until it can be. %s", where, error)
+
+    def _take_in(self, entries: Sequence[Entry]) -> None:
+        with self._entering() as (connection, labels):
+            for entry in entries:
+                self._enter(connection, labels, entry)
+
+    @contextmanager
+    def _entering(self, *, patience: float = PATIENCE) -> Iterator[tuple[Connection, _Labels]]:
+        with self.database.writing(patience=patience) as connection:
+            labels = _Labels(connection, self.database.labels)
+            yield connection, labels
+        labels.remember()
+
+    def _enter(self, connection: Connection, labels: _Labels, entry: Entry) -> None:
+        row, name = entry.row, entry.claim.rpartition("/")[2]
+        under_way.end(connection, entry.claim)
+        if row is None:
+            return
+        if not _insert(connection, labels, [(row, name)]):
+            before = self._rows(connection, "WHERE claim = ?", (name,))[0]
+            if before.outcome != UNSETTLED or row.outcome == UNSETTLED:
+                return  # it was entered, and whoever did so did not hear of it
+            connection.execute("DELETE FROM call WHERE claim = ?", (name,))
+            connection.executemany(_NOTE_SPENDING, _spending([before], entry.at_most, sign=-1))
+            _insert(connection, labels, [(row, name)])
+        connection.executemany(_NOTE_SPENDING, _spending([row], entry.at_most))
 
     @property
     def is_there(self) -> bool:
@@ -182,8 +236,9 @@ class Ledger:
         Raises:
             ConfigurationError: It cannot be; the message says why and how to mend it.
         """
-        with self.database.writing():
-            pass
+        self.take_in()
+        with self.database.writing() as connection:
+            under_way.settle_dead(self, connection)
 
     def check(self) -> None:
         """See that calls can be written down, where there is a ledger already; makes none, and changes nothing.
@@ -195,17 +250,20 @@ class Ledger:
             if connection is None:
                 return
         with self.database.writing() as connection:
-            connection.execute("DELETE FROM reservation WHERE id = ''")  # of none, which only who may write may do
+            connection.execute("DELETE FROM under_way WHERE id = ''")  # of none, which only who may write may do
 
     def __iter__(self) -> Iterator[LedgerRow]:
         """Every row, oldest entry first."""
         with self.database.reading() as connection:
             if connection is None:
                 return
-            labels = dict(connection.execute("SELECT id, text FROM label"))
-            found = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM call ORDER BY id").fetchall()  # noqa: S608 - our names
-        for values in found:
-            yield _row(dict(zip(_COLUMNS, values, strict=True)), labels)
+            rows = self._rows(connection, "ORDER BY id")
+        yield from rows
+
+    def _rows(self, connection: Connection, which: str, parameters: Sequence[Any] = ()) -> list[LedgerRow]:
+        labels = dict(connection.execute("SELECT id, text FROM label"))
+        found = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM call {which}", parameters)  # noqa: S608 - our names
+        return [_row(dict(zip(_COLUMNS, values, strict=True)), labels) for values in found]
 
     def estimates(self) -> tuple[tuple[str, Decimal, Decimal], ...]:
         """For each model of live calls that both priced: the model, USD by our list, USD by DSPy's."""
@@ -223,7 +281,13 @@ class Ledger:
         )
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; what it could not take is tried once more."""
+        if self._kept:
+            with contextlib.suppress(ConfigurationError):
+                self.take_in()
+        for entry in self._kept:
+            _LOG.error("A call never came into the ledger: %s", entry.to_json())
+        self._kept = []
         self.database.close()
 
     def __enter__(self) -> Self:
@@ -261,26 +325,55 @@ def microseconds(time: datetime) -> int:
     return (time - _EPOCH) // timedelta(microseconds=1)
 
 
-def _labels(connection: Connection, rows: Sequence[LedgerRow]) -> dict[str, int]:
-    texts = [(text,) for text in sorted({getattr(row, name) for row in rows for name in _LABELS} - {None})]
-    connection.executemany("INSERT INTO label (text) VALUES (?) ON CONFLICT DO NOTHING", texts)
-    return dict(connection.execute("SELECT text, id FROM label WHERE text = ?", text).fetchone() for text in texts)
+class _Labels:
+    """The ids of texts in one transaction; those that are new are remembered when it has ended well."""
+
+    def __init__(self, connection: Connection, known: dict[str, int]) -> None:
+        self._connection = connection
+        self._known = known
+        self._new = dict[str, int]()
+
+    def id(self, text: str) -> int:
+        found = self._known.get(text) or self._new.get(text)
+        if found is None:
+            self._connection.execute("INSERT INTO label (text) VALUES (?) ON CONFLICT DO NOTHING", (text,))
+            (found,) = self._connection.execute("SELECT id FROM label WHERE text = ?", (text,)).fetchone()
+            self._new[text] = found
+        return found
+
+    def remember(self) -> None:
+        self._known |= self._new
 
 
-def _spending(rows: Iterable[LedgerRow], at_most: Decimal | None) -> list[tuple[str, str, int]]:
+def _insert(connection: Connection, labels: _Labels, rows: Sequence[tuple[LedgerRow, str | None]]) -> bool:
+    """Add calls, each with the name it is entered by once; false where a single one was there already."""
+    played = any(row.hit == "cassette" for row, _ in rows)
+    before = connection.execute("SELECT coalesce(max(id), 0) FROM call").fetchone()[0] if played else 0
+    values = [(*_values(row, labels), name) for row, name in rows]
+    if len(values) == 1:
+        if not connection.execute(_INSERT, values[0]).rowcount:
+            return False
+    else:
+        connection.executemany(_INSERT, values)
+    if played:
+        connection.execute(_NOTE_REPLAYS, (before, labels.id("cassette")))
+    return True
+
+
+def _spending(rows: Iterable[LedgerRow], at_most: Decimal | None, *, sign: int = 1) -> list[tuple[str, str, int]]:
     sums: Counter[tuple[str, str]] = Counter()
     for row in rows:
         if row.hit == "live" and (usd := to_pico(at_most if row.held is None else row.held)):
             for period in periods(time=row.time, run=row.run, test=row.test).values():
-                sums[period, ALL_MODELS] += usd
-                sums[period, row.model] += usd
-    return [(*key, usd) for key, usd in sums.items()]
+                for model in {ALL_MODELS, row.model, bare(row.model)}:
+                    sums[period, model] += usd
+    return [(*key, sign * usd) for key, usd in sums.items()]
 
 
-def _values(row: LedgerRow, ids: dict[str, int]) -> tuple[object, ...]:
+def _values(row: LedgerRow, labels: _Labels) -> tuple[object, ...]:
     return (
         microseconds(row.time),
-        *(None if (text := getattr(row, name)) is None else ids[text] for name in _LABELS),
+        *(None if (text := getattr(row, name)) is None else labels.id(text) for name in _LABELS),
         *(getattr(row, name) for name in _PLAIN),
         *(getattr(row.usage, name) for name in _TOKENS),
         to_pico(row.cost),

@@ -40,7 +40,8 @@ class Limits:
             spend nothing is replayed.
         usd_per_month: USD of a calendar month, UTC.
         usd_per_test: USD of one test in one run.
-        max_wait: Seconds a call may wait for its turn or a place before it is refused; None waits as long as it takes.
+        max_wait: Seconds a call may wait for its turn or a place before it is refused, 60 where nobody says;
+            ``"none"`` waits as long as it takes.
         by_model: Further limits of single models, which hold beside those of all; a model is named as DSPy names it,
             or without its provider.
 
@@ -236,12 +237,16 @@ class Limits:
         return Limits(**{**ours, **theirs, **smaller}, by_model=models)
 
     def holding(self, model: str) -> Iterator[tuple[str, Limits]]:
-        """The limits that hold a call to a model: those of all models, under no name, and the model's own."""
+        """The limits that hold a call to a model: those of all models, under no name, and those that name it.
+
+        >>> limits = Limits(usd_per_run=1, by_model={"gpt-5": Limits(usd_per_run=0.5)})
+        >>> [name for name, _ in limits.holding("azure/gpt-5")]
+        ['', 'gpt-5']
+        """
         yield "", self
-        for name in (model, model.partition("/")[2]):
+        for name in dict.fromkeys((bare(model), model)):
             if name in self.by_model:
-                yield model, self.by_model[name]
-                return
+                yield name, self.by_model[name]
 
     def doubts(self, expected: str) -> Iterator[str]:
         """Say which models with limits of their own no price list knows: a mistyped name holds nothing.
@@ -279,6 +284,15 @@ class Limits:
     def __repr__(self) -> str:
         models = [("by_model", dict(self.by_model))] if self.by_model else []
         return f"Limits({', '.join(f'{name}={_shown(value)}' for name, value in [*_given(self), *models])})"
+
+
+def bare(model: str) -> str:
+    """A model's name without its provider, by which a limit names it at any provider.
+
+    >>> bare("openai/gpt-5"), bare("gpt-5")
+    ('gpt-5', 'gpt-5')
+    """
+    return model.partition("/")[2] or model
 
 
 def variable_of(name: str) -> str:
@@ -366,6 +380,9 @@ def _amount(name: str, value: Usd) -> Decimal:
         raise ConfigurationError(f"{name} is {value!r}; give USD such as 1.50, or 'none' for no limit.")
     return usd or _LIFTED_USD
 
+
+MAX_WAIT: Final = 60.0
+"""Seconds a call may wait where nobody says how long."""
 
 NO_LIMITS: Final = Limits()
 """What holds where nobody sets any."""

@@ -19,6 +19,15 @@ def claimed(name: str) -> str:
     return f"{_machine()}/{process}@{_own_start(process)}/{name}"
 
 
+def is_of_this_machine(claim: str) -> bool:
+    """Whether a process of this machine made a name.
+
+    >>> is_of_this_machine(claimed("a")), is_of_this_machine("another-machine/1@7/a")
+    (True, False)
+    """
+    return claim.startswith(f"{_machine()}/")
+
+
 def has_died(claim: str) -> bool:
     """Whether the process that made a name is known to be gone; of another machine's nobody knows.
 
@@ -27,10 +36,11 @@ def has_died(claim: str) -> bool:
     >>> has_died("another-machine/1@7/a")
     False
     """
-    machine, _, rest = claim.rpartition("/")[0].rpartition("/")
-    process, _, began = rest.partition("@")
-    if os.name == "nt" or machine != _machine() or not process.isdecimal():
+    process, _, began = claim.split("/")[-2].partition("@") if claim.count("/") > 1 else ("", "", "")
+    if os.name == "nt" or not is_of_this_machine(claim) or not process.isdecimal():
         return False  # on Windows the question would end the process
+    if int(process) == os.getpid() and began == _own_start(os.getpid()):
+        return False
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:

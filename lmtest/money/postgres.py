@@ -18,7 +18,8 @@ import psycopg
 
 from lmtest import disk
 from lmtest.errors import ConfigurationError
-from lmtest.money.database import VERSION, close_when_dropped, newer, older
+from lmtest.money.database import PATIENCE, VERSION, close_when_dropped, newer, older
+from lmtest.money.waiting import Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _SCHEMA = Path(__file__).with_name("postgres.sql")
 _LOCK: Final = 0x6C6D7473  # "lmts"
-_PATIENCE: Final = 30  # seconds to wait for another's transaction, and for the server
 
 
 class Postgres:
@@ -40,6 +40,8 @@ class Postgres:
     def __init__(self, url: str) -> None:
         self._url = url
         self.place = _without_password(url)
+        self.line = Line()
+        self.labels: dict[str, int] = {}
         self._lock = threading.RLock()
         self._connection: psycopg.Connection[Any] | None = None
         self._owner = 0
@@ -47,25 +49,53 @@ class Postgres:
         self._known = False
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, patience: float = PATIENCE, durable: bool = True) -> Iterator[Connection]:
         """As `lmtest.money.database.Database.writing`."""
-        with self._lock, self._explained():
-            connection = self._connect()
-            with connection.transaction():
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-                if not self._made(connection):
-                    connection.execute(disk.read(_SCHEMA))
-                    connection.execute("INSERT INTO version (version) VALUES (%s)", (VERSION,))
-                yield _Dialect(connection)
+        said = [
+            f"SET LOCAL lock_timeout TO '{patience:.3f}s'" if patience != PATIENCE else "",
+            "" if durable else "SET LOCAL synchronous_commit TO off",
+            f"SELECT pg_advisory_xact_lock({_LOCK})",
+        ]
+        with self._transaction("BEGIN", *filter(None, said)) as connection:
+            if not self._made(connection):
+                connection.execute(disk.read(_SCHEMA))
+                connection.execute("INSERT INTO version (version) VALUES (%s)", (VERSION,))
+            yield _Dialect(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection | None]:
         """As `lmtest.money.database.Database.reading`."""
+        with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
+            yield _Dialect(connection) if self._made(connection) else None
+
+    @contextmanager
+    def _transaction(self, *begin: str) -> Iterator[psycopg.Connection[Any]]:
+        """Hold a transaction that begins with these statements, in one round trip."""
         with self._lock, self._explained():
+            connection = self._begun("; ".join(begin).encode())
+            try:
+                yield connection
+                connection.execute(b"COMMIT")
+            except BaseException:
+                if not connection.closed:
+                    connection.execute(b"ROLLBACK")
+                raise
+
+    def _begun(self, begin: bytes) -> psycopg.Connection[Any]:
+        used = self._own() is not None
+        connection = self._connect()
+        try:
+            connection.execute(begin)
+        except psycopg.OperationalError:
+            if not connection.closed:
+                connection.execute(b"ROLLBACK")  # a lock that was not had in time
+                raise
+            if not used:
+                raise
+            # The server was restarted, or cut what was idle, since it was used last: nothing was lost with it.
             connection = self._connect()
-            with connection.transaction():
-                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                yield _Dialect(connection) if self._made(connection) else None
+            connection.execute(begin)
+        return connection
 
     def close(self) -> None:
         """As `lmtest.money.database.Database.close`."""
@@ -84,15 +114,15 @@ class Postgres:
     def _connect(self) -> psycopg.Connection[Any]:
         connection = self._own()
         if connection is None or connection.closed:
-            connection = psycopg.connect(self._url, autocommit=True, connect_timeout=_PATIENCE)
+            connection = psycopg.connect(self._url, autocommit=True, connect_timeout=int(PATIENCE))
             try:
                 connection.execute("SET search_path TO lmtest")
-                connection.execute(f"SET lock_timeout TO '{_PATIENCE}s'")
+                connection.execute(f"SET lock_timeout TO '{PATIENCE:.0f}s'")
             except BaseException:
                 connection.close()
                 raise
             close_when_dropped(self, connection)
-            self._connection, self._owner = connection, os.getpid()
+            self._connection, self._owner, self.labels = connection, os.getpid(), {}
         return connection
 
     def _made(self, connection: psycopg.Connection[Any]) -> bool:

@@ -36,8 +36,12 @@ CREATE TABLE call (
     dspy_cost BIGINT,
     price_version BIGINT REFERENCES label,
     key TEXT,
-    latency DOUBLE PRECISION
+    latency DOUBLE PRECISION,
+    claim TEXT
 );
+
+-- A call that was let through is entered once, however often it is tried.
+CREATE UNIQUE INDEX call_by_claim ON call (claim) WHERE claim IS NOT NULL;
 
 -- Each answers one "cost-report --by" alone, without the table.
 CREATE INDEX call_by_day ON call (day, time, hit, model, cost, would_cost);
@@ -65,31 +69,43 @@ CREATE TABLE spend (
     PRIMARY KEY (period, model)
 );
 
--- What calls under way could cost at worst: one row for each limit a call is held against. Expires in nanoseconds.
-CREATE TABLE reservation (
-    id TEXT NOT NULL,
-    period TEXT NOT NULL,
-    model TEXT NOT NULL,
-    usd BIGINT NOT NULL,
+-- Calls that were let through and are not settled yet. Expires in nanoseconds since 1970, when it is settled for whoever
+-- opened it; usd is its worst case, and row is what is entered then, as JSON.
+CREATE TABLE under_way (
+    id TEXT PRIMARY KEY,
     expires BIGINT NOT NULL,
-    PRIMARY KEY (period, model, id)
+    usd BIGINT,
+    row TEXT NOT NULL
 );
-CREATE INDEX reservation_by_id ON reservation (id);
+CREATE INDEX under_way_by_expires ON under_way (expires);
 
--- Generic cell rate: when the next permit would be due if all came evenly, and until when a provider said to wait.
--- Nanoseconds since 1970.
+-- What calls under way hold of the limits that hold them: a place, or picodollars.
+CREATE TABLE hold (
+    name TEXT NOT NULL,
+    id TEXT NOT NULL,
+    usd BIGINT NOT NULL,
+    PRIMARY KEY (name, id)
+);
+CREATE INDEX hold_by_id ON hold (id);
+
+-- Calls that wait, one row for each limit that has no room for them, in order of their tickets. The weight is what they
+-- will take of a rate, in nanoseconds of its time.
+CREATE TABLE waiting (
+    name TEXT NOT NULL,
+    id TEXT NOT NULL,
+    ticket BIGINT NOT NULL,
+    weight BIGINT NOT NULL,
+    expires BIGINT NOT NULL,
+    PRIMARY KEY (name, id)
+);
+
+-- Generic cell rate: when the next permit would be due if all came evenly, and when a provider said to wait, and until
+-- when. Nanoseconds since 1970.
 CREATE TABLE rate (
     name TEXT PRIMARY KEY,
     due BIGINT NOT NULL,
-    blocked_until BIGINT NOT NULL DEFAULT 0
-);
-
--- Calls under way, where their number is limited. Expires in nanoseconds since 1970.
-CREATE TABLE slot (
-    name TEXT NOT NULL,
-    id TEXT NOT NULL,
-    expires BIGINT NOT NULL,
-    PRIMARY KEY (name, id)
+    blocked_until BIGINT NOT NULL DEFAULT 0,
+    blocked_since BIGINT NOT NULL DEFAULT 0
 );
 
 CREATE VIEW calls AS

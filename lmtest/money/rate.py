@@ -1,153 +1,140 @@
 """A rate that all processes keep together: the generic cell rate algorithm over one row of the ledger's database.
 
-The row holds when the next permit would be due if all came evenly spaced. Taking a permit moves that moment on, in one
-transaction, so every waiter has a turn of its own and nobody polls. The algorithm is that of ITU-T I.371.
+The row holds when the next permit would be due if all came evenly spaced. Taking a permit moves that moment on. The
+algorithm is that of ITU-T I.371.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lmtest.errors import RateLimited
-from lmtest.money.horizon import LONGEST_WAIT, SECOND, within_reach
-from lmtest.money.waiting import Clock, wait, wait_async
+from lmtest.money.horizon import LONGEST_RETRY_AFTER, SECOND, within_reach
+from lmtest.money.queue import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Sequence
 
-    from lmtest.money.database import Connection, Database
+    from lmtest.money.database import Connection
+    from lmtest.money.queue import Ahead, Asked
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Rate:
     """So many permits in so many seconds, over all threads and processes that share the ledger.
 
     In any stretch of ``per`` seconds at most ``permits + burst - 1`` permits of cost 1 fall due.
 
-    Args:
-        database: The ledger's.
+    Attributes:
         name: The limit's name, such as ``requests_per_minute gemini/gemini-2.5-flash``; who gives the same name shares.
         permits: How many.
+        cost: What the call weighs: 1 for a request, or its tokens. A heavy call makes those after it wait, one that
+            alone is more than the limit for ``per`` seconds; `correct` says later what it did weigh.
         per: Seconds.
         burst: Permits that may be taken at once after a pause; with 1 they are evenly spaced.
-        clock: The time, the same for all processes.
-
-    >>> from pathlib import Path
-    >>> from tempfile import TemporaryDirectory
-    >>> from lmtest.money.ledger import Ledger
-    >>> with TemporaryDirectory() as directory, Ledger(Path(directory, "ledger.sqlite3")) as ledger:
-    ...     rate = Rate(ledger.database, "requests_per_minute", permits=10)
-    ...     rate.acquire(timeout=0)
-    ...     try:
-    ...         rate.acquire(timeout=0)
-    ...     except RateLimited as error:
-    ...         5 < error.retry_after <= 6
-    True
     """
 
-    def __init__(
-        self,
-        database: Database,
-        name: str,
-        *,
-        permits: int,
-        per: float = 60.0,
-        burst: int = 1,
-        clock: Clock | None = None,
-    ) -> None:
-        self._database = database
-        self._name = name
-        self._permits = permits
-        self._per = per
-        self._spacing = math.ceil(per * SECOND / permits)
-        self._burst = burst
-        self._clock = clock or Clock()
+    name: str
+    permits: int
+    cost: int = 1
+    per: float = 60.0
+    burst: int = 1
 
-    def acquire(self, cost: int = 1, *, timeout: float | None = None) -> None:
-        """Take a permit, waiting for it.
+    @property
+    def weight(self) -> int:
+        """Nanoseconds of the rate's time that the call takes."""
+        return min(self.cost, self.permits) * self._spacing
 
-        Args:
-            cost: What the call weighs: 1 for a request, or its tokens. A heavy call makes those after it wait, one
-                that alone is more than the limit for ``per`` seconds; `correct` says later what it did weigh.
-            timeout: Seconds it may wait; 0 for not at all, None for as long as it takes.
+    def room(self, connection: Connection, asked: Asked, now: int, ahead: Ahead) -> Block | Callable[[], None]:
+        """As `lmtest.money.queue.Limit.room`."""
+        due, blocked_until = self._read(connection, now)
+        turn = max(now, blocked_until, due - (self.burst - 1) * self._spacing) + ahead.weight
+        if turn <= now:
+            return partial(self._take, connection, max(due, now) + self.weight)
+        if blocked_until > now:
+            why = f"the provider of {asked.model!r} asked everybody to wait until {_time(blocked_until)}"
+        else:
+            why = f"{self.name!r} is {self.permits} in {self.per:g} s"
+        wait = (turn - now) / SECOND
+        error = RateLimited(
+            f"{why}, and there is no room for {wait:.2f} s, longer than the call may wait (max_wait). It was not sent. "
+            "Let it wait longer (LMTEST_MAX_WAIT=SECONDS, or none), raise the limit, or answer from cassettes: "
+            "LM_MODE=replay.",
+            retry_after=wait,
+        )
+        return Block(error, why=why, until=turn)
 
-        Raises:
-            RateLimited: It would have to wait longer. Nothing was taken.
-        """
-        wait(self._turns(cost, timeout), self._clock)
-
-    async def acquire_async(self, cost: int = 1, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - a refusal beforehand, no cancellation
-        """Take a permit as `acquire` does, leaving the event loop free."""
-        await wait_async(self._turns(cost, timeout), self._clock)
-
-    def correct(self, booked: int, used: int) -> None:
+    def correct(self, connection: Connection, used: int) -> None:
         """Count what a call did weigh, instead of what was taken for it.
 
         Args:
-            booked: The cost it was acquired with.
+            connection: An open transaction.
             used: What it was.
         """
         # At most a period was held for it, so the difference is to that.
-        if change := (used - min(booked, self._permits)) * self._spacing:
-            with self._database.writing() as connection:
-                due, blocked_until = self._read(connection)
-                self._write(connection, due + change, blocked_until)
+        if change := (used - min(self.cost, self.permits)) * self._spacing:
+            connection.execute("UPDATE rate SET due = due + ? WHERE name = ?", (change, self.name))
 
-    def penalise(self, seconds: float) -> None:
+    def penalise(self, connection: Connection, seconds: float, now: int) -> None:
         """Let nobody through for a while, those who already wait for their turn included.
 
         Args:
-            seconds: What the provider's Retry-After said; a day at most, after which it may say so again.
+            connection: An open transaction.
+            seconds: What the provider's Retry-After said; ten minutes of it are kept, and then it may say so again.
+            now: Nanoseconds since 1970.
         """
-        until = self._now() + min(math.ceil(seconds * SECOND), LONGEST_WAIT)
-        with self._database.writing() as connection:
-            due, blocked_until = self._read(connection)
-            self._write(connection, max(due, until), max(blocked_until, until))
-
-    def _turns(self, cost: int, timeout: float | None) -> Iterator[float]:
-        latest = None if timeout is None else self._now() + math.ceil(timeout * SECOND)
-        while True:
-            turn = self._book(cost, latest)
-            if (early := turn - self._now()) <= 0:
-                return
-            yield early / SECOND
-            if not self._penalised():
-                return
-
-    def _book(self, cost: int, latest: int | None) -> int:
-        with self._database.writing() as connection:
-            now = self._now()
-            due, blocked_until = self._read(connection)
-            turn = max(now, blocked_until, due - (self._burst - 1) * self._spacing)
-            if latest is not None and turn > max(now, latest):
-                raise self._refusal((turn - now) / SECOND)
-            self._write(connection, max(due, turn) + min(cost, self._permits) * self._spacing, blocked_until)
-        return turn
-
-    def _penalised(self) -> bool:
-        with self._database.reading() as connection:
-            return connection is not None and self._read(connection)[1] > self._now()
-
-    def _read(self, connection: Connection) -> tuple[int, int]:
-        found = connection.execute("SELECT due, blocked_until FROM rate WHERE name = ?", (self._name,)).fetchone()
-        return within_reach(self._name, found or (0, 0), self._now())
-
-    def _write(self, connection: Connection, due: int, blocked_until: int) -> None:
+        until = now + int(min(seconds * SECOND, LONGEST_RETRY_AFTER))
         connection.execute(
             """
-            INSERT INTO rate (name, due, blocked_until) VALUES (?, ?, ?)
-            ON CONFLICT (name) DO UPDATE SET due = excluded.due, blocked_until = excluded.blocked_until
+            INSERT INTO rate (name, due, blocked_until, blocked_since) VALUES (?, 0, ?, ?)
+            ON CONFLICT (name) DO UPDATE SET
+            blocked_until = CASE WHEN excluded.blocked_until > rate.blocked_until OR rate.blocked_until > ?
+                THEN excluded.blocked_until ELSE rate.blocked_until END,
+            blocked_since = excluded.blocked_since
             """,
-            (self._name, due, blocked_until),
+            (self.name, until, now, now + LONGEST_RETRY_AFTER),
         )
 
-    def _refusal(self, seconds: float) -> RateLimited:
-        return RateLimited(
-            f"{self._name!r} is {self._permits} in {self._per:g} s, and there is no room for {seconds:.2f} s, longer "
-            "than the call may wait. It was not sent. Let it wait, raise the limit, or answer from cassettes: "
-            "LM_MODE=replay.",
-            retry_after=seconds,
+    def _take(self, connection: Connection, due: int) -> None:
+        connection.execute(
+            "INSERT INTO rate (name, due) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET due = excluded.due",
+            (self.name, due),
         )
 
-    def _now(self) -> int:
-        return int(self._clock.now() * SECOND)
+    def _read(self, connection: Connection, now: int) -> tuple[int, int]:
+        found = connection.execute("SELECT due, blocked_until FROM rate WHERE name = ?", (self.name,)).fetchone()
+        kept = found or (0, 0)
+        due, blocked_until = within_reach(self.name, kept, now)
+        if (due, blocked_until) != kept:
+            connection.execute(
+                "UPDATE rate SET due = ?, blocked_until = ? WHERE name = ?", (due, blocked_until, self.name)
+            )
+        return due, blocked_until
+
+    @property
+    def _spacing(self) -> int:
+        return math.ceil(self.per * SECOND / self.permits)
+
+
+def forgive(connection: Connection, names: Sequence[str], *, sent: int, now: int) -> None:
+    """Let calls through again, because the provider answered one that was sent after it had asked to wait.
+
+    Args:
+        connection: An open transaction.
+        names: The rates.
+        sent: When the call was sent, nanoseconds since 1970.
+        now: Likewise.
+    """
+    places = ", ".join("?" * len(names))
+    connection.execute(
+        f"UPDATE rate SET blocked_until = 0 WHERE name IN ({places}) AND blocked_until > ? AND blocked_since < ?",  # noqa: S608 - question marks
+        (*names, now, sent),
+    )
+
+
+def _time(moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment / SECOND, UTC):%H:%M:%S} UTC"

@@ -11,9 +11,10 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
-from lmtest import disk
+from lmtest import clock, disk
 from lmtest.errors import ConfigurationError
-from lmtest.money.database import VERSION, close_when_dropped, newer, older
+from lmtest.money.database import PATIENCE, VERSION, close_when_dropped, newer, older
+from lmtest.money.waiting import Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from lmtest.money.database import Connection
 
 _APPLICATION: Final = 0x6C6D7473  # "lmts": tells our file from any other SQLite database
-_PATIENCE: Final = 30.0  # seconds to wait for another process's transaction
+_SHORTEST: Final = 0.0001  # seconds between two tries
+_LONGEST: Final = 0.01
 _TABLES: Final = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 _SCHEMA = Path(__file__).with_name("sqlite.sql")
 
@@ -36,17 +38,19 @@ class Sqlite:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.place = str(path)
+        self.line = Line()
+        self.labels: dict[str, int] = {}
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._owner = 0
         self._inherited: list[sqlite3.Connection] = []
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, patience: float = PATIENCE, durable: bool = True) -> Iterator[Connection]:  # noqa: ARG002 - the log decides
         """As `lmtest.money.database.Database.writing`."""
-        with self._lock, self._explained():
+        with self._lock, self._explained(patience):
             connection = self._connect()
-            connection.execute("BEGIN IMMEDIATE")
+            _begin(connection, patience)
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -95,28 +99,47 @@ class Sqlite:
             connection.close()
             raise
         close_when_dropped(self, connection)
-        self._connection, self._owner = connection, os.getpid()
+        self._connection, self._owner, self.labels = connection, os.getpid(), {}
         return connection
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, patience: float = PATIENCE) -> Iterator[None]:
         try:
             yield
         except (sqlite3.DatabaseError, OSError) as error:
             # What was asked of SQLite was wrong, not the file: the traceback is what helps.
             if isinstance(error, sqlite3.IntegrityError) or _code(error) == sqlite3.SQLITE_ERROR:
                 raise
-            raise ConfigurationError(_explanation(self.path, error)) from error
+            raise ConfigurationError(_explanation(self.path, error, patience)) from error
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _begin(connection: sqlite3.Connection, patience: float) -> None:
+    """Take the one write lock; SQLite's own waiting sleeps a thousand times as long as anybody here holds it."""
+    end, pause = clock.seconds() + patience, _SHORTEST
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or clock.seconds() >= end:
+                    raise
+            else:
+                return
+            clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1_000:.0f}")
 
 
 def _create(path: Path) -> None:
@@ -165,10 +188,10 @@ def _tables() -> set[tuple[str, str]]:
         return set(connection.execute(_TABLES))
 
 
-def _explanation(path: Path, error: Exception) -> str:
+def _explanation(path: Path, error: Exception, patience: float) -> str:
     where = f"The ledger {str(path)!r}"
     if _code(error) == sqlite3.SQLITE_BUSY:
-        return f"{where} was held by another process for more than {_PATIENCE:.0f} s; end that process and run again."
+        return f"{where} was held by another process for more than {patience:.0f} s; end that process and run again."
     if _code(error) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
         return (
             f"{where} does not read as a SQLite database ({error}). Move it away and a new one is made: "

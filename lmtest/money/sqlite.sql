@@ -32,8 +32,12 @@ CREATE TABLE call (
     dspy_cost INTEGER,
     price_version INTEGER REFERENCES label,
     key TEXT,
-    latency REAL
+    latency REAL,
+    claim TEXT
 );
+
+-- A call that was let through is entered once, however often it is tried.
+CREATE UNIQUE INDEX call_by_claim ON call (claim) WHERE claim IS NOT NULL;
 
 -- Each answers one "cost-report --by" alone, without the table.
 CREATE INDEX call_by_day ON call (day, time, hit, model, cost, would_cost);
@@ -61,31 +65,43 @@ CREATE TABLE spend (
     PRIMARY KEY (period, model)
 ) WITHOUT ROWID;
 
--- What calls under way could cost at worst: one row for each limit a call is held against. Expires in nanoseconds.
-CREATE TABLE reservation (
-    id TEXT NOT NULL,
-    period TEXT NOT NULL,
-    model TEXT NOT NULL,
-    usd INTEGER NOT NULL,
+-- Calls that were let through and are not settled yet. Expires in nanoseconds since 1970, when it is settled for whoever
+-- opened it; usd is its worst case, and row is what is entered then, as JSON.
+CREATE TABLE under_way (
+    id TEXT PRIMARY KEY,
     expires INTEGER NOT NULL,
-    PRIMARY KEY (period, model, id)
+    usd INTEGER,
+    row TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX reservation_by_id ON reservation (id);
+CREATE INDEX under_way_by_expires ON under_way (expires);
 
--- Generic cell rate: when the next permit would be due if all came evenly, and until when a provider said to wait.
--- Nanoseconds since 1970.
+-- What calls under way hold of the limits that hold them: a place, or picodollars.
+CREATE TABLE hold (
+    name TEXT NOT NULL,
+    id TEXT NOT NULL,
+    usd INTEGER NOT NULL,
+    PRIMARY KEY (name, id)
+) WITHOUT ROWID;
+CREATE INDEX hold_by_id ON hold (id);
+
+-- Calls that wait, one row for each limit that has no room for them, in order of their tickets. The weight is what they
+-- will take of a rate, in nanoseconds of its time.
+CREATE TABLE waiting (
+    name TEXT NOT NULL,
+    id TEXT NOT NULL,
+    ticket INTEGER NOT NULL,
+    weight INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (name, id)
+) WITHOUT ROWID;
+
+-- Generic cell rate: when the next permit would be due if all came evenly, and when a provider said to wait, and until
+-- when. Nanoseconds since 1970.
 CREATE TABLE rate (
     name TEXT PRIMARY KEY,
     due INTEGER NOT NULL,
-    blocked_until INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-
--- Calls under way, where their number is limited. Expires in nanoseconds since 1970.
-CREATE TABLE slot (
-    name TEXT NOT NULL,
-    id TEXT NOT NULL,
-    expires INTEGER NOT NULL,
-    PRIMARY KEY (name, id)
+    blocked_until INTEGER NOT NULL DEFAULT 0,
+    blocked_since INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
 CREATE VIEW calls AS

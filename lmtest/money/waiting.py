@@ -1,17 +1,67 @@
-"""Waiting one's turn: steps that say how long to sleep before each next try, taken by a thread or by an event loop."""
+"""Waiting one's turn: steps that say how long to sleep before each next try, taken by a thread or by an event loop.
+
+Who waits in a process is woken when there may be room. Processes cannot wake each other, so they look now and then.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+import contextlib
+import os
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, Protocol
 
 from lmtest import clock as machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Collection, Generator
 
-_FIRST: Final = 0.01  # seconds between two looks: no process can tell another that it is done
-_LAST: Final = 0.25
+
+class Bell(Protocol):
+    """Wakes one who waits."""
+
+    def ring(self) -> None:
+        """Wake it, from any thread; where nobody sleeps yet, the next sleep ends at once."""
+
+
+class ThreadBell:
+    """Wakes a thread."""
+
+    def __init__(self) -> None:
+        self._rung = threading.Event()
+
+    def ring(self) -> None:
+        """As `Bell.ring`."""
+        self._rung.set()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until it rings, or for so long."""
+        self._rung.wait(seconds)
+        self._rung.clear()
+
+
+class TaskBell:
+    """Wakes a task; made in its event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """As `Bell.ring`."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and its tasks with it
+            self._loop.call_soon_threadsafe(self._rung.set)
+
+    async def wait(self, seconds: float) -> None:
+        """Sleep until it rings, or for so long."""
+        ends = [asyncio.ensure_future(each) for each in (self._rung.wait(), machine.sleep_async(seconds))]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in ends:
+                each.cancel()
+        self._rung.clear()
 
 
 class Clock:
@@ -21,55 +71,76 @@ class Clock:
         """Seconds since 1970."""
         return machine.now()
 
-    def sleep(self, seconds: float) -> None:
-        """Let a thread wait."""
-        machine.sleep(seconds)
+    def sleep(self, seconds: float, bell: ThreadBell) -> None:
+        """Let a thread wait; the bell ends it early."""
+        bell.wait(seconds)
 
-    async def sleep_async(self, seconds: float) -> None:
-        """Let a task wait."""
-        await machine.sleep_async(seconds)
+    async def sleep_async(self, seconds: float, bell: TaskBell) -> None:
+        """Let a task wait; the bell ends it early."""
+        await bell.wait(seconds)
 
 
-def looks(look: Callable[[float], Exception | None], clock: Clock, timeout: float | None) -> Iterator[float]:
-    """Look until what is waited for is there.
+class Line:
+    """Those who wait in this process, and for what; whoever is first of those who wait for a thing is woken for it."""
 
-    Args:
-        look: Is told for how many seconds it was waited; gives None when it is there, else what to raise if this was
-            the last look.
-        clock: The time.
-        timeout: Seconds it may wait; 0 for not at all, None for as long as it takes.
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[Bell, tuple[int, frozenset[str]]] = {}
+        self._process = os.getpid()
 
-    Yields:
-        Seconds to the next look.
-    """
-    begun, pause = clock.now(), _FIRST
-    while True:
-        waited = clock.now() - begun
-        refusal = look(waited)
-        if refusal is None:
+    def join(self, bell: Bell, ticket: int, names: Collection[str]) -> None:
+        """Wait for what has these names, and no longer for others.
+
+        Args:
+            bell: Wakes whoever waits.
+            ticket: Its place in the order of all who wait.
+            names: What it waits for.
+        """
+        with self._lock:
+            if self._process != os.getpid():  # those who waited before a fork wait elsewhere
+                self._waiting, self._process = {}, os.getpid()
+            _, before = self._waiting.get(bell, (0, frozenset()))
+            self._waiting[bell] = ticket, frozenset(names)
+        self.ring(before.difference(names))
+
+    def leave(self, bell: Bell) -> None:
+        """Wait no more: for what it waited the next one may now have a turn."""
+        with self._lock:
+            _, before = self._waiting.pop(bell, (0, frozenset[str]()))
+        self.ring(before)
+
+    def ring(self, names: Collection[str]) -> None:
+        """Wake the first who waits for each of these."""
+        if not names or not self._waiting:
             return
-        if timeout is not None and waited >= timeout:
-            raise refusal
-        yield pause if timeout is None else min(pause, timeout - waited)
-        pause = min(pause * 2, _LAST)
+        with self._lock:
+            waiting = sorted(self._waiting.items(), key=lambda each: each[1][0])
+        for name in names:
+            first = next((bell for bell, (_, its) in waiting if name in its), None)
+            if first is not None:
+                first.ring()
 
 
-def wait(steps: Iterator[float], clock: Clock) -> None:
+def wait(steps: Generator[float], clock: Clock, bell: ThreadBell) -> None:
     """Take the steps in this thread, sleeping between them."""
-    for seconds in steps:
-        clock.sleep(seconds)
+    with closing(steps):
+        for seconds in steps:
+            clock.sleep(seconds, bell)
 
 
-async def wait_async(steps: Iterator[float], clock: Clock) -> None:
+async def wait_async(steps: Generator[float], clock: Clock, bell: TaskBell) -> None:
     """Take the steps without blocking the event loop: each runs in a thread, because SQLite may wait for its turn."""
-    while True:
-        step = asyncio.ensure_future(asyncio.to_thread(next, steps, None))
-        try:
-            seconds = await asyncio.shield(step)
-        except asyncio.CancelledError:
-            # A thread cannot be stopped: only when its step is over can what it took be given back.
-            await asyncio.wait([step])
-            raise
-        if seconds is None:
-            return
-        await clock.sleep_async(seconds)
+    try:
+        while True:
+            step = asyncio.ensure_future(asyncio.to_thread(next, steps, None))
+            try:
+                seconds = await asyncio.shield(step)
+            except asyncio.CancelledError:
+                # A thread cannot be stopped: only when its step is over can what it took be given back.
+                await asyncio.wait([step])
+                raise
+            if seconds is None:
+                return
+            await clock.sleep_async(seconds, bell)
+    finally:
+        await asyncio.shield(asyncio.to_thread(steps.close))

@@ -19,7 +19,8 @@ from click.testing import CliRunner
 
 from lmtest.cli import cli
 from lmtest.errors import ConfigurationError
-from lmtest.money.ledger import Ledger, LedgerRow
+from lmtest.money.ledger import Ledger
+from lmtest.money.row import LedgerRow
 
 NOW = datetime.now(UTC)
 LIVE = LedgerRow(

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from lmtest.cli import cli
 from lmtest.doctor import examine
-from lmtest.money.ledger import Ledger, LedgerRow
+from lmtest.money.ledger import Ledger
+from lmtest.money.row import LedgerRow
 from lmtest.settings import Settings
 
 CALL = LedgerRow(

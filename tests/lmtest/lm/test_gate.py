@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import dspy
@@ -12,6 +13,7 @@ from lmtest.doctor import examine
 from lmtest.lm.billing import run_id
 from lmtest.lm.gate import Gate, estimated_tokens
 from lmtest.money.ledger import Ledger
+from lmtest.money.row import LedgerRow
 from lmtest.settings import Settings
 from lmtest.testing import ScriptedProvider, fields, rate_limited
 
@@ -128,8 +130,9 @@ def test_a_call_made_between_the_pieces_of_a_stream_does_not_wait_for_it(lm, pri
     """It would wait for itself: the stream goes on when the call is answered."""
     small = lm.copy(max_tokens=300)
     with lmtest.use_cassette(mode="live", limits=lmtest.Limits(usd_per_run="0.005")) as cassette:
+        row = LedgerRow(time=datetime.now(UTC), model=small.model, mode="live", hit="live", cost=None)
         gate = Gate(
-            Ledger(".lmtest/ledger.sqlite3"), lmtest.Limits(usd_per_run="0.005"), run=run_id(), row=lambda _: None
+            Ledger(".lmtest/ledger.sqlite3"), lmtest.Limits(usd_per_run="0.005"), run=run_id(), row=lambda _: row
         )
         with (
             gate.passed(small.model, {"messages": []}, 300),

@@ -285,10 +285,10 @@ def ledger(tmp_path, monkeypatch):
     return path
 
 
-def booked(ledger):
-    """When the next request is due at the rate limit."""
+def waiting_for(ledger):
+    """The limits that calls wait for."""
     with contextlib.closing(sqlite3.connect(ledger)) as connection:
-        return connection.execute("SELECT due FROM rate").fetchone()[0]
+        return [name for (name,) in connection.execute("SELECT name FROM waiting")]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -297,13 +297,13 @@ def test_a_call_that_waits_for_its_turn_at_a_rate_limit_ends_at_once(way, pool, 
     with ScriptedProvider([PARIS, PARIS]) as provider:
         lm = provider.lm()
         ask(lm, stop, way, limits=limits)
-        first = booked(ledger)
         waiting = pool.submit(ask, lm, stop, way, limits=limits)
-        wait_until(lambda: booked(ledger) > first)
+        wait_until(lambda: waiting_for(ledger) == ["requests_per_minute"])
         stop.now()
         with pytest.raises(lmtest.Stopped, match="was not sent"):
             waiting.result(timeout=30)
         assert len(provider.requests) == 1
+        assert waiting_for(ledger) == []
 
 
 @pytest.mark.parametrize("way", BOTH)

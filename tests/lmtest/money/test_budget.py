@@ -18,14 +18,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from lmtest.errors import BudgetExceeded, Stopped
-from lmtest.money.budget import Budget
-from lmtest.money.ledger import Ledger, LedgerRow
+from lmtest.money.ledger import Ledger
 from lmtest.money.limits import Limits
+from lmtest.money.queue import Queue
 from lmtest.money.report import cost_report
 from lmtest.money.waiting import Clock
 
+from .calls import NOVEMBER, Spender, asked, row
+
 MODEL = "gemini/gemini-2.5-flash"
-NOVEMBER = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CENT = Decimal("0.01")
 
 
@@ -33,12 +34,8 @@ def at(moment):
     return SimpleNamespace(now=moment.timestamp)
 
 
-def row(cost, *, time=NOVEMBER, model=MODEL):
-    return LedgerRow(time=time, model=model, mode="record", hit="live", cost=cost)
-
-
 def budget(ledger, run="run-1", clock=None, **limits):
-    return Budget(ledger, Limits(**limits), run=run, clock=clock or at(NOVEMBER))
+    return Spender(ledger, Limits(**limits), run=run, clock=clock or at(NOVEMBER))
 
 
 def test_a_call_that_fits_is_let_through_and_its_cost_is_kept(ledger):
@@ -105,7 +102,7 @@ def test_a_month_is_shared_by_all_its_runs_and_keeps_what_was_spent_before_it_wa
 
 
 def test_what_is_left_is_the_least_that_a_limit_leaves_of_what_is_spent_and_reserved(ledger):
-    held = Budget(
+    held = Spender(
         ledger,
         Limits(usd_per_run=CENT, usd_per_month=1, by_model={MODEL: Limits(usd_per_run="0.009")}),
         run="run-1",
@@ -119,14 +116,6 @@ def test_what_is_left_is_the_least_that_a_limit_leaves_of_what_is_spent_and_rese
     assert held.left(model=MODEL) == Decimal("0.005")
     assert budget(ledger, usd_per_run="0.001").left(model=MODEL) == 0
     assert budget(ledger, max_concurrency=1).left(model=MODEL) is None
-
-
-def test_what_a_dead_process_has_reserved_is_left_again_when_its_lease_ends(ledger):
-    budget(ledger, usd_per_run=CENT).reserve(model=MODEL, estimate=CENT)
-    later = at(datetime(2026, 11, 20, 12, 15, tzinfo=UTC))
-
-    assert budget(ledger, usd_per_run=CENT).left(model=MODEL) == 0
-    assert budget(ledger, clock=later, usd_per_run=CENT).left(model=MODEL) == CENT
 
 
 def test_a_new_month_begins_with_nothing_spent(ledger):
@@ -155,7 +144,7 @@ def test_the_tightest_limit_decides_and_nothing_is_set_aside_when_it_refuses(led
 
 
 def test_a_model_may_have_a_limit_of_its_own(ledger):
-    held = Budget(
+    held = Spender(
         ledger, Limits(usd_per_run=1, by_model={MODEL: Limits(usd_per_run=CENT)}), run="r", clock=at(NOVEMBER)
     )
     held.reserve(model=MODEL, estimate=CENT).settle(row(CENT))
@@ -174,7 +163,7 @@ def test_a_call_of_unknown_price_is_refused_when_a_budget_is_set(ledger):
 
 
 def test_a_call_of_unknown_price_may_be_allowed(ledger):
-    held = Budget(ledger, Limits(usd_per_run=CENT), run="r", on_unknown_price="allow", clock=at(NOVEMBER))
+    held = Spender(ledger, Limits(usd_per_run=CENT), run="r", on_unknown_price="allow", clock=at(NOVEMBER))
 
     held.reserve(model="ollama/llama3", estimate=None).settle(row(None, model="ollama/llama3"))
 
@@ -189,16 +178,6 @@ def test_an_answer_whose_tokens_nobody_counted_is_held_at_its_worst_case(ledger)
         held.reserve(model=MODEL, estimate=CENT)
 
 
-def test_without_a_limit_in_usd_nothing_is_written_before_the_answer(ledger):
-    reservation = budget(ledger, requests_per_minute=10).reserve(model=MODEL, estimate=None)
-    reservation.release()
-    with ledger.database.reading() as connection:
-        assert connection is None
-
-    reservation.settle(row(CENT))
-    assert len(list(ledger)) == 1
-
-
 def test_a_row_is_entered_under_the_run_and_test_that_reserved(ledger):
     held = budget(ledger, usd_per_test=CENT)
     held.reserve(model=MODEL, estimate=CENT, test="test_a").settle(row(CENT, model="gemini-2.5-flash-001"))
@@ -206,33 +185,30 @@ def test_a_row_is_entered_under_the_run_and_test_that_reserved(ledger):
     assert [(each.run, each.test, each.model) for each in ledger] == [("run-1", "test_a", MODEL)]
 
 
-def test_a_reservation_of_a_dead_process_comes_back_after_its_lease_and_its_spending_stays(ledger, clock, place):
-    script = f"""
-import os, signal, sys
-from datetime import UTC, datetime
-from decimal import Decimal
-from types import SimpleNamespace
-from lmtest.money.budget import Budget
-from lmtest.money.ledger import Ledger, LedgerRow
-from lmtest.money.limits import Limits
-ledger = Ledger(sys.argv[1])
-clock = SimpleNamespace(now=lambda: {NOVEMBER.timestamp()})
-budget = Budget(ledger, Limits(usd_per_month="0.01"), run="r", lease=60, clock=clock)
-row = LedgerRow(time=datetime.fromtimestamp({NOVEMBER.timestamp()}, UTC), model="m", mode="record", hit="live",
-                cost=Decimal("0.004"))
-budget.reserve(model="m", estimate=Decimal("0.005")).settle(row)
-budget.reserve(model="m", estimate=Decimal("0.006"))
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    died = subprocess.run([sys.executable, "-c", script, str(place)], timeout=60, check=False)
-    assert died.returncode == -9
-    restarted = budget(ledger, run="run-2", clock=clock, usd_per_month=CENT)
+def test_a_call_held_against_a_month_is_booked_in_it_though_it_ends_in_the_next(ledger):
+    last = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
+    call = budget(ledger, clock=at(last), usd_per_month=CENT).reserve(model=MODEL, estimate=CENT)
+    call.settle(row(CENT, time=last))
 
-    clock.sleep(59)
-    with pytest.raises(BudgetExceeded, match=r"\$0.004 is spent and \$0.006 reserved .*, \$0.006 of it until .* died"):
-        restarted.reserve(model=MODEL, estimate=Decimal("0.006"))
-    clock.sleep(1)
-    restarted.reserve(model=MODEL, estimate=Decimal("0.006"))
+    assert budget(ledger, clock=at(last), usd_per_month=CENT).left(model=MODEL) == 0
+    december = at(datetime(2026, 12, 1, tzinfo=UTC))
+    assert budget(ledger, clock=december, usd_per_month=CENT).left(model=MODEL) == CENT
+
+
+def test_a_model_without_its_provider_is_that_model_at_any_provider_together(ledger):
+    held = Spender(ledger, Limits(by_model={"gpt-5": Limits(usd_per_run=CENT)}), clock=at(NOVEMBER))
+    held.reserve(model="openai/gpt-5", estimate=CENT / 2).settle(row(CENT / 2))
+    held.reserve(model="azure/gpt-5", estimate=CENT / 4)
+
+    with pytest.raises(BudgetExceeded, match="usd_per_run for 'gpt-5' is"):
+        held.reserve(model="openai/gpt-5", estimate=CENT / 2, timeout=0)
+    held.reserve(model="openai/gpt-5-mini", estimate=CENT)
+
+
+def test_a_call_that_costs_nothing_is_sent_though_all_is_spent_and_more(ledger):
+    ledger.append([row(CENT * 2, run="r")])
+
+    budget(ledger, run="r", usd_per_run=CENT).reserve(model="ollama/llama3", estimate=Decimal(0))
 
 
 class Meanwhile(Clock):
@@ -245,11 +221,11 @@ class Meanwhile(Clock):
     def now(self):
         return NOVEMBER.timestamp() + self.waits
 
-    def sleep(self, _seconds):
+    def sleep(self, _seconds, bell=None):
         self.waits += 1
         self.events.pop(0)()
 
-    async def sleep_async(self, seconds):
+    async def sleep_async(self, seconds, bell=None):
         self.sleep(seconds)
 
 
@@ -320,20 +296,22 @@ def test_nobody_waits_for_a_call_in_whose_midst_it_is_made(ledger):
         budget(ledger, clock=Meanwhile(), usd_per_run=CENT).reserve(model=MODEL, estimate=CENT, within=[stream.id])
 
 
-def test_what_another_machine_has_reserved_is_waited_for_until_its_lease_ends(ledger, clock, monkeypatch):
-    with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("platform.node", lambda: "another-machine")
-        budget(ledger, clock=clock, usd_per_month=CENT).reserve(model=MODEL, estimate=CENT)
+def test_what_another_machine_has_reserved_is_waited_for_until_its_lease_ends_and_then_booked(ledger, clock):
+    held = budget(ledger, clock=clock, usd_per_month=CENT)
+    elsewhere = asked(MODEL, estimate=CENT / 2, id="another-machine/1@1/a")
+    Queue(ledger, clock=clock).enter(elsewhere, held.budget.holding(elsewhere, clock.now()))
 
-    budget(ledger, clock=clock, usd_per_month=CENT).reserve(model=MODEL, estimate=CENT)
+    with pytest.raises(BudgetExceeded, match=r"\$0.005 is spent and \$0 reserved"):
+        held.reserve(model=MODEL, estimate=CENT)
 
     assert clock.passed == pytest.approx(900, abs=0.3)
+    assert [(each.outcome, each.cost) for each in ledger] == [("unsettled", None)]
 
 
 def spend_all(place, barrier, granted):
     with Ledger(place) as ledger:
         clock = SimpleNamespace(now=NOVEMBER.timestamp, sleep=Clock().sleep)
-        held = Budget(ledger, Limits(usd_per_run=CENT * 30), run="shared", clock=clock)
+        held = Spender(ledger, Limits(usd_per_run=CENT * 30), run="shared", clock=clock)
         barrier.wait(60)
         count = 0
         while True:
@@ -361,7 +339,7 @@ def test_four_processes_together_spend_exactly_the_limit(ledger, place):
 
 
 class Spending(RuleBasedStateMachine):
-    """Whatever is reserved, settled, released or left to die: spent and reserved never exceed the limit."""
+    """Whatever is reserved, settled or released, however long it takes: spent and reserved never exceed the limit."""
 
     reservations = Bundle("reservations")
     LIMIT = Decimal(1)
@@ -371,11 +349,10 @@ class Spending(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.ledger = Ledger(Path(self.directory.name, "ledger.sqlite3"))
         self.now = NOVEMBER.timestamp()
-        self.budget = Budget(
+        self.budget = Spender(
             self.ledger,
             Limits(usd_per_month=self.LIMIT),
             run="r",
-            lease=100,
             clock=SimpleNamespace(now=lambda: self.now),
         )
         self.spent = Decimal(0)
@@ -386,7 +363,7 @@ class Spending(RuleBasedStateMachine):
         self.directory.cleanup()
 
     def under_way(self):
-        return sum((usd for usd, ends in self.reserved.values() if ends > self.now), Decimal(0))
+        return sum(self.reserved.values(), Decimal(0))
 
     @rule(target=reservations, estimate=st.decimals(0, 1, places=6))
     def reserve(self, estimate):
@@ -397,14 +374,12 @@ class Spending(RuleBasedStateMachine):
             assert caught.value.spent == used
             return multiple()
         reservation = self.budget.reserve(model=MODEL, estimate=estimate)
-        self.reserved[reservation.id] = (estimate, self.now + 100)
+        self.reserved[reservation.id] = estimate
         return reservation
 
     @rule(reservation=consumes(reservations), share=st.integers(0, 4))
     def settle(self, reservation, share):
-        usd, ends = self.reserved.pop(reservation.id)
-        if ends <= self.now:
-            return  # dead: its process settles no more
+        usd = self.reserved.pop(reservation.id)
         cost = usd * share / 4
         reservation.settle(row(cost))
         self.spent += cost
@@ -414,7 +389,7 @@ class Spending(RuleBasedStateMachine):
         self.reserved.pop(reservation.id)
         reservation.release()
 
-    @rule(seconds=st.integers(1, 120))
+    @rule(seconds=st.integers(1, 2_000))
     def wait(self, seconds):
         self.now += seconds
 

@@ -12,11 +12,13 @@ import pytest
 
 from lmtest.cassette.interaction import Usage
 from lmtest.errors import BudgetExceeded
-from lmtest.money.budget import Budget
-from lmtest.money.ledger import Ledger, LedgerRow
+from lmtest.money.ledger import Ledger
+from lmtest.money.row import LedgerRow
 from lmtest.money.limits import Limits
 from lmtest.money.prices import price, worst_case
 from lmtest.money.report import cost_report
+
+from .calls import Spender
 
 PRICES = '["stand-in/dear"]\ninput = 1\noutput = 320\n'
 MODEL = "stand-in/dear"
@@ -50,7 +52,7 @@ def server():
 
 def call_until_refused(path, port):
     with Ledger(path) as ledger:
-        budget = Budget(ledger, Limits(usd_per_run="0.01"), run="shared")
+        budget = Spender(ledger, Limits(usd_per_run="0.01"), run="shared")
         while True:
             now = datetime.now(UTC)
             try:

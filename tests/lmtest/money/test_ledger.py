@@ -24,7 +24,8 @@ from lmtest.errors import ConfigurationError
 from lmtest.lm import billing
 from lmtest.money import ledger as ledger_module
 from lmtest.money.amounts import to_pico, to_usd
-from lmtest.money.ledger import Ledger, LedgerRow, default_path
+from lmtest.money.ledger import Ledger, default_path
+from lmtest.money.row import LedgerRow
 
 CALL = LedgerRow(
     time=datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC),
@@ -148,7 +149,8 @@ FORK = """
 import os, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from lmtest.money.ledger import Ledger, LedgerRow
+from lmtest.money.ledger import Ledger
+from lmtest.money.row import LedgerRow
 
 row = LedgerRow(time=datetime(2026, 11, 20, tzinfo=UTC), model="m", mode="live", hit="live", cost=None)
 ledger = Ledger(Path(sys.argv[1]))
@@ -192,7 +194,7 @@ def test_a_ledger_that_nobody_holds_any_more_leaves_no_connection_to_postgresql(
 def test_of_many_projects_the_last_few_ledgers_stay_open(tmp_path):
     ledgers = billing._Ledgers(most=2)
     for number in range(4):
-        ledgers.at(tmp_path / str(number)).append([CALL])
+        ledgers.at(tmp_path / str(number), tmp_path).append([CALL])
     assert sorted(path.name for path in tmp_path.glob("*-wal")) == ["2-wal", "3-wal"]
     ledgers.close()
     assert list(tmp_path.glob("*-wal")) == []
@@ -200,9 +202,9 @@ def test_of_many_projects_the_last_few_ledgers_stay_open(tmp_path):
 
 def test_a_ledger_that_was_put_out_while_in_use_is_closed_when_that_is_done(tmp_path):
     ledgers = billing._Ledgers(most=1)
-    used = ledgers.at(tmp_path / "used")
+    used = ledgers.at(tmp_path / "used", tmp_path)
     used.append([CALL])
-    ledgers.at(tmp_path / "other")
+    ledgers.at(tmp_path / "other", tmp_path)
     used.append([CALL])
     assert (tmp_path / "used-wal").exists()
     del used

@@ -96,7 +96,7 @@ def test_a_models_limits_hold_beside_those_of_all():
 def test_a_model_may_be_named_without_its_provider():
     limits = Limits.parse(["gpt-5:max_concurrency=1"], source="--limit")
 
-    assert dict(limits.holding("openai/gpt-5"))["openai/gpt-5"] == Limits(max_concurrency=1)
+    assert dict(limits.holding("openai/gpt-5"))["gpt-5"] == Limits(max_concurrency=1)
 
 
 def test_the_first_that_speaks_wins_model_by_model():

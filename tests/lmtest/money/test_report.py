@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmtest.money.ledger import Ledger, LedgerRow
+from lmtest.money.ledger import Ledger
+from lmtest.money.row import LedgerRow
 from lmtest.money.report import BY, Line, cost_report, parse_since
 
 NOW = datetime(2026, 11, 16, tzinfo=UTC)  # half of November

@@ -1,0 +1,290 @@
+"""Who is let through, and when: first come, first served, each call when all that holds it has room at once.
+
+A call that waits is entered under every limit that has no room for it, with a ticket. Under each of these nobody who
+came later passes it; what it does not wait for, others may have. So a call that waits for its turn at a rate holds no
+place and no money meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from lmtest.errors import ConfigurationError
+from lmtest.money import under_way
+from lmtest.money.horizon import LEASE, SECOND, last_expiry
+from lmtest.money.owner import claimed, has_died
+from lmtest.money.waiting import Clock, TaskBell, ThreadBell, wait, wait_async
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from decimal import Decimal
+
+    from lmtest.errors import LimitError
+    from lmtest.money.database import Connection
+    from lmtest.money.ledger import Ledger
+    from lmtest.money.row import LedgerRow
+    from lmtest.money.waiting import Bell
+
+LONG_WAIT: Final = 5.0
+"""Seconds of waiting from which on it is said."""
+
+_FIRST: Final = 0.01  # seconds between two looks, where nobody can say when there will be room
+_LAST: Final = 0.25
+_LONGEST: Final = 5.0  # seconds between two looks of one who waits for a moment, or behind many
+_ABSENT: Final = 30 * SECOND  # nanoseconds after which one who should have looked is taken for gone
+
+_AT_FIRST: Final = """
+SELECT EXISTS (SELECT 1 FROM waiting), EXISTS (SELECT 1 FROM under_way WHERE expires <= ? OR expires > ?)
+"""
+
+_LOG = logging.getLogger("lmtest")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A call that asks to be let through.
+
+    Attributes:
+        model: As DSPy names it.
+        row: What is entered where nobody comes to settle it: its run, test and mode, at an unknown price.
+        estimate: USD at worst, see `lmtest.money.prices.worst_case`; None where the price is unknown.
+        because: Why it is that much, where nobody asked for it: ``no max_tokens is set, so …``.
+        within: Ids of calls under way that settle only after this one, so that waiting for them is in vain.
+        id: Its own name.
+    """
+
+    model: str
+    row: LedgerRow
+    estimate: Decimal | None = None
+    because: str = ""
+    within: frozenset[str] = frozenset()
+    id: str = field(default_factory=lambda: claimed(uuid.uuid4().hex))
+
+    @property
+    def test(self) -> str | None:
+        """The test that calls."""
+        return self.row.test
+
+
+class Ahead(NamedTuple):
+    """Those who came before and wait for the same.
+
+    Attributes:
+        calls: How many.
+        weight: What they will take of a rate, in nanoseconds of its time.
+    """
+
+    calls: int = 0
+    weight: int = 0
+
+
+class Block(NamedTuple):
+    """No room.
+
+    Attributes:
+        error: What is raised where the call may not wait.
+        why: The reason, as the beginning of a sentence.
+        until: When there will be room, in nanoseconds since 1970; None where nobody can say.
+        final: Whether waiting is in vain.
+    """
+
+    error: LimitError
+    why: str
+    until: int | None = None
+    final: bool = False
+
+
+class Limit(Protocol):
+    """What holds a call."""
+
+    @property
+    def name(self) -> str:
+        """What it is waited for by; limits of one name are one limit."""
+
+    @property
+    def weight(self) -> int:
+        """What the call takes of it, where it is a rate: nanoseconds of its time."""
+
+    def room(self, connection: Connection, asked: Asked, now: int, ahead: Ahead) -> Block | Callable[[], None]:
+        """See if there is room.
+
+        Args:
+            connection: An open transaction.
+            asked: The call.
+            now: Nanoseconds since 1970.
+            ahead: Those who wait for it already.
+
+        Returns:
+            What takes the room, in the same transaction; or why there is none.
+        """
+
+
+class Queue:
+    """Lets calls through, over all threads, tasks and processes that share a ledger.
+
+    Args:
+        ledger: Where it is kept who waits, and who is under way.
+        clock: The time, the same for all processes.
+    """
+
+    def __init__(self, ledger: Ledger, *, clock: Clock | None = None) -> None:
+        self._ledger = ledger
+        self._database = ledger.database
+        self._clock = clock or Clock()
+
+    def enter(self, asked: Asked, limits: Sequence[Limit], *, timeout: float | None = None) -> None:
+        """Wait until a call may be sent; it is under way then, until it is settled or released.
+
+        Args:
+            asked: The call.
+            limits: What holds it.
+            timeout: Seconds it may wait; 0 for not at all, None for as long as it takes.
+
+        Raises:
+            LimitError: A limit has no room, or will have none in time. Nothing is held.
+        """
+        bell = ThreadBell()
+        wait(self._looks(asked, limits, timeout, bell), self._clock, bell)
+
+    async def enter_async(
+        self,
+        asked: Asked,
+        limits: Sequence[Limit],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - a refusal, no cancellation
+    ) -> None:
+        """Wait as `enter` does, leaving the event loop free."""
+        bell = TaskBell()
+        try:
+            await wait_async(self._looks(asked, limits, timeout, bell), self._clock, bell)
+        except asyncio.CancelledError:
+            await asyncio.shield(asyncio.to_thread(self._ledger.release, asked.id))
+            raise
+
+    def _looks(self, asked: Asked, limits: Sequence[Limit], timeout: float | None, bell: Bell) -> Generator[float]:
+        begun, ticket, said, pause = self._now(), 0, False, _FIRST
+        latest = None if timeout is None else begun + int(timeout * SECOND)
+        try:
+            while True:
+                self._ledger.take_in()
+                ticket, blocked = self._look(asked, limits, ticket)
+                if not blocked:
+                    return
+                now = self._now()
+                for block, _ in blocked.values():
+                    if block.final or (latest is not None and (now >= latest or (block.until or now) > latest)):
+                        raise block.error
+                self._database.line.join(bell, ticket, blocked)
+                until = _until([block for block, _ in blocked.values()])
+                if not said and max(until or 0, now) - begun > LONG_WAIT * SECOND:
+                    said = True
+                    _say(asked, next(iter(blocked.values()))[0], until, latest)
+                behind = max(ahead.calls for _, ahead in blocked.values())
+                seconds = pause * (1 + behind) if until is None else (until - now) / SECOND
+                pause = min(2 * pause, _LAST)
+                seconds = min(max(seconds, 0.0), _LONGEST)
+                yield seconds if latest is None else min(seconds, (latest - now) / SECOND)
+        finally:
+            self._database.line.leave(bell)
+            if ticket:
+                self._leave(asked.id)
+
+    def _look(self, asked: Asked, limits: Sequence[Limit], ticket: int) -> tuple[int, dict[str, tuple[Block, Ahead]]]:
+        """Let it through, or give its ticket and what has no room for it."""
+        with self._database.writing(durable=False) as connection:
+            now = self._now()
+            anybody, overdue = connection.execute(_AT_FIRST, (now, last_expiry(now))).fetchone()
+            if overdue:
+                under_way.settle_overdue(self._ledger, connection, now)
+            ahead = _ahead(connection, asked, ticket, now) if anybody and not asked.within else {}
+            blocked, takes = _rooms(connection, asked, limits, now, ahead)
+            if blocked and under_way.settle_dead(self._ledger, connection):
+                blocked, takes = _rooms(connection, asked, limits, now, ahead)
+            if ticket:
+                connection.execute("DELETE FROM waiting WHERE id = ?", (asked.id,))
+            if not blocked:
+                for take in takes:
+                    take()
+                under_way.begin(connection, asked, expires=now + int(LEASE * SECOND))
+            elif not asked.within:
+                ticket = ticket or _next_ticket(connection)
+                weights = {limit.name: limit.weight for limit in limits}
+                connection.executemany(
+                    "INSERT INTO waiting (name, id, ticket, weight, expires) VALUES (?, ?, ?, ?, ?)",
+                    [
+                        (name, asked.id, ticket, weights[name], _next_look(block, now) + _ABSENT)
+                        for name, (block, _) in blocked.items()
+                    ],
+                )
+        return ticket, blocked
+
+    def _leave(self, id_: str) -> None:
+        """Wait no more; where that cannot be written, whoever waits behind sees it by the time that has passed."""
+        try:
+            with self._database.writing(durable=False) as connection:
+                connection.execute("DELETE FROM waiting WHERE id = ?", (id_,))
+        except ConfigurationError as error:
+            _LOG.debug("%s", error)
+
+    def _now(self) -> int:
+        return int(self._clock.now() * SECOND)
+
+
+def _rooms(
+    connection: Connection, asked: Asked, limits: Sequence[Limit], now: int, ahead: dict[str, Ahead]
+) -> tuple[dict[str, tuple[Block, Ahead]], list[Callable[[], None]]]:
+    blocked: dict[str, tuple[Block, Ahead]] = {}
+    takes = []
+    for limit in limits:
+        before = ahead.get(limit.name, Ahead())
+        found = limit.room(connection, asked, now, before)
+        if isinstance(found, Block):
+            blocked[limit.name] = found, before
+        else:
+            takes.append(found)
+    return blocked, takes
+
+
+def _ahead(connection: Connection, asked: Asked, ticket: int, now: int) -> dict[str, Ahead]:
+    """Those who came before, by what they wait for; whoever is gone is put out."""
+    waiting = connection.execute("SELECT name, id, ticket, weight, expires FROM waiting").fetchall()
+    ids = {id_: expires for _, id_, _, _, expires in waiting if id_ != asked.id}
+    gone = [id_ for id_, expires in ids.items() if expires <= now or has_died(id_)]
+    connection.executemany("DELETE FROM waiting WHERE id = ?", [(id_,) for id_ in gone])
+    ahead: dict[str, Ahead] = {}
+    for name, id_, its, weight, _ in waiting:
+        if id_ in ids and id_ not in gone and (not ticket or its < ticket):
+            calls, total = ahead.get(name, Ahead())
+            ahead[name] = Ahead(calls + 1, total + weight)
+    return ahead
+
+
+def _next_ticket(connection: Connection) -> int:
+    (last,) = connection.execute("SELECT coalesce(max(ticket), 0) FROM waiting").fetchone()
+    return int(last) + 1
+
+
+def _next_look(block: Block, now: int) -> int:
+    """When whoever is blocked looks again at the latest."""
+    return max(now, min(block.until or now, now + int(_LONGEST * SECOND)))
+
+
+def _until(blocks: Sequence[Block]) -> int | None:
+    """When all will have room, where each can say so."""
+    moments = [block.until for block in blocks if block.until is not None]
+    return max(moments) if len(moments) == len(blocks) else None
+
+
+def _say(asked: Asked, block: Block, until: int | None, latest: int | None) -> None:
+    ends = "until there is room" if until is None else f"until {_time(until)}"
+    given = "" if latest is None else f", and gives up at {_time(latest)} (max_wait)"
+    _LOG.warning("A call to %s waits %s%s: %s.", asked.model, ends, given, block.why)
+
+
+def _time(moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment // SECOND, UTC):%H:%M:%S} UTC"

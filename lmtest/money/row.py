@@ -1,0 +1,95 @@
+"""One row of the ledger: a call with what it cost or would have cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, Self
+
+from lmtest.cassette.interaction import STAND_IN, Usage
+
+Hit = Literal["live", "cassette", "mock"]
+"""Where the answer came from."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerRow:
+    """One call.
+
+    Attributes:
+        time: When it was sent, with its time zone.
+        model: As DSPy names it.
+        mode: The mode's name.
+        hit: Where the answer came from.
+        cost: USD it cost: 0 where nothing was charged, None where the price is unknown.
+        would_cost: USD that a call would have cost live that was replayed, or that a stand-in answered; None where that
+            is unknown, and of all others.
+        dspy_cost: USD by DSPy's own estimate, where it has one.
+        outcome: ``ok``, or the error's code; ``unsettled`` where nobody came to say.
+        usage: Its tokens.
+        run: The run's id.
+        test: The test's id.
+        cassette: The cassette's path, relative to the project.
+        execution: The worker's execution.
+        provider: Who answered.
+        price_version: The price list, such as ``genai-prices 0.2.3``.
+        key: The request's fingerprint.
+        latency: Seconds.
+    """
+
+    time: datetime
+    model: str
+    mode: str
+    hit: Hit
+    cost: Decimal | None
+    would_cost: Decimal | None = None
+    dspy_cost: Decimal | None = None
+    outcome: str = "ok"
+    usage: Usage = field(default_factory=Usage)
+    run: str | None = None
+    test: str | None = None
+    cassette: str | None = None
+    execution: str | None = None
+    provider: str | None = None
+    price_version: str | None = None
+    key: str | None = None
+    latency: float | None = None
+
+    @property
+    def held(self) -> Decimal | None:
+        """USD that budgets count: of a stand-in's answer the list price, so that a rehearsal goes as it would live."""
+        return self.would_cost if self.provider == STAND_IN else self.cost
+
+    def to_json(self) -> str:
+        """Give it as JSON; what is None is left out.
+
+        >>> from datetime import UTC
+        >>> time = datetime(2026, 11, 20, tzinfo=UTC)
+        >>> row = LedgerRow(time=time, model="openai/gpt-5", mode="live", hit="live", cost=Decimal("0.1"))
+        >>> LedgerRow.from_json(row.to_json()) == row
+        True
+        """
+        said: dict[str, Any] = {
+            each.name: value for each in fields(self) if (value := getattr(self, each.name)) is not None
+        }
+        counted = {name: count for name in Usage.__slots__ if (count := getattr(self.usage, name)) is not None}
+        return json.dumps({**said, "usage": counted}, default=str, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` gave.
+
+        Raises:
+            ValueError: It is no such text.
+        """
+        try:
+            said: dict[str, Any] = json.loads(text)
+            amounts: dict[str, Any] = {
+                name: Decimal(said[name]) for name in ("cost", "would_cost", "dspy_cost") if name in said
+            }
+            said |= {"time": datetime.fromisoformat(said["time"]), "usage": Usage.from_mapping(said["usage"])}
+            return cls(**{"cost": None, **said, **amounts})
+        except (ArithmeticError, KeyError, TypeError) as error:
+            raise ValueError(f"no row of a ledger: {error!r}") from error

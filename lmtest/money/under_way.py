@@ -1,0 +1,74 @@
+"""Calls under way: entered before they are sent, so that each is booked, whoever is killed in between.
+
+A call that nobody comes to settle (its process died, or its machine is silent for longer than any call lasts) is
+entered as ``unsettled`` at its worst case, for it may have been sent. If it is settled after all, that row gives way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lmtest.money.amounts import to_pico, to_usd
+from lmtest.money.horizon import LEASE, SECOND, shorten_leases
+from lmtest.money.owner import has_died, is_of_this_machine
+from lmtest.money.row import LedgerRow
+from lmtest.money.spool import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lmtest.money.database import Connection
+    from lmtest.money.ledger import Ledger
+    from lmtest.money.queue import Asked
+
+UNSETTLED: Final = "unsettled"
+"""The outcome of a call of which nobody came to say what became of it."""
+
+
+def begin(connection: Connection, asked: Asked, *, expires: int) -> None:
+    """Enter a call that is about to be sent.
+
+    Args:
+        connection: An open transaction.
+        asked: The call.
+        expires: When it is taken for dead, nanoseconds since 1970.
+    """
+    connection.execute(
+        "INSERT INTO under_way (id, expires, usd, row) VALUES (?, ?, ?, ?)",
+        (asked.id, expires, to_pico(asked.estimate), asked.row.to_json()),
+    )
+
+
+def end(connection: Connection, id_: str) -> None:
+    """Put a call out, and give back what it held."""
+    connection.execute("DELETE FROM under_way WHERE id = ?", (id_,))
+    connection.execute("DELETE FROM hold WHERE id = ?", (id_,))
+
+
+def settle_overdue(ledger: Ledger, connection: Connection, now: int) -> None:
+    """Settle the calls that nobody did in time; one of a living process of this machine may take as long as it does.
+
+    Args:
+        ledger: Where they are entered.
+        connection: An open transaction of its database.
+        now: Nanoseconds since 1970.
+    """
+    shorten_leases(connection, now)
+    overdue = [id_ for (id_,) in connection.execute("SELECT id FROM under_way WHERE expires <= ?", (now,)).fetchall()]
+    alive = [id_ for id_ in overdue if is_of_this_machine(id_) and not has_died(id_)]
+    renewed = now + int(LEASE * SECOND)
+    connection.executemany("UPDATE under_way SET expires = ? WHERE id = ?", [(renewed, id_) for id_ in alive])
+    _settle(ledger, connection, [id_ for id_ in overdue if id_ not in alive])
+
+
+def settle_dead(ledger: Ledger, connection: Connection) -> bool:
+    """Settle the calls of processes that are known to have died; give if there was any."""
+    dead = [id_ for (id_,) in connection.execute("SELECT id FROM under_way").fetchall() if has_died(id_)]
+    _settle(ledger, connection, dead)
+    return bool(dead)
+
+
+def _settle(ledger: Ledger, connection: Connection, ids: Iterable[str]) -> None:
+    for id_ in ids:
+        usd, row = connection.execute("SELECT usd, row FROM under_way WHERE id = ?", (id_,)).fetchone()
+        ledger.enter(connection, Entry(claim=id_, row=LedgerRow.from_json(row), at_most=to_usd(usd)))
