@@ -28,7 +28,7 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
 import dspy
 
 from lmtest.errors import ConfigurationError, LMTestError, revived
-from lmtest.lm import nested
+from lmtest.lm import counted, nested
 
 _NEWEST = (3, 6)
 
@@ -283,6 +283,7 @@ def hook(claim: Callable[[], Claim | None]) -> None:
 
     execution.prepare, execution._engine, execution._price_result = prepare_uncached, choose_engine, price_as_billed
     Settings.copy, Settings.__repr__ = _copy_without_scope, _repr_without_scope
+    counted.listen()
 
 
 def _live(choose: Callable[[], Any], prepared: Prepared, asynchronous: bool) -> tuple[Any, Any]:  # noqa: FBT001 - DSPy's
@@ -386,10 +387,10 @@ def other_candidates(response: Any, request: Any) -> list[Any]:
     ]
 
 
-def compat_chunks(backend: Any, lm: Any, body: Any) -> Generator[Any, None, None]:
+def compat_chunks(backend: Any, lm: Any, body: Any, stream: CompatStream) -> Generator[Any, None, None]:
     """Give what LiteLLM streams for a body, asked as DSPy asks; its errors are lm15's."""
     with litellm_errors(model=lm.model):
-        source = lm_module._get_litellm().completion(**_streamed(backend, body))
+        source = stream.source = lm_module._get_litellm().completion(**_streamed(backend, body))
         try:
             yield from source
         finally:
@@ -397,10 +398,10 @@ def compat_chunks(backend: Any, lm: Any, body: Any) -> Generator[Any, None, None
                 close()
 
 
-async def compat_chunks_async(backend: Any, lm: Any, body: Any) -> AsyncGenerator[Any, None]:
+async def compat_chunks_async(backend: Any, lm: Any, body: Any, stream: CompatStream) -> AsyncGenerator[Any, None]:
     """Give what LiteLLM streams for a body, as `compat_chunks` does."""
     with litellm_errors(model=lm.model):
-        source = await lm_module._get_litellm().acompletion(**_streamed(backend, body))
+        source = stream.source = await lm_module._get_litellm().acompletion(**_streamed(backend, body))
         async with lm_module.aclosing_stream(source):
             async for chunk in source:
                 yield chunk
@@ -418,7 +419,13 @@ def _streamed(backend: Any, body: Any) -> Any:
 
 
 class CompatStream:
-    """LiteLLM's chunks as lm15's events; what these have no place for stays in the whole answer beside the last one."""
+    """LiteLLM's chunks as lm15's events; what these have no place for stays in the whole answer beside the last one.
+
+    Attributes:
+        source: What LiteLLM streams.
+    """
+
+    source: Any = None
 
     def __init__(self, request: Any) -> None:
         self._codec = _ChatStream(request)
@@ -441,7 +448,7 @@ class CompatStream:
         """
         self._codec.chunks = self._chunks
         with litellm_errors(model=self._model):
-            return self._codec.finish(lm_module._get_litellm())
+            return counted.ended(self._codec.finish(lm_module._get_litellm()), self.source)
 
 
 def _with_a_place(delta: Any) -> Any:
