@@ -74,6 +74,7 @@ __all__ = [
     "bound",
     "connections",
     "dspy_estimate",
+    "dspy_rate",
     "error_class_for_code",
     "hook",
     "in_dspy",
@@ -546,6 +547,18 @@ def dspy_estimate(response: Any, provider: str, request: Any) -> Decimal | None:
         response, provider=str(provider), requested_model=name, request=request, namespaces=namespaces
     )
     return None if cost is None else Decimal(str(cost))
+
+
+def dspy_rate(model: str, input_tokens: int, output_tokens: int) -> Decimal | None:
+    """What tokens of plain text cost by DSPy's own table, in USD, or None where it does not say."""
+    lm15 = dspy.lm15
+    usage = lm15.Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+    request = lm15.Request(model, (lm15.Message.user("?"),))
+    answer = lm15.Message.assistant([lm15.TextPart("!")])
+    name = model.partition("/")[2] or model
+    response = lm15.Response(id=None, model=name, message=answer, finish_reason="stop", usage=usage)
+    # LiteLLM's namespace is the model's own; a bare name is OpenAI's to DSPy.
+    return dspy_estimate(response, "openai" if name == model else LITELLM, request)
 
 
 def in_dspy(error: Exception) -> Exception:
