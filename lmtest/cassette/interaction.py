@@ -172,10 +172,9 @@ class Interaction:
             return Usage()
         counted: dict[str, int] = {}
         for said in self.said:
-            if not said.get(ESTIMATED):
-                counted |= {name: count for name, count in (said.get("usage") or {}).items() if count is not None}
-        usage = Usage.from_mapping(counted)
-        return usage if any(getattr(usage, name) for name in _COUNTED) else Usage()
+            if (usage := said.get("usage")) and not said.get(ESTIMATED):
+                counted |= {name: count for name, count in usage.items() if count is not None}
+        return Usage.from_mapping(counted) if any(counted.values()) else Usage()
 
     @property
     def said(self) -> list[Json]:

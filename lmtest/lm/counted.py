@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from lmtest.cassette.interaction import Json
 
-_parse = lm15.AnthropicLM.parse_stream_events
-
 
 @dataclass(frozen=True, slots=True)
 class _Started(lm15.StreamStartEvent):  # type: ignore[misc]  # DSPy has no types
@@ -38,13 +36,14 @@ class _Estimated(lm15.StreamEndEvent):  # type: ignore[misc]  # as above
 
 def listen() -> None:
     """Keep what Anthropic's streams start with, from now on."""
-    lm15.AnthropicLM.parse_stream_events = _parse_started
+    parse = lm15.AnthropicLM.parse_stream_events
 
+    @functools.wraps(parse)
+    def parse_counted(self: Any, request: Any, raw_event: Any) -> Iterator[Any]:
+        for event in parse(self, request, raw_event):
+            yield _started(event, raw_event.data) if isinstance(event, lm15.StreamStartEvent) else event
 
-@functools.wraps(_parse)
-def _parse_started(self: Any, request: Any, raw_event: Any) -> Iterator[Any]:
-    for event in _parse(self, request, raw_event):
-        yield _started(event, raw_event.data) if isinstance(event, lm15.StreamStartEvent) else event
+    lm15.AnthropicLM.parse_stream_events = parse_counted
 
 
 def _started(event: lm15.StreamStartEvent, data: str) -> lm15.StreamStartEvent:

@@ -183,6 +183,7 @@ def check() -> None:
     for owner, names in (
         (StdlibTransport, ("_send_request", "_make_release")),
         (LMRouter, ("_shared_transport",)),
+        (dspy.lm15.AnthropicLM, ("parse_stream_events",)),
         (Settings, ("copy", "config", "save")),
     ):
         for name in names:
