@@ -17,6 +17,7 @@ from lmtest.money.ledger import Ledger
 from lmtest.money.prices import price_of
 
 from .bodies import TEXT, chat, messages, wire
+from .recordings import run
 from .shapes import AT, SHAPES, bill
 
 # LiteLLM writes an object where its own type has a number, as Perplexity's cost is one.
@@ -82,9 +83,14 @@ class Recorder:
             def forward(self, prompt):
                 return dspy.Prediction(answer=lm(prompt))
 
+            async def aforward(self, prompt):
+                return dspy.Prediction(answer=await lm.acall(prompt))
+
         self.program = Ask()
         with lmtest.use_cassette(path, mode="record") as self.cassette:
-            if streamed:
+            if streamed == "awaited":
+                run(self.awaited())
+            elif streamed:
                 list(dspy.streamify(self.program, async_streaming=False)(prompt="Where?"))
             else:
                 self.program(prompt="Where?")
@@ -92,6 +98,10 @@ class Recorder:
         index = Index(Path(path))
         [recorded] = [index.read(entry) for entry in index.entries]
         return call, recorded
+
+    async def awaited(self):
+        async for _ in dspy.streamify(self.program, is_async_program=True)(prompt="Where?"):
+            pass
 
 
 @pytest.fixture
@@ -131,6 +141,17 @@ def test_what_no_provider_counted_is_estimated_and_never_free(record, project, m
     assert (row.outcome, row.cost, row.usage) == ("estimated", None, Usage())
     # 16,000 tokens of output at $0.60 a million, and the few of the question.
     assert Decimal("0.0096") < Decimal("0.05") - lmtest.budget_left("openai/gpt-4o-mini") < Decimal("0.0097")
+
+
+@pytest.mark.parametrize("engine", ["lm15", "litellm"])
+def test_a_stream_that_is_awaited_is_counted_alike(record, engine):
+    shape = SHAPES["anthropic: a stream's end has the output alone"]
+    call, _ = record(shape.model, shape.bodies, engine=engine, streamed="awaited")
+    assert call.cost == shape.usd
+
+    bodies = chat(None, model="gpt-4o-mini")
+    call, _ = record("openai/gpt-4o-mini", bodies, engine=engine, streamed="awaited", path="uncounted.yaml")
+    assert call.estimated
 
 
 def test_a_program_reads_the_count_that_litellm_made_up_and_reads_it_again_in_a_replay(record):
