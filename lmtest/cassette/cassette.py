@@ -14,7 +14,7 @@ from lmtest.cassette import blobs, pending, store
 from lmtest.cassette.atomic import expect_writable
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
-from lmtest.cassette.interaction import STAND_IN
+from lmtest.cassette.interaction import STAND_IN, Usage
 from lmtest.cassette.keys import keys_of
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from lmtest.cassette.index import Entry
-    from lmtest.cassette.interaction import Header, Interaction, Json, Usage
+    from lmtest.cassette.interaction import Header, Interaction, Json
     from lmtest.cassette.keys import Keyed
     from lmtest.cassette.player import Taken
     from lmtest.cassette.redact import Redactor
@@ -79,6 +79,11 @@ class Call:
     def spent(self) -> Decimal | None:
         """USD that was charged for it: 0 where a stand-in answered; None where the price is unknown."""
         return Decimal(0) if self.provider == STAND_IN else self.cost
+
+    @property
+    def estimated(self) -> bool:
+        """Whether it was answered live and nobody counted its tokens: budgets hold it at its estimate."""
+        return self.hit == LIVE and self.cost is None and self.usage == Usage()
 
 
 class Cassette:

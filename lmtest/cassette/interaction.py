@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 STAND_IN: Final = "stand-in"
 """The source of what our own server answered: never to be taken for a provider's."""
 
+ESTIMATED: Final = "estimated"
+"""Beside the usage in a stream's last event: the client counted by itself, because the provider had not."""
+
 Json = dict[str, Any]
 """A JSON object; ``Any`` because JSON values nest without end."""
 
@@ -161,15 +164,17 @@ class Interaction:
 
     @property
     def usage(self) -> Usage:
-        """Tokens as the provider counted them; of a stream, what its last event said."""
-        if isinstance(self.outcome, Reply):
-            return Usage.from_mapping(self.outcome.response.get("usage") or {})
+        """Tokens as the provider counted them; none where it did not, and a client made a guess or said zero.
+
+        Of a stream, each event says what is known by then: with Anthropic the first has the input, the last the output.
+        """
         if isinstance(self.outcome, Result | Raised):
             return Usage()
-        for streamed in reversed(self.outcome.events):
-            if usage := streamed.event.get("usage"):
-                return Usage.from_mapping(usage)
-        return Usage()
+        counted: dict[str, int] = {}
+        for said in self.said:
+            if (usage := said.get("usage")) and not said.get(ESTIMATED):
+                counted |= {name: count for name, count in usage.items() if count is not None}
+        return Usage.from_mapping(counted) if any(counted.values()) else Usage()
 
     @property
     def said(self) -> list[Json]:

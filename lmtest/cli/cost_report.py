@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 _USD = Usd("to hold a bill against")
+_NAME = "Name a file of your own prices in LMTEST_PRICES"
+_COUNT = "Have their tokens counted, as LiteLLM's streams are with dspy.configure(track_usage=True),"
 
 
 @click.command("cost-report")
@@ -118,6 +120,6 @@ def _over(report: Report, limit: Decimal) -> str:
         models = ", ".join(model for model, _ in report.unpriced)
         return (
             f"{unpriced} live calls have no known price ({models}), so nobody can say that --fail-over holds. "
-            "Name a file of your own prices in LMTEST_PRICES before the next run."
+            f"{_COUNT if report.estimated else _NAME} before the next run."
         )
     return ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from lmtest import clock, variables
 from lmtest import settings as project
 from lmtest.cassette.cassette import LIVE, PLAYED
-from lmtest.cassette.interaction import STAND_IN
+from lmtest.cassette.interaction import ESTIMATED, STAND_IN
 from lmtest.errors import ConfigurationError
 from lmtest.money.ledger import Ledger, default_path
 from lmtest.money.row import LedgerRow
@@ -261,7 +261,7 @@ def row_of(
         hit=call.hit,
         cost=call.spent,
         would_cost=call.worth if call.hit == PLAYED or call.provider == STAND_IN else None,
-        outcome=call.failed or "ok",
+        outcome=call.failed or (ESTIMATED if call.estimated else "ok"),
         usage=call.usage,
         run=run,
         test=test,

@@ -48,7 +48,7 @@ class CompatEngine:
             yield from lm15.response_to_events(self.complete(request))
             return
         stream = seam.CompatStream(request)
-        with closing(seam.compat_chunks(self.carrier, self._lm, deepcopy(self._body))) as chunks:
+        with closing(seam.compat_chunks(self.carrier, self._lm, deepcopy(self._body), stream)) as chunks:
             for chunk in chunks:
                 yield from stream.feed(chunk)
         yield stream.finish()
@@ -77,7 +77,8 @@ class AsyncCompatEngine:
                 yield event
             return
         stream = seam.CompatStream(request)
-        async with aclosing(seam.compat_chunks_async(self.carrier, self._lm, deepcopy(self._body))) as chunks:
+        given = seam.compat_chunks_async(self.carrier, self._lm, deepcopy(self._body), stream)
+        async with aclosing(given) as chunks:
             async for chunk in chunks:
                 for event in stream.feed(chunk):
                     yield event

@@ -22,13 +22,13 @@ from dspy.lm15 import LM15Error, NotConfiguredError
 
 from lmtest import clock
 from lmtest.cassette.cassette import ABANDONED, LIVE, Call
-from lmtest.cassette.interaction import STAND_IN, EventStream, Failure, Interaction, Reply, StreamedEvent, Usage
+from lmtest.cassette.interaction import STAND_IN, EventStream, Failure, Interaction, Reply, StreamedEvent
 from lmtest.errors import ConfigurationError
 from lmtest.lm import translate
 from lmtest.lm.answers import MOCK_ID
 from lmtest.lm.gate import estimated_tokens, received_tokens
 from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
-from lmtest.money.prices import price
+from lmtest.money.prices import price, price_of
 from lmtest.money.terms import billed
 
 if TYPE_CHECKING:
@@ -127,16 +127,10 @@ class _Live:
     def _finish(self, outcome: ModelOutcome, watch: _Watch, *, billed: bool = True) -> Call:
         latency = round(watch.seconds, 4)  # before the first price is looked up, which brings the price list
         key, normal = self._cassette.normalise(self._request)
-        bare = Interaction(key=key, request=normal, outcome=outcome)
+        bare = Interaction(key=key, request=normal, outcome=outcome, provider=str(self._provider) or None)
         cost, price_version = self._price(bare) if billed else (Decimal(0), None)
         self._provider.cost = None if cost is None else float(cost)
-        interaction = replace(
-            bare,
-            provider=str(self._provider) or None,
-            cost=cost,
-            latency=latency,
-            recorded_at=clock.stamp(watch.started_at),
-        )
+        interaction = replace(bare, cost=cost, latency=latency, recorded_at=clock.stamp(watch.started_at))
         source = STAND_IN if _is_made_up(outcome) else self._source
         self._cassette.record(interaction, source=source)
         call = replace(
@@ -184,17 +178,15 @@ class _Live:
         """
         if self._stop is not None and self._stop.called:
             return None, None  # a provider that was hung up on may charge for what it had begun
-        usage = interaction.usage
-        if usage == Usage() and (interaction.left or interaction.failed) and interaction.said:
-            usage = Usage(input_tokens=estimated_tokens(self._request), output_tokens=received_tokens(interaction.said))
-        listed = price(
-            interaction.model,
-            usage,
-            at=clock.utc_now(),
-            provider=str(self._provider) or None,
-            terms=billed(interaction),
-            environ=self._gate.environ,
-        )
+        at, environ, usage = clock.utc_now(), self._gate.environ, interaction.usage
+        if usage.output_tokens is None and (interaction.left or interaction.failed) and interaction.said:
+            seen = received_tokens(interaction.said)
+            asked = usage.input_tokens if usage.input_tokens is not None else estimated_tokens(self._request)
+            usage = replace(usage, input_tokens=asked, output_tokens=seen)
+            terms, counter = billed(interaction), interaction.provider
+            listed = price(interaction.model, usage, at=at, provider=counter, terms=terms, environ=environ)
+        else:
+            listed = price_of(interaction, at=at, environ=environ)
         return (None, None) if listed is None else (listed.usd, listed.version)
 
 

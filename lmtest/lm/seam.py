@@ -28,7 +28,7 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
 import dspy
 
 from lmtest.errors import ConfigurationError, LMTestError, revived
-from lmtest.lm import nested
+from lmtest.lm import counted, nested
 
 _NEWEST = (3, 6)
 
@@ -74,6 +74,7 @@ __all__ = [
     "bound",
     "connections",
     "dspy_estimate",
+    "dspy_rate",
     "error_class_for_code",
     "hook",
     "in_dspy",
@@ -182,6 +183,7 @@ def check() -> None:
     for owner, names in (
         (StdlibTransport, ("_send_request", "_make_release")),
         (LMRouter, ("_shared_transport",)),
+        (dspy.lm15.AnthropicLM, ("parse_stream_events",)),
         (Settings, ("copy", "config", "save")),
     ):
         for name in names:
@@ -283,6 +285,7 @@ def hook(claim: Callable[[], Claim | None]) -> None:
 
     execution.prepare, execution._engine, execution._price_result = prepare_uncached, choose_engine, price_as_billed
     Settings.copy, Settings.__repr__ = _copy_without_scope, _repr_without_scope
+    counted.listen()
 
 
 def _live(choose: Callable[[], Any], prepared: Prepared, asynchronous: bool) -> tuple[Any, Any]:  # noqa: FBT001 - DSPy's
@@ -386,10 +389,10 @@ def other_candidates(response: Any, request: Any) -> list[Any]:
     ]
 
 
-def compat_chunks(backend: Any, lm: Any, body: Any) -> Generator[Any, None, None]:
+def compat_chunks(backend: Any, lm: Any, body: Any, stream: CompatStream) -> Generator[Any, None, None]:
     """Give what LiteLLM streams for a body, asked as DSPy asks; its errors are lm15's."""
     with litellm_errors(model=lm.model):
-        source = lm_module._get_litellm().completion(**_streamed(backend, body))
+        source = stream.source = lm_module._get_litellm().completion(**_streamed(backend, body))
         try:
             yield from source
         finally:
@@ -397,10 +400,10 @@ def compat_chunks(backend: Any, lm: Any, body: Any) -> Generator[Any, None, None
                 close()
 
 
-async def compat_chunks_async(backend: Any, lm: Any, body: Any) -> AsyncGenerator[Any, None]:
+async def compat_chunks_async(backend: Any, lm: Any, body: Any, stream: CompatStream) -> AsyncGenerator[Any, None]:
     """Give what LiteLLM streams for a body, as `compat_chunks` does."""
     with litellm_errors(model=lm.model):
-        source = await lm_module._get_litellm().acompletion(**_streamed(backend, body))
+        source = stream.source = await lm_module._get_litellm().acompletion(**_streamed(backend, body))
         async with lm_module.aclosing_stream(source):
             async for chunk in source:
                 yield chunk
@@ -418,7 +421,13 @@ def _streamed(backend: Any, body: Any) -> Any:
 
 
 class CompatStream:
-    """LiteLLM's chunks as lm15's events; what these have no place for stays in the whole answer beside the last one."""
+    """LiteLLM's chunks as lm15's events; what these have no place for stays in the whole answer beside the last one.
+
+    Attributes:
+        source: What LiteLLM streams.
+    """
+
+    source: Any = None
 
     def __init__(self, request: Any) -> None:
         self._codec = _ChatStream(request)
@@ -441,7 +450,7 @@ class CompatStream:
         """
         self._codec.chunks = self._chunks
         with litellm_errors(model=self._model):
-            return self._codec.finish(lm_module._get_litellm())
+            return counted.ended(self._codec.finish(lm_module._get_litellm()), self.source)
 
 
 def _with_a_place(delta: Any) -> Any:
@@ -539,6 +548,18 @@ def dspy_estimate(response: Any, provider: str, request: Any) -> Decimal | None:
         response, provider=str(provider), requested_model=name, request=request, namespaces=namespaces
     )
     return None if cost is None else Decimal(str(cost))
+
+
+def dspy_rate(model: str, input_tokens: int, output_tokens: int) -> Decimal | None:
+    """What tokens of plain text cost by DSPy's own table, in USD, or None where it does not say."""
+    lm15 = dspy.lm15
+    usage = lm15.Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+    request = lm15.Request(model, (lm15.Message.user("?"),))
+    answer = lm15.Message.assistant([lm15.TextPart("!")])
+    name = model.partition("/")[2] or model
+    response = lm15.Response(id=None, model=name, message=answer, finish_reason="stop", usage=usage)
+    # LiteLLM's namespace is the model's own; a bare name is OpenAI's to DSPy.
+    return dspy_estimate(response, "openai" if name == model else LITELLM, request)
 
 
 def in_dspy(error: Exception) -> Exception:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dspy import lm15
 
 from lmtest.cassette.interaction import EventStream, Failure, Reply, StreamedEvent
+from lmtest.lm.counted import beside
 from lmtest.lm.seam import StreamAccumulator, error_class_for_code, other_candidates, serde
 
 if TYPE_CHECKING:
@@ -84,10 +85,10 @@ def reply(response: lm15.Response) -> Reply:
 
 
 def event_json(event: Any) -> Json:
-    """Give one event of a stream as plain data."""
+    """Give one event of a stream as plain data, with what is known beside it."""
     data = serde.stream_event_to_dict(event)
     assert isinstance(data, dict)
-    return data
+    return data | beside(event)
 
 
 def retry_after(error: lm15.LM15Error) -> float | None:

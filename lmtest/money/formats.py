@@ -55,6 +55,7 @@ def json(report: Report) -> str:
         "total": _plain(report.total),
         "month": _plain(report.month),
         "unpriced": [{"model": model, "calls": calls} for model, calls in report.unpriced],
+        "estimated": [{"model": model, "calls": calls} for model, calls in report.estimated],
         "lines": [_plain(line) for line in report.lines],
     }
     return json_.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -125,8 +126,9 @@ def notes(report: Report, top: int) -> list[str]:
         left, them = ("1 line is", "it") if hidden == 1 else (f"{hidden:,} lines are", "them")
         out.append(f"{left} left out here, not from the total: '--top {len(report.lines)}' shows {them}.")
     if report.unpriced:
-        models = ", ".join(f"{model} ({_calls(calls)})" for model, calls in report.unpriced)
-        out.append(f"Of unknown price (?), and in no sum above: {models}.")
+        out.append(f"Of unknown price (?), and in no sum above: {_models(report.unpriced)}.")
+    if report.estimated:
+        out.append(f"Estimated, because no provider counted the tokens: {_models(report.estimated)} of these.")
     return out
 
 
@@ -211,6 +213,10 @@ def _plain(value: Line | Month) -> dict[str, str | int | None]:
 
 def _text(value: Decimal | str | int | None) -> str | int | None:
     return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+def _models(counted: tuple[tuple[str, int], ...]) -> str:
+    return ", ".join(f"{model} ({_calls(calls)})" for model, calls in counted)
 
 
 def _calls(count: int, kind: str = "") -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lmtest import variables
 from lmtest.money.own_prices import own_prices
-from lmtest.money.terms import STANDARD
+from lmtest.money.quantities import LITELLM, of_usage, quantities
+from lmtest.money.terms import STANDARD, billed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from genai_prices.types import ModelInfo, Provider
 
-    from lmtest.cassette.interaction import Usage
+    from lmtest.cassette.interaction import Interaction, Usage
+    from lmtest.money.quantities import Counts
     from lmtest.money.terms import Terms
 
 # DSPy's prefixes that genai-prices does not recognise by itself.
@@ -32,8 +34,8 @@ _LISTED_AS = {"azure_ai": "azure", "fireworks_ai": "fireworks"}
 # Paid by subscription: their tokens have no price of their own.
 _SUBSCRIPTIONS = frozenset({"claude-code", "openai-codex", "github_copilot", "github-copilot", "cursor"})
 
-# Whose output_tokens leave thinking out, by any of their names; dspy.clients.call_result has the same rule.
-_THINKING_APART = frozenset({"gemini", "google", "vertex", "vertex-express", "vertex_ai", "xai", "x-ai"})
+# How the list names the terms that we call a tier: OpenAI's and Gemini's, Anthropic's fast mode, and batches.
+_CONTEXTS = ("service_tier", "speed", "processing")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +55,28 @@ class Price:
     version: str
 
 
+def price_of(
+    call: Interaction, *, at: datetime, model: str | None = None, environ: Mapping[str, str] | None = None
+) -> Price | None:
+    """Price one call by all that its provider said of it.
+
+    Args:
+        call: The call, live or from a recording: what was said of it stands in both.
+        at: As for `price`.
+        model: Another model, to tell what it would have cost with the same quantities.
+        environ: As for `price`.
+
+    Returns:
+        The price, or None where it is unknown; see `price`.
+    """
+    listing = _listing(model or call.model, None if model else call.provider, environ)
+    if listing is None:
+        return None
+    terms = billed(call)
+    counts = quantities(call, seller=_seller(call.model, listing), terms=terms)
+    return None if counts is None else _calculate(listing, counts, at, tier=terms.tier)
+
+
 def price(
     model: str,
     usage: Usage,
@@ -62,7 +86,7 @@ def price(
     terms: Terms = STANDARD,
     environ: Mapping[str, str] | None = None,
 ) -> Price | None:
-    """Price one call.
+    """Price tokens of which no more is known than their number.
 
     Args:
         model: The model as DSPy names it, ``provider/model``, or a bare model name.
@@ -87,11 +111,11 @@ def price(
     True
     """
     listing = _listing(model, provider, environ)
-    if listing is None or usage.input_tokens is None or usage.output_tokens is None:
+    if listing is None:
         return None
-    seller = model.partition("/")[0] if "/" in model else listing.provider.id
-    counts = _counts(usage, counter=(provider or seller).lower(), told=provider is not None, terms=terms)
-    return _calculate(listing, counts, at, tier=terms.tier)
+    counter = (provider or _seller(model, listing)).lower()
+    counts = of_usage(usage, counter=counter, told=provider is not None, terms=terms)
+    return None if counts is None else _calculate(listing, counts, at, tier=terms.tier)
 
 
 def worst_case(
@@ -166,7 +190,7 @@ def _public(model: str, provider: str | None) -> _Listing | None:
     seller, slash, name = model.partition("/")
     if {seller, provider} & _SUBSCRIPTIONS:
         return None
-    named = None if provider == "litellm" else provider
+    named = None if provider == LITELLM else provider
     # Under the provider that answered a slash may be part of the model's name; elsewhere the seller stands before it.
     places: list[tuple[str | None, str]] = [(named, model)] if named or not slash else []
     if slash:
@@ -187,41 +211,22 @@ def _own_provider() -> Provider:
     return Provider(id="own", name="own", api_pattern="")
 
 
-def _counts(usage: Usage, *, counter: str, told: bool, terms: Terms) -> dict[str, int]:
-    """The tokens as genai-prices counts them: each total holds its parts."""
-    total_in, total_out = usage.input_tokens or 0, usage.output_tokens or 0
-    read, written, thought = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0, usage.reasoning_tokens or 0
-    # Where nobody said who counted, a total that adds up without thinking tokens says that the output holds them.
-    if counter in _THINKING_APART and (told or usage.total_tokens != total_in + total_out):
-        total_out += thought
-    if "anthropic" in counter:
-        total_in += read + written
-    audio = usage.input_audio_tokens or 0
-    for_long = written if terms.written_for_long is None and terms.long else min(terms.written_for_long or 0, written)
-    return {
-        "input_tokens": total_in,
-        "output_tokens": total_out,
-        "cache_read_tokens": read,
-        "cache_write_tokens": written,
-        "cache_write_1h_tokens": for_long,
-        "input_audio_tokens": audio,
-        # Nobody says how much of the cached input was audio: as little as can be is the dearest reading.
-        "cache_audio_read_tokens": max(0, read + audio - total_in),
-        "output_audio_tokens": usage.output_audio_tokens or 0,
-        "output_reasoning_tokens": thought,
-    }
+def _seller(model: str, listing: _Listing) -> str:
+    return model.partition("/")[0] if "/" in model else listing.provider.id
 
 
-def _calculate(listing: _Listing, counts: dict[str, int], at: datetime, *, tier: str = "") -> Price | None:
+def _calculate(listing: _Listing, counts: Counts, at: datetime, *, tier: str = "") -> Price | None:
     from genai_prices.types import Usage as Counted
 
     model = listing.model
     # An entry without a rate is listed but not priced, except where its name says that it is free.
     if not vars(model.get_prices(at)) and not model.id.endswith(":free"):
         return None
-    context = {"service_tier": tier} if tier and listing.provider is not _own_provider() else None
-    if context and not _has_variant(listing, context):
-        return None
+    context = None
+    if tier and listing.provider is not _own_provider():
+        context = _context(listing, tier, at)
+        if context is None:
+            return None
     try:
         found = model.calc_price(Counted(**counts), listing.provider, genai_request_timestamp=at, price_context=context)
     except ValueError:  # its word for counts that contradict each other, such as more cached tokens than input
@@ -231,12 +236,19 @@ def _calculate(listing: _Listing, counts: dict[str, int], at: datetime, *, tier:
     )
 
 
-def _has_variant(listing: _Listing, context: dict[str, str]) -> bool:
-    """Whether the list has prices for a tier; it gives the standard one's where it has none, or not of this seller."""
-    variants = listing.model.price_variants or ()
-    return any(each is listing.model for each in listing.provider.models) and any(
-        variant.when == context for variant in variants
-    )
+def _context(listing: _Listing, tier: str, at: datetime) -> dict[str, str] | None:
+    """How the list names a tier of a model; None where it has no prices for it: of its own it gives the standard ones.
+
+    It does so too where the seller is another than the model's, and before the day its prices for a tier begin.
+    """
+    if not any(each is listing.model for each in listing.provider.models):
+        return None
+    known = [
+        each.when
+        for each in listing.model.price_variants or ()
+        if each.constraint is None or each.constraint.active(at)
+    ]
+    return next((context for name in _CONTEXTS if (context := {name: tier}) in known), None)
 
 
 @cache

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, get_args
 
 from lmtest import clock
+from lmtest.cassette.interaction import ESTIMATED
 from lmtest.money.amounts import to_usd
 from lmtest.money.ledger import microseconds
 
@@ -86,6 +87,7 @@ class Report:
         total: All calls.
         lines: Dearest first; days in order.
         unpriced: Models of unknown price and how many calls each had.
+        estimated: Those among them whose live calls were answered, and nobody counted the tokens.
         month: The current month, whatever ``since`` says.
     """
 
@@ -95,6 +97,7 @@ class Report:
     total: Line
     lines: tuple[Line, ...]
     unpriced: tuple[tuple[str, int], ...]
+    estimated: tuple[tuple[str, int], ...]
     month: Month
 
 
@@ -120,11 +123,13 @@ def cost_report(
     """
     now = (now or clock.utc_now()).astimezone(UTC)
     start = _ALWAYS if since is None else microseconds(since)
+    estimated = list[tuple[str, int]]()
     lines, unpriced, spent = list[Line](), list[tuple[str, int]](), Decimal(0)
     with ledger.database.reading() as connection:
         if connection is not None:
             lines = _lines(connection, by, start)
             unpriced = _unpriced(connection, start)
+            estimated = _estimated(connection, start) if unpriced else []
             spent = _spent(connection, now)
     return Report(
         place=ledger.database.place,
@@ -133,6 +138,7 @@ def cost_report(
         total=_total(lines),
         lines=tuple(lines),
         unpriced=tuple(unpriced),
+        estimated=tuple(estimated),
         month=_month(now, spent, monthly_limit),
     )
 
@@ -216,6 +222,18 @@ def _unpriced(connection: Connection, start: int) -> list[tuple[str, int]]:
         WHERE time >= ? AND (cost IS NULL OR (hit = ? AND would_cost IS NULL)) GROUP BY model ORDER BY 2 DESC, 1
         """,
         (start, _label(connection, "cassette")),
+    ).fetchall()
+
+
+def _estimated(connection: Connection, start: int) -> list[tuple[str, int]]:
+    # The few of unknown price are found by an index, which does not hold how a call ended.
+    return connection.execute(
+        """
+        SELECT (SELECT text FROM label WHERE id = model), count(*) FROM call
+        WHERE id IN (SELECT id FROM call WHERE time >= ? AND cost IS NULL) AND outcome = ?
+        GROUP BY model ORDER BY 2 DESC, 1
+        """,
+        (start, _label(connection, ESTIMATED)),
     ).fetchall()
 
 

@@ -27,7 +27,8 @@ class LedgerRow:
         would_cost: USD that a call would have cost live that was replayed, or that a stand-in answered; None where that
             is unknown, and of all others.
         dspy_cost: USD by DSPy's own estimate, where it has one.
-        outcome: ``ok``, or the error's code; ``unsettled`` where nobody came to say.
+        outcome: ``ok``, ``estimated`` where it was answered and nobody counted its tokens, ``unsettled`` where nobody
+            came to say, or the error's code.
         usage: Its tokens.
         run: The run's id.
         test: The test's id.

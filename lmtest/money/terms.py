@@ -50,7 +50,7 @@ def asked(request: Json) -> Terms:
     extended = config.get("extensions") or {}
     # What has no canonical form stands at the top, as LiteLLM is given it.
     named = request.get("service_tier") or config.get("service_tier")
-    tier = named or extended.get("service_tier") or extended.get("serviceTier")
+    tier = named or extended.get("service_tier") or extended.get("serviceTier") or extended.get("speed")
     return Terms(tier=_tier(tier), long=(config.get("cache") or {}).get("retention") == "long")
 
 
@@ -73,8 +73,13 @@ def billed(interaction: Interaction) -> Terms:
 def _tiers(raw: Json) -> Iterator[object]:
     """Where providers name the tier: OpenAI and those like it at the top, Gemini in the usage.
 
-    Anthropic's usage names one too, whose price is each customer's own; what nobody lists is billed as standard.
+    So does Anthropic its fast mode and batches. Its priority has a price that is each customer's own, which nobody
+    lists; that is billed as standard.
     """
+    said = raw.get("usage")
+    if isinstance(said, dict):
+        yield "batch" if said.get("service_tier") == "batch" else None
+        yield said.get("speed")
     yield raw.get("service_tier")
     response = raw.get("response")
     if isinstance(response, dict):

@@ -15,8 +15,8 @@ from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.pending import failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError
 from lmtest.lm.gate import estimated_tokens
-from lmtest.money.prices import price, worst_case
-from lmtest.money.terms import asked, billed
+from lmtest.money.prices import price_of, worst_case
+from lmtest.money.terms import asked
 from lmtest.refresh.ids import belongs
 
 if TYPE_CHECKING:
@@ -189,8 +189,7 @@ def _least(calls: Sequence[Interaction]) -> Decimal | None:
 def _price(call: Interaction, to: str | None) -> Decimal | None:
     if call.failed or call.tool:
         return Decimal(0)
-    provider = None if to else call.provider
-    found = price(to or call.model, call.usage, at=clock.utc_now(), provider=provider, terms=billed(call))
+    found = price_of(call, at=clock.utc_now(), model=to)
     return None if found is None else found.usd
 
 

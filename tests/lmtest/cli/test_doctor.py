@@ -23,6 +23,9 @@ CALL = LedgerRow(
 )
 
 
+OWN = '["openai/gpt-4o-mini"]\ninput = 0.2\noutput = 0.6\n'
+
+
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -113,3 +116,57 @@ def test_limits_that_do_not_read_are_bad(project, monkeypatch):
     monkeypatch.setenv("LMTEST_USD_PER_RUN", "much")
     [limits] = found("limits", project)
     assert (limits.verdict, "much" in limits.detail) == ("bad", True)
+
+
+def prices(project, *models, own=""):
+    """What is said of the models of calls in the ledger, by model; and the lines below."""
+    with Ledger(project / ".lmtest" / "ledger.sqlite3") as ledger:
+        ledger.append([replace(CALL, model=model) for model in models])
+    (project / "prices.toml").write_text(own)
+    done = CliRunner().invoke(cli, ["doctor", "--prices"], env={"LMTEST_PRICES": str(project / "prices.toml")})
+    assert done.exit_code == 0, done.output
+    head, *lines = done.output.splitlines()
+    assert head.split("  ")[0] == "USD per million tokens, in / out"
+    table = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines if "  " in line]
+    return {model: rates for model, *rates in table}, [line for line in lines if "  " not in line]
+
+
+def test_lists_that_agree_are_shown_and_nothing_more_is_said(project):
+    assert prices(project, "openai/gpt-4o-mini") == (
+        {
+            "gemini/gemini-2.5-flash": ["-", "0.3 / 2.5", "0.3 / 2.5", "0.3 / 2.5"],  # the project's own
+            "openai/gpt-4o-mini": ["-", "0.15 / 0.6", "0.15 / 0.6", "0.15 / 0.6"],
+        },
+        [],
+    )
+
+
+def test_lists_that_disagree_are_named_and_so_is_the_one_that_holds(project):
+    rates, said = prices(project, "groq/llama-3.1-8b-instant", "openai/gpt-4o-mini", own=OWN)
+
+    assert rates["openai/gpt-4o-mini"] == ["0.2 / 0.6", "0.15 / 0.6", "0.15 / 0.6", "0.15 / 0.6"]
+    assert said == [
+        "openai/gpt-4o-mini: lmtest goes by own file, and genai-prices and DSPy and LiteLLM say otherwise.",
+    ]
+
+
+def test_a_model_that_all_lists_are_silent_about_is_named_with_what_mends_it(project):
+    rates, said = prices(project, "openai/my-finetune", "anthropic/claude-sonnet-4-5")
+
+    assert rates["openai/my-finetune"] == ["-", "-", "-", "-"]
+    assert said == ["openai/my-finetune: no list knows it, so its calls cost ?; name its price in LMTEST_PRICES."]
+
+
+def test_a_model_that_only_others_know_is_named(project):
+    rates, [said] = prices(project, "ollama/llama3")
+
+    assert rates["ollama/llama3"][:2] == ["-", "-"]
+    assert said.startswith("ollama/llama3: lmtest's lists do not know it, and its calls cost ?, though")
+
+
+def test_a_list_that_others_gainsay_is_named_with_what_mends_it(project):
+    _, said = prices(project, "deepseek/deepseek-chat")
+
+    [line] = said
+    assert line.startswith("deepseek/deepseek-chat: lmtest goes by genai-prices, and DSPy and LiteLLM say otherwise;")
+    assert line.endswith("name its price in LMTEST_PRICES.")

@@ -13,7 +13,9 @@ from lmtest.money.report import Line, Month, Report
 def report(spent, projected, limit):
     month = Month(name="2026-11", spent=Decimal(spent), projected=Decimal(projected), limit=limit and Decimal(limit))
     total = Line(calls=1, live=1, spent=Decimal(spent))
-    return Report(place="ledger", by="test", since=None, total=total, lines=(total,), unpriced=(), month=month)
+    return Report(
+        place="ledger", by="test", since=None, total=total, lines=(total,), unpriced=(), estimated=(), month=month
+    )
 
 
 @pytest.mark.parametrize(

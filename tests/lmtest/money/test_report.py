@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmtest.money.formats import notes
 from lmtest.money.ledger import Ledger
 from lmtest.money.row import LedgerRow
 from lmtest.money.report import BY, Line, cost_report, parse_since
@@ -48,6 +49,18 @@ def test_what_a_stand_in_answered_is_neither_spent_nor_saved_but_shown_apart(led
     assert report.total == Line(calls=3, live=3, spent=Decimal("0.10"), stand_in=Decimal("0.05"))
     assert (report.month.spent, report.month.projected) == (Decimal("0.10"), Decimal("0.20"))
     assert report.unpriced == ()
+
+
+def test_calls_whose_tokens_nobody_counted_are_told_from_those_whose_price_nobody_knows(ledger):
+    ledger.append([live(None, outcome="estimated"), live(None, model="my/own"), live("0.10"), replayed(None)])
+
+    report = cost_report(ledger, now=NOW)
+    assert report.unpriced == (("gemini/gemini-2.5-flash", 2), ("my/own", 1))
+    assert report.estimated == (("gemini/gemini-2.5-flash", 1),)
+    assert notes(report, 25)[-2:] == [
+        "Of unknown price (?), and in no sum above: gemini/gemini-2.5-flash (2 calls), my/own (1 call).",
+        "Estimated, because no provider counted the tokens: gemini/gemini-2.5-flash (1 call) of these.",
+    ]
 
 
 def test_a_mocked_call_neither_costs_nor_saves(ledger):
