@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import threading
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from lmtest.clock import utc_now
 from lmtest.errors import ConfigurationError
+from lmtest.lm.estimate import estimated_tokens
 from lmtest.lm.seam import most_output_tokens
 from lmtest.money.budget import Budget
 from lmtest.money.prices import worst_case
@@ -20,7 +20,7 @@ from lmtest.money.slots import Slots
 from lmtest.money.terms import asked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
     from decimal import Decimal
 
     from lmtest.cassette.cassette import Call
@@ -30,15 +30,6 @@ if TYPE_CHECKING:
     from lmtest.money.limits import Limits
     from lmtest.money.origin import Origin
     from lmtest.money.waiting import Clock
-
-BYTES_PER_TOKEN: Final = 3
-"""For the estimate before a call: English has about four bytes a token, code and other languages fewer."""
-
-TOKENS_PER_MEDIUM: Final = 2_000
-"""For the estimate before a call: more than providers count for one image or a page of a document."""
-
-_MEDIA: Final = frozenset({"image", "audio", "video", "document", "binary"})
-
 
 _under_way: Final[ContextVar[frozenset[str]]] = ContextVar("lmtest_under_way", default=frozenset())
 """The reservations of calls in whose midst the current context is: whoever reads a stream may call in between."""
@@ -138,7 +129,7 @@ class Gate:
             BudgetExceeded: It could cost more than is left. Nothing was sent.
             RateLimited: A limit has no room within the time it may wait. Nothing was sent.
         """
-        tokens, patience = estimated_tokens(request) + (most_output or 0), self._patience(model)
+        tokens, patience = estimated_tokens(request, model) + (most_output or 0), self._patience(model)
         with contextlib.ExitStack() as held:
             for slots in self._slots(model, clock):
                 held.enter_context(slots.held(timeout=patience))
@@ -160,7 +151,7 @@ class Gate:
         self, model: str, request: Json, most_output: int | None, clock: Clock | None = None
     ) -> AsyncIterator[Passage]:
         """Let one call through as :meth:`passed` does, leaving the event loop free."""
-        tokens, patience = estimated_tokens(request) + (most_output or 0), self._patience(model)
+        tokens, patience = estimated_tokens(request, model) + (most_output or 0), self._patience(model)
         async with contextlib.AsyncExitStack() as held:
             for slots in self._slots(model, clock):
                 await held.enter_async_context(slots.held_async(timeout=patience))
@@ -214,7 +205,7 @@ class Gate:
         """What is to be set aside for a call."""
         worst = None
         if most_output is not None:
-            tokens, terms = estimated_tokens(request), asked(request)
+            tokens, terms = estimated_tokens(request, model), asked(request)
             worst = worst_case(model, tokens, most_output, utc_now(), terms=terms, environ=self.environ)
         elif self._on_unknown_price == "refuse" and any(
             limits.in_usd for _, limits in self._limits.without(self._assumed).holding(model)
@@ -273,43 +264,3 @@ def _used(call: Call | None, at_most: int) -> int:
         return 0
     counted = call.usage.total_tokens or (call.usage.input_tokens or 0) + (call.usage.output_tokens or 0)
     return counted or (0 if call.failed and call.cost == 0 else at_most)
-
-
-def received_tokens(events: Iterable[Json]) -> int:
-    """Estimate the output tokens of what was received of an answer, rather too many than too few.
-
-    Args:
-        events: Of a stream, as lm15 serialises them.
-
-    >>> received_tokens([{"type": "delta", "delta": {"type": "text", "text": "Paris, the capital"}}])
-    6
-    """
-    deltas = (event.get("delta") or {} for event in events)
-    texts = (delta.get("text") or delta.get("input") or "" for delta in deltas)
-    return math.ceil(sum(_measure(text)[0] for text in texts) / BYTES_PER_TOKEN)
-
-
-def estimated_tokens(request: Json) -> int:
-    """Estimate a request's input tokens from its length, rather too many than too few.
-
-    >>> estimated_tokens({"system": "Be brief.", "messages": []})
-    8
-    """
-    length, media = _measure(request)
-    return math.ceil(length / BYTES_PER_TOKEN) + media * TOKENS_PER_MEDIUM
-
-
-def _measure(value: Any) -> tuple[int, int]:
-    """Bytes of text, and how many media."""
-    if isinstance(value, str):
-        return len(value.encode()), 0
-    if isinstance(value, dict):
-        if isinstance(kind := value.get("type"), str) and kind in _MEDIA:  # a schema may have a field of that name
-            return 0, 1
-        # Names of fields cost tokens too where they are part of a schema.
-        parts = [_measure(item) for item in value.values()]
-        return sum(p[0] for p in parts) + sum(map(len, value)), sum(p[1] for p in parts)
-    if isinstance(value, list):
-        parts = [_measure(item) for item in value]
-        return sum(p[0] for p in parts), sum(p[1] for p in parts)
-    return 2, 0

@@ -26,7 +26,7 @@ from lmtest.cassette.interaction import STAND_IN, EventStream, Failure, Interact
 from lmtest.errors import ConfigurationError
 from lmtest.lm import translate
 from lmtest.lm.answers import MOCK_ID
-from lmtest.lm.gate import estimated_tokens, received_tokens
+from lmtest.lm.estimate import estimated_tokens, received_tokens
 from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
 from lmtest.money.prices import price
 from lmtest.money.terms import billed
@@ -186,7 +186,8 @@ class _Live:
             return None, None  # a provider that was hung up on may charge for what it had begun
         usage = interaction.usage
         if usage == Usage() and (interaction.left or interaction.failed) and interaction.said:
-            usage = Usage(input_tokens=estimated_tokens(self._request), output_tokens=received_tokens(interaction.said))
+            sent = estimated_tokens(self._request, self._query.model)
+            usage = Usage(input_tokens=sent, output_tokens=received_tokens(interaction.said))
         listed = price(
             interaction.model,
             usage,

@@ -10,7 +10,8 @@ import pytest
 import lmtest
 from lmtest.doctor import examine
 from lmtest.lm.billing import run_id
-from lmtest.lm.gate import Gate, estimated_tokens
+from lmtest.lm.estimate import estimated_tokens
+from lmtest.lm.gate import Gate
 from lmtest.money.ledger import Ledger
 from lmtest.settings import Settings
 from lmtest.testing import ScriptedProvider, fields, rate_limited
@@ -153,7 +154,7 @@ def test_limits_without_a_ledger_are_refused(lm, monkeypatch):
 
 def test_a_picture_counts_as_one_and_not_by_its_bytes():
     picture = {"type": "image", "media_type": "image/png", "data": "A" * 100_000}
-    assert estimated_tokens({"messages": [{"role": "user", "parts": [picture]}]}) < 2_100
+    assert estimated_tokens({"messages": [{"role": "user", "parts": [picture]}]}, "openai/gpt-5") < 2_100
 
 
 def test_a_limit_of_one_model_holds_that_model_alone(provider, priced, project):
@@ -280,4 +281,4 @@ def ask_in(lm, path, mode):
 
 def test_a_schema_with_a_field_of_the_name_type_is_measured_as_text():
     schema = {"properties": {"type": {"default": "image", "type": "string"}}}
-    assert estimated_tokens({"config": {"response_format": {"schema": schema}}}) < 100
+    assert estimated_tokens({"config": {"response_format": {"schema": schema}}}, "openai/gpt-5") < 100
