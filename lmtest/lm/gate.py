@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from lmtest.clock import utc_now
 from lmtest.errors import ConfigurationError
-from lmtest.lm.estimate import estimated_tokens
+from lmtest.lm.estimate import estimate
 from lmtest.lm.seam import most_output_tokens
 from lmtest.money.budget import Budget
 from lmtest.money.prices import worst_case
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lmtest.cassette.cassette import Call
     from lmtest.cassette.interaction import Json
     from lmtest.money.budget import OnUnknownPrice, Reservation
+    from lmtest.money.estimate import Estimate
     from lmtest.money.ledger import Ledger, LedgerRow
     from lmtest.money.limits import Limits
     from lmtest.money.origin import Origin
@@ -83,6 +84,7 @@ class Gate:
         origin: Where the limits were set.
         assumed: Which of the limits nobody set: what has no known price passes them.
         environ: The environment as it was when the cassette was opened, where prices of one's own are named.
+        counts: Whether providers that count a call's tokens for nothing are asked to; they are not where nothing holds.
 
     Raises:
         ConfigurationError: There are limits and no ledger to keep them in.
@@ -100,6 +102,7 @@ class Gate:
         origin: Origin | None = None,
         assumed: Collection[str] = (),
         environ: Mapping[str, str] | None = None,
+        counts: bool = False,
     ) -> None:
         if limits and ledger is None:
             raise unkept(limits)
@@ -112,10 +115,16 @@ class Gate:
         self._origin = origin
         self._assumed = assumed
         self.environ = environ
+        self.counts = counts and bool(limits)
 
     @contextlib.contextmanager
     def passed(
-        self, model: str, request: Json, most_output: int | None, clock: Clock | None = None
+        self,
+        model: str,
+        request: Json,
+        most_output: int | None,
+        clock: Clock | None = None,
+        sent: Estimate | None = None,
     ) -> Iterator[Passage]:
         """Let one call through; its row is written when the block ends.
 
@@ -124,12 +133,15 @@ class Gate:
             request: The request, as lm15 serialises it.
             most_output: Tokens that may come back at most; None where the model sets no bound.
             clock: What it waits by; whatever its sleep raises ends the waiting.
+            sent: What is sent, where its provider has counted it; by default it is estimated.
 
         Raises:
             BudgetExceeded: It could cost more than is left. Nothing was sent.
             RateLimited: A limit has no room within the time it may wait. Nothing was sent.
         """
-        tokens, patience = estimated_tokens(request, model) + (most_output or 0), self._patience(model)
+        if sent is None:
+            sent = estimate(request, model)
+        tokens, patience = sent.input_tokens + (most_output or 0), self._patience(model)
         with contextlib.ExitStack() as held:
             for slots in self._slots(model, clock):
                 held.enter_context(slots.held(timeout=patience))
@@ -139,7 +151,7 @@ class Gate:
             passage = Passage(partial(self._settle, model, tokens))
             try:
                 if (budget := self._budget(clock)) is not None:
-                    asked = self._asked(model, request, most_output)
+                    asked = self._asked(model, request, most_output, sent)
                     passage.reservation = budget.reserve(**asked, timeout=patience, within=_under_way.get())
                 with _within(passage.reservation):
                     yield passage
@@ -148,10 +160,17 @@ class Gate:
 
     @contextlib.asynccontextmanager
     async def passed_async(
-        self, model: str, request: Json, most_output: int | None, clock: Clock | None = None
+        self,
+        model: str,
+        request: Json,
+        most_output: int | None,
+        clock: Clock | None = None,
+        sent: Estimate | None = None,
     ) -> AsyncIterator[Passage]:
         """Let one call through as :meth:`passed` does, leaving the event loop free."""
-        tokens, patience = estimated_tokens(request, model) + (most_output or 0), self._patience(model)
+        if sent is None:
+            sent = await asyncio.to_thread(estimate, request, model)
+        tokens, patience = sent.input_tokens + (most_output or 0), self._patience(model)
         async with contextlib.AsyncExitStack() as held:
             for slots in self._slots(model, clock):
                 await held.enter_async_context(slots.held_async(timeout=patience))
@@ -160,7 +179,7 @@ class Gate:
             passage = Passage(partial(self._settle, model, tokens))
             try:
                 if (budget := self._budget(clock)) is not None:
-                    asked = self._asked(model, request, most_output)
+                    asked = self._asked(model, request, most_output, sent)
                     passage.reservation = await budget.reserve_async(**asked, timeout=patience, within=_under_way.get())
                 with _within(passage.reservation):
                     yield passage
@@ -201,12 +220,11 @@ class Gate:
             clock=clock,
         )
 
-    def _asked(self, model: str, request: Json, most_output: int | None) -> _Asked:
+    def _asked(self, model: str, request: Json, most_output: int | None, sent: Estimate) -> _Asked:
         """What is to be set aside for a call."""
         worst = None
         if most_output is not None:
-            tokens, terms = estimated_tokens(request, model), asked(request)
-            worst = worst_case(model, tokens, most_output, utc_now(), terms=terms, environ=self.environ)
+            worst = worst_case(model, sent, most_output, utc_now(), terms=asked(request), environ=self.environ)
         elif self._on_unknown_price == "refuse" and any(
             limits.in_usd for _, limits in self._limits.without(self._assumed).holding(model)
         ):

@@ -14,7 +14,7 @@ from lmtest.cassette.index import Index
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.pending import failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError
-from lmtest.lm.estimate import estimated_tokens
+from lmtest.lm.estimate import estimate
 from lmtest.money.prices import price, worst_case
 from lmtest.money.terms import asked, billed
 from lmtest.refresh.ids import belongs
@@ -181,8 +181,8 @@ def _least(calls: Sequence[Interaction]) -> Decimal | None:
     for call in calls:
         most = (call.request.get("config") or {}).get("max_tokens") or lengths.most(call.key, call.model)
         if not call.tool and most is not None:
-            tokens = estimated_tokens(call.request, call.model)
-            found.append(worst_case(call.model, tokens, most, clock.utc_now(), terms=asked(call.request)))
+            sent = estimate(call.request, call.model)
+            found.append(worst_case(call.model, sent, most, clock.utc_now(), terms=asked(call.request)))
     return min((usd for usd in found if usd is not None), default=None)
 
 
