@@ -192,8 +192,8 @@ class _Live:
             return None, None  # a provider that was hung up on may charge for what it had begun
         usage = interaction.usage
         if usage == Usage() and (interaction.left or interaction.failed) and interaction.said:
-            received = received_tokens(interaction.said, self._query.model)
-            usage = Usage(input_tokens=self._estimate.input_tokens, output_tokens=received)
+            sent, received = self._estimate, received_tokens(interaction.said, self._query.model)
+            usage = Usage(input_tokens=sent.input_tokens, output_tokens=received, input_audio_tokens=sent.audio or None)
         listed = price(
             interaction.model,
             usage,

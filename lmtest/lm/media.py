@@ -8,6 +8,7 @@ import contextlib
 import io
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def medium(part: Json) -> Medium | None:
     frames = told.get("fps")
     return Medium(
         kind=_kind(kind, mime),
-        content=None if content is None else _decoded(content),
+        content=_of_file(told.get("path")) if content is None else _decoded(content),
         detail=_first(told, ("detail",)) or "",
         frames=float(frames) if isinstance(frames, int | float) and frames > 1 else 1.0,
     )
@@ -152,6 +153,13 @@ def _decoded(text: str) -> bytes | None:
         return base64.b64decode(text, validate=not any(space in text for space in "\r\n"))
     except (binascii.Error, ValueError):
         return None
+
+
+def _of_file(path: object) -> bytes | None:
+    """A file that is read when the call is sent."""
+    with contextlib.suppress(OSError, ValueError):
+        return Path(path).read_bytes() if isinstance(path, str) else None
+    return None
 
 
 def _movie_seconds(content: bytes) -> Iterator[float]:

@@ -87,6 +87,12 @@ def test_a_sound_that_cannot_be_read_is_held_by_its_bytes():
     assert sent(part("audio", b"?" * 10_000)).audio == 100 * 32
 
 
+def test_a_file_that_is_sent_from_its_place_is_read_there(project):
+    (project / "sound.wav").write_bytes(wav(60))
+    assert sent({"type": "audio", "media_type": "audio/wav", "path": str(project / "sound.wav")}).audio == 60 * 32
+    assert sent({"type": "audio", "media_type": "audio/wav", "path": "gone.wav"}).audio == WINDOW
+
+
 def test_a_file_of_text_is_text():
     told = {"type": "document", "media_type": "text/plain", "data": base64.b64encode(b"7" * 1_000).decode()}
     assert 1_000 <= sent(told).text < 1_050
