@@ -1,6 +1,7 @@
 """What a call sends, estimated before it is sent: by kind, by its provider's rules, and never too little."""
 
 import base64
+import json
 from decimal import Decimal
 
 import dspy
@@ -112,7 +113,7 @@ def test_a_file_of_text_is_text():
 )
 def test_media_are_found_however_a_provider_has_them_written(written):
     data = base64.b64encode(png(960, 540)).decode()
-    part = eval(repr(written).replace("DATA", data))
+    part = json.loads(json.dumps(written).replace("DATA", data))
     found = estimate({"messages": [{"role": "user", "content": [part]}]}, GEMINI)
     assert found.image == 6 * 258
     assert found.text < 50
