@@ -55,6 +55,7 @@ bench: environment  ## every benchmark, with plots in build/bench; one alone: ma
 	"$(BIN)/python" benchmarks/cassette.py
 	"$(BIN)/python" benchmarks/pytest_plugin.py
 	"$(BIN)/python" benchmarks/signatures.py
+	"$(BIN)/python" benchmarks/tokens.py
 	"$(BIN)/python" benchmarks/ledger.py
 	"$(BIN)/python" benchmarks/worker_executions.py
 	"$(BIN)/python" benchmarks/audit.py

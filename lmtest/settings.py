@@ -37,6 +37,7 @@ class Settings(BaseModel):
         mock_rules: The YAML file of what mock mode replies to some calls, relative to the project.
         ledger: The ledger's file; ``off`` keeps none.
         limits: What live calls may use up, by the names of `lmtest.Limits`.
+        count_tokens: Whether Gemini and Claude are asked, before a live call, how many tokens it has.
         on_unknown_price: ``refuse`` or ``allow`` a live call of unknown price when a budget is set.
 
     >>> Settings().model
@@ -57,6 +58,7 @@ class Settings(BaseModel):
     mock_rules: str | None = None
     ledger: str | None = None
     limits: dict[str, Any] = {}
+    count_tokens: StrictBool = False
     on_unknown_price: Literal["refuse", "allow"] = "refuse"
 
 

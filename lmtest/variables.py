@@ -27,6 +27,7 @@ PRICES: Final = "LMTEST_PRICES"
 RUN: Final = "LMTEST_RUN"
 LIMITS: Final = "LMTEST_LIMITS"
 RECORDS_IN_CI: Final = "LMTEST_ALLOW_RECORD_IN_CI"
+COUNT_TOKENS: Final = "LMTEST_COUNT_TOKENS"
 USD_PER_MONTH: Final = "LMTEST_USD_PER_MONTH"
 DEFAULT_LIMITS: Final = "LMTEST_DEFAULT_LIMITS"
 CASSETTE_DIR: Final = "LM_CACHE_DIR"
@@ -68,6 +69,7 @@ VARIABLES: Final = (
     Variable(name="LMTEST_TOKENS_PER_MINUTE", says="tokens in a minute, sent and received together; likewise"),
     Variable(name="LMTEST_MAX_CONCURRENCY", says="live calls under way at once; likewise"),
     Variable(name="LMTEST_MAX_WAIT", says="seconds that a call may wait for its turn before it is refused"),
+    Variable(name=COUNT_TOKENS, says="1 asks Gemini and Claude how many tokens a live call has, before it is sent"),
     Variable(name=RECORDS_IN_CI, says="1 lets `auto` and stale cassettes record under `CI=true`"),
     Variable(name=DEFAULT_LIMITS, says="the limits of a run that hold where nobody set any", internal=True),
     Variable(name=LIMIT_FLAG, says="the flag that set the limits, for messages", internal=True),
@@ -136,8 +138,8 @@ def run_variables(choice: ModeChoice, environ: Mapping[str, str]) -> dict[str, s
     return {name: value for name, value in said.items() if not environ.get(name)}
 
 
-def is_on(environ: Mapping[str, str], name: str) -> bool:
-    """Read a variable that is a yes or a no; unset and empty are a no.
+def is_on(environ: Mapping[str, str], name: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002 - as dict.get
+    """Read a variable that is a yes or a no; unset and empty are what holds by default.
 
     Raises:
         ConfigurationError: It is neither.
@@ -148,6 +150,8 @@ def is_on(environ: Mapping[str, str], name: str) -> bool:
     text = environ.get(name, "").strip().lower()
     if text in {"1", "true", "yes", "on"}:
         return True
-    if text in {"", "0", "false", "no", "off"}:
+    if not text:
+        return default
+    if text in {"0", "false", "no", "off"}:
         return False
     raise ConfigurationError(f"{name} is {environ[name]!r}; it can be 1 or 0.")

@@ -139,6 +139,7 @@ def gate_for(
         origin=Origin.of(environ, tighter=tighter),
         assumed=assumed,
         environ=environ,
+        counts=variables.is_on(environ, variables.COUNT_TOKENS, settings.count_tokens),
     )
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import threading
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from lmtest.cassette.cassette import LIVE, Call
 from lmtest.cassette.interaction import Usage
 from lmtest.clock import utc_now
 from lmtest.errors import ConfigurationError
+from lmtest.lm.estimate import estimate
 from lmtest.lm.seam import most_output_tokens
 from lmtest.money.budget import Budget
 from lmtest.money.horizon import nanoseconds
@@ -28,29 +28,21 @@ from lmtest.money.under_way import UNSETTLED
 from lmtest.money.waiting import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
     from lmtest.cassette.interaction import Json
     from lmtest.money.budget import OnUnknownPrice
     from lmtest.money.database import Connection
+    from lmtest.money.estimate import Estimate
     from lmtest.money.ledger import Ledger
     from lmtest.money.limits import Limits
     from lmtest.money.origin import Origin
     from lmtest.money.queue import Limit
     from lmtest.money.row import LedgerRow
 
-BYTES_PER_TOKEN: Final = 3
-"""For the estimate before a call: English has about four bytes a token, code and other languages fewer."""
-
-TOKENS_PER_MEDIUM: Final = 2_000
-"""For the estimate before a call: more than providers count for one image or a page of a document."""
-
 _TOKENS: Final = "tokens_per_minute"
-
-_MEDIA: Final = frozenset({"image", "audio", "video", "document", "binary"})
-
 
 _under_way: Final[ContextVar[frozenset[str]]] = ContextVar("lmtest_under_way", default=frozenset())
 """The calls in whose midst the current context is: whoever reads a stream may call in between."""
@@ -95,6 +87,7 @@ class Gate:
         origin: Where the limits were set.
         assumed: Which of the limits nobody set: what has no known price passes them.
         environ: The environment as it was when the cassette was opened, where prices of one's own are named.
+        counts: Whether providers that count a call's tokens for nothing are asked to; they are not where nothing holds.
 
     Raises:
         ConfigurationError: There are limits and no ledger to keep them in.
@@ -112,6 +105,7 @@ class Gate:
         origin: Origin | None = None,
         assumed: Collection[str] = (),
         environ: Mapping[str, str] | None = None,
+        counts: bool = False,
     ) -> None:
         if limits and ledger is None:
             raise unkept(limits)
@@ -124,10 +118,16 @@ class Gate:
         self._origin = origin
         self._assumed = assumed
         self.environ = environ
+        self.counts = counts and bool(limits)
 
     @contextlib.contextmanager
     def passed(
-        self, model: str, request: Json, most_output: int | None, clock: Clock | None = None
+        self,
+        model: str,
+        request: Json,
+        most_output: int | None,
+        clock: Clock | None = None,
+        sent: Estimate | None = None,
     ) -> Iterator[Passage]:
         """Let one call through; its row is written when the block ends.
 
@@ -136,12 +136,15 @@ class Gate:
             request: The request, as lm15 serialises it.
             most_output: Tokens that may come back at most; None where the model sets no bound.
             clock: What it waits by; whatever its sleep raises ends the waiting.
+            sent: What is sent, where its provider has counted it; by default it is estimated.
 
         Raises:
             BudgetExceeded: It could cost more than is left. Nothing was sent.
             RateLimited: A limit has no room within the time it may wait. Nothing was sent.
         """
-        crossing = self._crossing(model, request, most_output, clock)
+        if sent is None:
+            sent = estimate(request, model)
+        crossing = self._crossing(model, request, most_output, clock, sent)
         if crossing.queue is not None:
             crossing.queue.enter(crossing.asked, crossing.limits, timeout=self._patience(model))
         passage = crossing.passage()
@@ -153,10 +156,17 @@ class Gate:
 
     @contextlib.asynccontextmanager
     async def passed_async(
-        self, model: str, request: Json, most_output: int | None, clock: Clock | None = None
+        self,
+        model: str,
+        request: Json,
+        most_output: int | None,
+        clock: Clock | None = None,
+        sent: Estimate | None = None,
     ) -> AsyncIterator[Passage]:
         """Let one call through as :meth:`passed` does, leaving the event loop free."""
-        crossing = self._crossing(model, request, most_output, clock)
+        if sent is None:
+            sent = await asyncio.to_thread(estimate, request, model)
+        crossing = self._crossing(model, request, most_output, clock, sent)
         if crossing.queue is not None:
             await crossing.queue.enter_async(crossing.asked, crossing.limits, timeout=self._patience(model))
         passage = crossing.passage()
@@ -173,16 +183,18 @@ class Gate:
         patience: float | None = said[-1].held("max_wait") if said else MAX_WAIT
         return patience
 
-    def _crossing(self, model: str, request: Json, most_output: int | None, clock: Clock | None) -> _Crossing:
+    def _crossing(
+        self, model: str, request: Json, most_output: int | None, clock: Clock | None, sent: Estimate
+    ) -> _Crossing:
         """A call, and what holds it."""
-        tokens = estimated_tokens(request) + (most_output or 0)
+        tokens = sent.input_tokens + (most_output or 0)
         unsettled = Call(
             key="", model=model, hit=LIVE, usage=Usage(), cost=None, worth=None, latency=None, failed=UNSETTLED
         )
         asked = Asked(
             model=model,
             row=replace(self._row(unsettled), run=self._run, test=self._test, model=model),
-            estimate=self._worst(model, request, most_output),
+            estimate=self._worst(model, request, most_output, sent),
             because=_because(model, request, most_output),
             within=_under_way.get(),
         )
@@ -220,11 +232,10 @@ class Gate:
             assumed=self._assumed,
         )
 
-    def _worst(self, model: str, request: Json, most_output: int | None) -> Decimal | None:
+    def _worst(self, model: str, request: Json, most_output: int | None, sent: Estimate) -> Decimal | None:
         """What is to be set aside for a call."""
         if most_output is not None:
-            tokens, terms = estimated_tokens(request), asked(request)
-            return worst_case(model, tokens, most_output, utc_now(), terms=terms, environ=self.environ)
+            return worst_case(model, sent, most_output, utc_now(), terms=asked(request), environ=self.environ)
         if self._on_unknown_price == "refuse" and any(
             limits.in_usd for _, limits in self._limits.without(self._assumed).holding(model)
         ):
@@ -322,43 +333,3 @@ def _used(call: Call | None, at_most: int) -> int:
         return 0
     counted = call.usage.total_tokens or (call.usage.input_tokens or 0) + (call.usage.output_tokens or 0)
     return counted or (0 if call.failed and call.cost == 0 else at_most)
-
-
-def received_tokens(events: Iterable[Json]) -> int:
-    """Estimate the output tokens of what was received of an answer, rather too many than too few.
-
-    Args:
-        events: Of a stream, as lm15 serialises them.
-
-    >>> received_tokens([{"type": "delta", "delta": {"type": "text", "text": "Paris, the capital"}}])
-    6
-    """
-    deltas = (event.get("delta") or {} for event in events)
-    texts = (delta.get("text") or delta.get("input") or "" for delta in deltas)
-    return math.ceil(sum(_measure(text)[0] for text in texts) / BYTES_PER_TOKEN)
-
-
-def estimated_tokens(request: Json) -> int:
-    """Estimate a request's input tokens from its length, rather too many than too few.
-
-    >>> estimated_tokens({"system": "Be brief.", "messages": []})
-    8
-    """
-    length, media = _measure(request)
-    return math.ceil(length / BYTES_PER_TOKEN) + media * TOKENS_PER_MEDIUM
-
-
-def _measure(value: Any) -> tuple[int, int]:
-    """Bytes of text, and how many media."""
-    if isinstance(value, str):
-        return len(value.encode()), 0
-    if isinstance(value, dict):
-        if isinstance(kind := value.get("type"), str) and kind in _MEDIA:  # a schema may have a field of that name
-            return 0, 1
-        # Names of fields cost tokens too where they are part of a schema.
-        parts = [_measure(item) for item in value.values()]
-        return sum(p[0] for p in parts) + sum(map(len, value)), sum(p[1] for p in parts)
-    if isinstance(value, list):
-        parts = [_measure(item) for item in value]
-        return sum(p[0] for p in parts), sum(p[1] for p in parts)
-    return 2, 0

@@ -26,7 +26,8 @@ from lmtest.cassette.interaction import STAND_IN, EventStream, Failure, Interact
 from lmtest.errors import ConfigurationError
 from lmtest.lm import translate
 from lmtest.lm.answers import MOCK_ID
-from lmtest.lm.gate import estimated_tokens, received_tokens
+from lmtest.lm.count import count, count_async
+from lmtest.lm.estimate import estimate, received_tokens
 from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
 from lmtest.money.prices import price, price_of
 from lmtest.money.terms import billed
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from lmtest.lm.query import Query
     from lmtest.lm.seam import Billed
     from lmtest.lm.stop import Stop
+    from lmtest.money.estimate import Estimate
     from lmtest.money.waiting import Clock
 
 
@@ -163,6 +165,10 @@ class _Live:
         most_output = self._query.max_tokens or min((each for each in known if each), default=None)
         return model, self._request, most_output, self._stop.clock(model) if self._stop else None
 
+    @property
+    def _estimate(self) -> Estimate:
+        return estimate(self._request, self._query.model)
+
     def _dspy_estimate(self, outcome: ModelOutcome) -> Decimal | None:
         """What DSPy would have put in its history: kept beside our own, so that a disagreement shows."""
         if isinstance(outcome, Failure) or (isinstance(outcome, EventStream) and outcome.left):
@@ -180,10 +186,10 @@ class _Live:
             return None, None  # a provider that was hung up on may charge for what it had begun
         at, environ, usage = clock.utc_now(), self._gate.environ, interaction.usage
         if usage.output_tokens is None and (interaction.left or interaction.failed) and interaction.said:
-            seen = received_tokens(interaction.said)
-            asked = usage.input_tokens if usage.input_tokens is not None else estimated_tokens(self._request)
-            usage = replace(usage, input_tokens=asked, output_tokens=seen)
-            terms, counter = billed(interaction), interaction.provider
+            sent, seen = self._estimate, received_tokens(interaction.said, self._query.model)
+            if usage.input_tokens is None:
+                usage = replace(usage, input_tokens=sent.input_tokens, input_audio_tokens=sent.audio or None)
+            usage, terms, counter = replace(usage, output_tokens=seen), billed(interaction), interaction.provider
             listed = price(interaction.model, usage, at=at, provider=counter, terms=terms, environ=environ)
         else:
             listed = price_of(interaction, at=at, environ=environ)
@@ -204,7 +210,7 @@ class LiveEngine(_Live):
         """
         if self._more:
             return self._next_candidate()
-        with handed_through(), self._passed() as passage, self._heeded(), self._call(passage) as watch:
+        with handed_through(), self._passed(request) as passage, self._heeded(), self._call(passage) as watch:
             with self._held():
                 response = self._backend.complete(request)
             watch.outcome = translate.reply(response)
@@ -212,7 +218,7 @@ class LiveEngine(_Live):
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream, with the same errors as :meth:`complete`."""
-        with handed_through(), self._passed() as passage, self._heeded(), self._call(passage) as watch:
+        with handed_through(), self._passed(request) as passage, self._heeded(), self._call(passage) as watch:
             with self._held():
                 for event in self._backend.stream(request):
                     watch.see(event)
@@ -223,9 +229,11 @@ class LiveEngine(_Live):
         """The backend is DSPy's to close."""
 
     @contextmanager
-    def _passed(self) -> Iterator[Passage]:
-        with self._cassette.limited(self._request), self._gate.passed(*self._terms) as passage:
-            yield passage
+    def _passed(self, request: Request) -> Iterator[Passage]:
+        with self._cassette.limited(self._request):
+            sent = count(self._backend, request, self._estimate) if self._gate.counts else None
+            with self._gate.passed(*self._terms, sent=sent) as passage:
+                yield passage
 
     def _held(self) -> AbstractContextManager[None]:
         return self._stop.holding(self._backend) if self._stop else nullcontext()
@@ -239,7 +247,7 @@ class AsyncLiveEngine(_Live):
         if self._more:
             return self._next_candidate()
         with handed_through():
-            async with self._passed() as passage:
+            async with self._passed(request) as passage:
                 with self._heeded(), self._call(passage) as watch:
                     async with self._held():
                         response = await self._backend.complete(request)
@@ -249,7 +257,7 @@ class AsyncLiveEngine(_Live):
     async def stream(self, request: Request) -> AsyncIterator[Any]:
         """Answer as a stream."""
         with handed_through():
-            async with self._passed() as passage:
+            async with self._passed(request) as passage:
                 with self._heeded(), self._call(passage) as watch:
                     async with _closing(self._backend.stream(request)) as events:
                         while (event := await self._next(events)) is not None:
@@ -266,9 +274,10 @@ class AsyncLiveEngine(_Live):
             return await anext(events, None)
 
     @asynccontextmanager
-    async def _passed(self) -> AsyncIterator[Passage]:
+    async def _passed(self, request: Request) -> AsyncIterator[Passage]:
         with self._cassette.limited(self._request):
-            async with self._gate.passed_async(*self._terms) as passage:
+            sent = await count_async(self._backend, request, self._estimate) if self._gate.counts else None
+            async with self._gate.passed_async(*self._terms, sent=sent) as passage:
                 yield passage
 
     def _held(self) -> AbstractAsyncContextManager[None]:

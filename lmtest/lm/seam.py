@@ -54,6 +54,7 @@ try:
     from dspy.clients.engines import AsyncLiteLLMEngine, LiteLLMEngine
     from dspy.clients.engines.litellm_engine import _ChatStream
     from dspy.clients.engines.litellm_errors import litellm_errors
+    from dspy.clients.engines.lm15_engine import AsyncLM15Engine, LM15Engine
     from dspy.clients.legacy_outputs import plain
     from dspy.clients.lm15_boundary import response_value
     from dspy.dsp.utils.settings import Settings, thread_local_overrides
@@ -79,9 +80,11 @@ __all__ = [
     "hook",
     "in_dspy",
     "is_litellm",
+    "most_input_tokens",
     "most_output_tokens",
     "other_candidates",
     "serde",
+    "wire",
 ]
 
 _KEY = "lmtest_scope"
@@ -185,6 +188,8 @@ def check() -> None:
         (LMRouter, ("_shared_transport",)),
         (dspy.lm15.AnthropicLM, ("parse_stream_events",)),
         (Settings, ("copy", "config", "save")),
+        (LM15Engine, ("_target",)),
+        (AsyncLM15Engine, ("_target",)),
     ):
         for name in names:
             if not hasattr(owner, name):
@@ -522,6 +527,32 @@ def _watch(transport: Any) -> None:
         transport._send_request, transport._make_release = send_told, make_told_release
 
 
+# ── beside a call ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Wire(NamedTuple):
+    """A call as lm15 would send it, and how something else is sent the same way.
+
+    Attributes:
+        provider: lm15's name of the provider's API.
+        request: The HTTP request: method, url, headers, body and timeouts.
+        send: Sends one and gives its status and body; an async backend's is awaited.
+    """
+
+    provider: str
+    request: Any
+    send: Callable[[Any], Any]
+
+
+def wire(backend: Any, request: Any) -> Wire | None:
+    """Give a call as a backend would send it whole; None for a backend that is not lm15's. Sends nothing."""
+    if not isinstance(backend, (LM15Engine, AsyncLM15Engine)):
+        return None
+    provider, routed = backend._target(request)
+    builder = getattr(provider, "_inner", provider)
+    return Wire(str(builder.provider), builder.build_request(routed, stream=False), provider._send)
+
+
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -530,12 +561,21 @@ def is_litellm(backend: Any) -> bool:
     return isinstance(backend, (LiteLLMEngine, AsyncLiteLLMEngine))
 
 
-@functools.cache
 def most_output_tokens(model: str) -> int | None:
     """How many tokens a model can answer with at most, by DSPy's table of models; None where it does not say."""
+    return _table(model, "max_output_tokens")
+
+
+def most_input_tokens(model: str) -> int | None:
+    """How many tokens a model can be sent at most, by the same table."""
+    return _table(model, "max_input_tokens")
+
+
+@functools.cache
+def _table(model: str, field: str) -> int | None:
     provider, _, name = model.partition("/")
-    most = model_metadata.model_info(provider, name).get("max_output_tokens")
-    return most if isinstance(most, int) else None
+    said = model_metadata.model_info(provider, name).get(field)
+    return said if isinstance(said, int) else None
 
 
 def dspy_estimate(response: Any, provider: str, request: Any) -> Decimal | None:

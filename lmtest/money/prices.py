@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lmtest import variables
+from lmtest.money.estimate import Estimate
 from lmtest.money.own_prices import own_prices
 from lmtest.money.quantities import LITELLM, of_usage, quantities
 from lmtest.money.terms import STANDARD, billed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -120,7 +121,7 @@ def price(
 
 def worst_case(
     model: str,
-    input_tokens: int,
+    sent: Estimate | int,
     max_output_tokens: int,
     at: datetime,
     provider: str | None = None,
@@ -128,15 +129,16 @@ def worst_case(
     terms: Terms = STANDARD,
     environ: Mapping[str, str] | None = None,
 ) -> Decimal | None:
-    """Bound what a call with text can cost before it is sent, in USD, or None where its price is unknown.
+    """Bound what a call can cost before it is sent, in USD, or None where its price is unknown.
 
-    All of the output is taken to come back, and all of the input to be billed at the dearer of the plain rate and the
-    rate for writing it to the provider's cache, for long where that is asked for. Of the tier that is asked for and the
-    standard one the dearer holds, for a provider may serve either.
+    All of the output is taken to come back, in the dearest of what it may be answered in. Input is taken to be billed
+    at the dearest of three: each kind at its own rate, all of it as text, and written to the provider's cache, for
+    long where that is asked for. Of the tier that is asked for and the standard one the dearer holds, for a provider
+    may serve either.
 
     Args:
         model: As for `price`.
-        input_tokens: Tokens to be sent, counted or estimated.
+        sent: What is to be sent, counted or estimated; a number is of tokens of text.
         max_output_tokens: The most that may come back, thinking included.
         at: When it will be sent.
         provider: As for `price`.
@@ -146,19 +148,30 @@ def worst_case(
     >>> from datetime import UTC, datetime
     >>> worst_case("anthropic/claude-sonnet-4-5", 1_000, 1_000, datetime(2026, 11, 1, tzinfo=UTC))
     Decimal('0.01875')
+    >>> worst_case("gemini/gemini-2.5-flash", Estimate(audio=1_000_000), 0, datetime(2026, 11, 1, tzinfo=UTC))
+    Decimal('1.00')
     """
     listing = _listing(model, provider, environ)
     if listing is None:
         return None
-    plain = {"input_tokens": input_tokens, "output_tokens": max_output_tokens}
-    written = plain | {"cache_write_tokens": input_tokens}
-    if terms.long:
-        written |= {"cache_write_1h_tokens": input_tokens}
-    wanted = [_calculate(listing, counts, at, tier=terms.tier) for counts in (plain, written)]
+    readings = list(_readings(Estimate(text=sent) if isinstance(sent, int) else sent, max_output_tokens, terms))
+    wanted = [_calculate(listing, counts, at, tier=terms.tier) for counts in readings]
     if not any(wanted):
         return None
-    standard = [_calculate(listing, counts, at) for counts in (plain, written)] if terms.tier else []
+    standard = [_calculate(listing, counts, at) for counts in readings] if terms.tier else []
     return max(each.usd for each in (*wanted, *standard) if each)
+
+
+def _readings(sent: Estimate, max_output_tokens: int, terms: Terms) -> Iterator[dict[str, int]]:
+    """The ways in which a call may be billed."""
+    tokens = sent.input_tokens
+    kinds = {f"input_{kind}_tokens": getattr(sent, kind) for kind in ("image", "audio", "video") if getattr(sent, kind)}
+    written = {"cache_write_tokens": tokens}
+    if terms.long:
+        written |= {"cache_write_1h_tokens": tokens}
+    for answered in ({}, *({f"output_{kind}_tokens": max_output_tokens} for kind in sent.answered_in)):
+        for billed in ({}, written, *([kinds] if kinds else ())):
+            yield {"input_tokens": tokens, "output_tokens": max_output_tokens, **billed, **answered}
 
 
 class _Listing(NamedTuple):

@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from lmtest import clock
-from lmtest.cassette import library
+from lmtest.cassette import blobs, library
 from lmtest.cassette.index import Index
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.pending import failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError
-from lmtest.lm.gate import estimated_tokens
+from lmtest.lm.estimate import estimate
 from lmtest.money.prices import price_of, worst_case
 from lmtest.money.terms import asked
 from lmtest.refresh.ids import belongs
@@ -172,17 +172,21 @@ def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: s
         seconds=sum(call.latency or 0 for call in calls),
         recorded_at=min((call.recorded_at or "" for call in calls), default=""),
         # How long another model's answers are, nothing recorded tells.
-        least=None if to else _least(calls),
+        least=None if to else _least(calls, path.parent),
     )
 
 
-def _least(calls: Sequence[Interaction]) -> Decimal | None:
+def _least(calls: Sequence[Interaction], directory: Path) -> Decimal | None:
     lengths, found = Lengths(calls), []
     for call in calls:
         most = (call.request.get("config") or {}).get("max_tokens") or lengths.most(call.key, call.model)
         if not call.tool and most is not None:
-            tokens = estimated_tokens(call.request)
-            found.append(worst_case(call.model, tokens, most, clock.utc_now(), terms=asked(call.request)))
+            try:
+                request = blobs.attach(call.request, directory)
+            except CassetteError:  # nobody can say what it would send; its own test may
+                continue
+            sent = estimate(request, call.model)
+            found.append(worst_case(call.model, sent, most, clock.utc_now(), terms=asked(call.request)))
     return min((usd for usd in found if usd is not None), default=None)
 
 

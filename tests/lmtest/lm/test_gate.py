@@ -11,7 +11,7 @@ import pytest
 import lmtest
 from lmtest.doctor import examine
 from lmtest.lm.billing import run_id
-from lmtest.lm.gate import Gate, estimated_tokens
+from lmtest.lm.gate import Gate
 from lmtest.money.ledger import Ledger
 from lmtest.money.row import LedgerRow
 from lmtest.settings import Settings
@@ -154,11 +154,6 @@ def test_limits_without_a_ledger_are_refused(lm, monkeypatch):
         ask(lm, 1, limits=lmtest.Limits(usd_per_run=1))
 
 
-def test_a_picture_counts_as_one_and_not_by_its_bytes():
-    picture = {"type": "image", "media_type": "image/png", "data": "A" * 100_000}
-    assert estimated_tokens({"messages": [{"role": "user", "parts": [picture]}]}) < 2_100
-
-
 def test_a_limit_of_one_model_holds_that_model_alone(provider, priced, project):
     (project / "pyproject.toml").write_text('[tool.lmtest.limits."gemini/gemini-2.5-flash"]\nusd_per_run = "0.0001"\n')
     calls = {}
@@ -279,8 +274,3 @@ def test_a_cassette_that_could_not_be_saved_is_told_before_anybody_is_paid(lm, p
 def ask_in(lm, path, mode):
     with dspy.context(lm=lm), lmtest.use_cassette(path, mode=mode):
         qa(question="why?")
-
-
-def test_a_schema_with_a_field_of_the_name_type_is_measured_as_text():
-    schema = {"properties": {"type": {"default": "image", "type": "string"}}}
-    assert estimated_tokens({"config": {"response_format": {"schema": schema}}}) < 100

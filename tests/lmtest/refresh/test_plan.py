@@ -1,9 +1,14 @@
 """What a refresh would re-record, and what that takes."""
 
+import base64
+import io
 import re
+import wave
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
+import dspy
 import pytest
 
 import lmtest
@@ -131,3 +136,20 @@ def test_a_broken_cassette_is_skipped_among_others_and_refused_by_name(plan, own
     assert names(plan().skipped) == ["broken.yaml"]
     with pytest.raises(lmtest.CassetteFormatError):
         plan("broken.yaml")
+
+
+def test_what_a_sound_sets_aside_goes_by_the_file_beside_the_cassette(plan, lm):
+    """A minute of it is 1,920 tokens at $1 a million; one that nobody can read would be all that the model takes."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as sound:
+        sound.setparams((1, 1, 8, 60 * 8, "NONE", ""))
+        sound.writeframes(bytes(60 * 8))
+    heard = dspy.Audio(data=base64.b64encode(content.getvalue()).decode(), audio_format="wav")
+    test = "tests/test_qa.py::test_one"
+    with dspy.context(lm=lm.copy(max_tokens=10)), lmtest.use_cassette("sound.yaml", mode="record", test=test):
+        dspy.Predict("sound: dspy.Audio -> text: str")(sound=heard)
+    [job] = plan().due
+    assert Decimal("0.00192") < job.least < Decimal("0.003")
+    next(Path("blobs").iterdir()).unlink()
+    [job] = plan().due
+    assert job.least is None
