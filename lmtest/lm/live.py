@@ -27,6 +27,7 @@ from lmtest.errors import ConfigurationError
 from lmtest.lm import translate
 from lmtest.lm.answers import MOCK_ID
 from lmtest.lm.gate import estimated_tokens, received_tokens
+from lmtest.lm.retry import retry_after
 from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
 from lmtest.money.prices import price
 from lmtest.money.terms import billed
@@ -114,7 +115,7 @@ class _Live:
                 "and, to record from, lmtest serve."
             ) from None
         except LM15Error as error:
-            passage.retry_after = error.retry_after = translate.retry_after(error)
+            passage.retry_after = error.retry_after = retry_after(error)
             billed = translate.may_be_billed(error)
             self._end(passage, watch, translate.failure(error, tuple(watch.events)), billed=billed)
             raise
