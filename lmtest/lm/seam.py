@@ -71,6 +71,7 @@ __all__ = [
     "Billed",
     "Claim",
     "StreamAccumulator",
+    "as_caught",
     "bind",
     "bound",
     "connections",
@@ -572,7 +573,13 @@ def in_dspy(error: Exception) -> Exception:
     twin.__dict__.update(dict.fromkeys(("code", "model", "provider", "provider_code", "status", "request_id")))
     twin.__dict__.update({"retry_after": None, "message": str(error), **error.__dict__})
     twin.__cause__, twin.__traceback__ = error.__cause__, error.__traceback__
+    vars(error)["_handed"] = twin
     return cast("Exception", twin)
+
+
+def as_caught(error: Exception) -> Exception:
+    """An error as it went through DSPy, with every step to where the program caught it; itself where it did not."""
+    return cast("Exception", getattr(error, "_handed", error))
 
 
 _MIXED: dict[type, Any] = {}
