@@ -188,14 +188,17 @@ class _Live:
         usage = interaction.usage
         if usage == Usage() and (interaction.left or interaction.failed) and interaction.said:
             usage = Usage(input_tokens=estimated_tokens(self._request), output_tokens=received_tokens(interaction.said))
-        listed = price(
-            interaction.model,
-            usage,
-            at=clock.utc_now(),
-            provider=str(self._provider) or None,
-            terms=billed(interaction),
-            environ=self._gate.environ,
-        )
+        try:
+            listed = price(
+                interaction.model,
+                usage,
+                at=clock.utc_now(),
+                provider=str(self._provider) or None,
+                terms=billed(interaction),
+                environ=self._gate.environ,
+            )
+        except ConfigurationError:
+            return None, None  # its file of prices was broken meanwhile: the call is booked, and the next one says so
         return (None, None) if listed is None else (listed.usd, listed.version)
 
 

@@ -182,8 +182,10 @@ class Ledger:
         Raises:
             ConfigurationError: It cannot be; the message says why and how to mend it.
         """
-        with self.database.writing():
-            pass
+        with self.database.writing() as connection:
+            connection.execute(
+                "DELETE FROM reservation WHERE id = ''"
+            )  # of none: SQLite begins on what it cannot write
 
     def check(self) -> None:
         """See that calls can be written down, where there is a ledger already; makes none, and changes nothing.

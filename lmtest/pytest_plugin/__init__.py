@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from lmtest import variables
 from lmtest.pytest_plugin import options, shared, trimmed
 from lmtest.pytest_plugin.gathering import Gathering
 from lmtest.pytest_plugin.unmarked import Unmarked
@@ -38,6 +39,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Gathering(config), "lmtest-gathering")
     config.pluginmanager.register(Unmarked(config), "lmtest-unmarked")
     config.pluginmanager.register(trimmed, "lmtest-trimmed")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say at the beginning of a live run which prices of one's own can match no call."""
+    if variables.PRICES not in os.environ or options.mode_of(config).mode.offline:
+        return []
+    return [f"lmtest: {doubt}" for doubt in options.price_doubts()]
 
 
 # ── a test ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -112,3 +112,22 @@ def test_limits_that_do_not_read_are_bad(project, monkeypatch):
     monkeypatch.setenv("LMTEST_USD_PER_RUN", "much")
     [limits] = found("limits", project)
     assert (limits.verdict, "much" in limits.detail) == ("bad", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "told"),
+    [
+        ('["openai/gpt-5"]\ninput = 1\noutput = 2\n', None, ""),
+        ('["gpt-5"]\ninput = 1\noutput = 2\n', "note", "Did you mean 'openai/gpt-5'?"),
+        ("[m\n", "bad", "does not parse"),
+        (None, "bad", "cannot be read"),
+    ],
+)
+def test_prices_of_ones_own_that_hold_for_nothing_are_a_note_and_a_broken_file_is_bad(
+    project, monkeypatch, text, verdict, told
+):
+    if text is not None:
+        (project / "prices.toml").write_text(text)
+    monkeypatch.setenv("LMTEST_PRICES", "prices.toml")
+    findings = found("prices", project)
+    assert [(finding.verdict, told in finding.detail) for finding in findings] == ([(verdict, True)] if verdict else [])

@@ -119,7 +119,7 @@ REFUSALS = {
         {"LMTEST_USD_PER_RUN": "1", "SUITE_MODEL": "openai/none"},
         "set max_tokens",
     ),
-    "a price file that is not there": ("record", {"LMTEST_PRICES": "gone.toml"}, "ConfigurationError: LMTEST_PRICES"),
+    "a ledger that cannot be": ("record", {"LMTEST_LEDGER": "conftest.py/ledger"}, "ConfigurationError: The ledger"),
 }
 CONFTEST = """
 import os
