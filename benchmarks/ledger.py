@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from lmtest.cassette.interaction import Usage
 from lmtest.money.ledger import Ledger
-from lmtest.money.row import LedgerRow
 from lmtest.money.report import BY, cost_report
+from lmtest.money.row import LedgerRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,6 +16,7 @@ from lmtest.errors import LMTestError
 from lmtest.modes import choose_mode
 from lmtest.money.ledger import Ledger, default_path
 from lmtest.money.limits import Limits
+from lmtest.money.own_prices import doubts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,6 +67,7 @@ def examine(settings: Settings, root: Path) -> Iterator[Finding]:
     for look in looks:
         yield look()
     yield from _ledger(settings, root)
+    yield from _own_prices()
     yield from _limits(settings)
 
 
@@ -137,6 +139,18 @@ def _ledger(settings: Settings, root: Path) -> Iterator[Finding]:
         return
     yield Finding(name="ledger", verdict="good", detail=str(place))
     yield from apart
+
+
+def _own_prices() -> Iterator[Finding]:
+    """A file of prices that cannot be read, or names that no call's model has."""
+    if not (path := os.environ.get(variables.PRICES)):
+        return
+    try:
+        found = tuple(doubts(Path(path)))
+    except LMTestError as error:
+        yield Finding(name="prices", verdict="bad", detail=str(error))
+        return
+    yield from (Finding(name="prices", verdict="note", detail=doubt) for doubt in found)
 
 
 def _obstacle(file: Path) -> Path | None:

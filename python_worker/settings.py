@@ -127,6 +127,7 @@ class Settings:
         # In auto, what is recorded needs no key; a call that is not says so itself.
         if not self.mode.offline and self.mode is not lmtest.Mode.AUTO:
             _check_key(self.model, self.mode, environ)
+            _check_limits(environ)
 
 
 def _check_writable(folder: Path, mode: lmtest.Mode) -> None:
@@ -145,4 +146,13 @@ def _check_key(model: str, mode: lmtest.Mode, environ: Mapping[str, str]) -> Non
     if names and not any(environ.get(name) for name in names):
         raise lmtest.ConfigurationError(
             f"mode {mode.value} calls {model}, and {' or '.join(names)} is not set: set it, or use replay or mock."
+        )
+
+
+def _check_limits(environ: Mapping[str, str]) -> None:
+    limits = lmtest.Limits.from_environ(environ)
+    if any(each.held("usd_per_test") is not None for each in (limits, *limits.by_model.values())):
+        raise lmtest.ConfigurationError(
+            "usd_per_test limits single tests, and a worker's executions belong to none: it would hold nothing. Set "
+            "usd_per_run, and lift this one: --limit usd_per_test=none."
         )

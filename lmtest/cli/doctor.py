@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
-from lmtest import settings
+from lmtest import literal, settings
 from lmtest.doctor import examine
 
-_MARKS = {"good": "[green]good[/]", "note": "[yellow]note[/]", "bad": "[red]bad [/]"}
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STYLES = {"good": "green", "note": "yellow", "bad": "red"}
 
 
 @click.command()
 @click.option("--prices", is_flag=True, help="Compare what price lists say of the models in use, and nothing else.")
 def command(*, prices: bool) -> None:
     """Look at Python, DSPy, LiteLLM, the mode, keys, cassettes, ledger and prices. Exits with 1 when one is bad."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = literal.console(soft_wrap=True)
     if prices:
         _prices(console)
         return
     findings = tuple(examine(*settings.load()))
     for finding in findings:
-        console.print(f"{_MARKS[finding.verdict]}  {finding.name:<10} {escape(finding.detail)}")
+        verdict = (f"{finding.verdict:<4}", _STYLES[finding.verdict])
+        console.print(Text.assemble(verdict, f"  {finding.name:<10} {finding.detail}"))
     sys.exit(any(finding.verdict == "bad" for finding in findings))
 
 
@@ -37,7 +41,7 @@ def _prices(console: Console) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        console.print(escape(line.rstrip()))
+        console.print(line.rstrip())
     for each in listed:
         if each.finding:
-            console.print(escape(each.finding))
+            console.print(each.finding)

@@ -81,10 +81,10 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     they record is written beside the cassettes (NAME.new.yaml), which stay as they are until it is accepted. Exit
     codes: 0 done, 1 --fail-on, 2 wrong usage, 3 stopped at a limit, 130 interrupted.
     """
-    from rich.console import Console
+    from lmtest import literal
 
     settings, root = load()
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    console = literal.console(width=None if sys.stdout.isatty() else _WIDE)
     given["limits"] = _limits(given)
     paths = _paths(cassettes, root / settings.cassette_dir, given)
     if given["missing"]:
@@ -179,13 +179,12 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
     if asks:
         accepted = review(console, drift, data, _decide)
     for cassette in accepted:
-        console.print(f"accepted: {relative(cassette.path, root)}", markup=False)
+        console.print(f"accepted: {relative(cassette.path, root)}")
     waiting = [each for each in drift.cassettes if each.acceptable]
     if waiting:
         console.print(
             f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. To take them over, give the same command "
             "again with --accept; on a terminal, give it as it is, and it asks call by call. Nothing is called again.",
-            markup=False,
         )
     if drift.stopped == "interrupted":
         return _INTERRUPTED
@@ -223,17 +222,17 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
     tests = tests_to_run(paths, root=root, test=given["test"])
     console.print("To run in mode auto, which calls for what is not recorded:" + ("" if tests else " nothing"))
     for test in tests:
-        console.print(f"  {test}", markup=False, soft_wrap=True)
+        console.print(f"  {test}", soft_wrap=True)
     if given["dry_run"] or not tests or not _consents(given):
         return 0
     completed = complete(paths, tests, root=root, limits=given["limits"])
     for path, count in completed.gained.items():
-        console.print(f"{relative(path, root)}: {count} call{'' if count == 1 else 's'} recorded", markup=False)
+        console.print(f"{relative(path, root)}: {count} call{'' if count == 1 else 's'} recorded")
     for ended in completed.run.ended:
         if ended.outcome == "failed":
-            console.print(f"failed: {ended.test}: {ended.reason}", style="red", markup=False)
+            console.print(f"failed: {ended.test}: {ended.reason}", style="red")
     console.print(f"Recorded in all: {sum(completed.gained.values())}")
     if completed.run.stopped:
-        console.print(f"Stopped early: {completed.run.stopped}", style="bold yellow", markup=False)
+        console.print(f"Stopped early: {completed.run.stopped}", style="bold yellow")
         return _INTERRUPTED if completed.run.stopped == "interrupted" else _STOPPED
     return int(any(ended.outcome == "failed" for ended in completed.run.ended))

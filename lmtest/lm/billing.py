@@ -120,15 +120,19 @@ def gate_for(
         environ: The environment as it was when the cassette was opened: a test may empty it, and no limit goes with it.
 
     Raises:
-        ConfigurationError: A limit cannot be used, there is no ledger to keep them in, or the ledger cannot be written.
+        ConfigurationError: A limit cannot be used or would hold nothing, there is no ledger to keep them in, the ledger
+            cannot be written, or the file of prices cannot be read.
     """
     from lmtest.lm.gate import Gate  # late: only live calls pass one
     from lmtest.money.origin import Origin
+    from lmtest.money.own_prices import located
 
-    ledger = ledger_of(settings, root)
+    environ, ledger = located(environ), ledger_of(settings, root)
     if ledger is not None:
         ledger.open()
     holding, assumed = _holding(limits, settings, tighter, environ, by_default=ledger is not None)
+    if test is None:
+        _refuse_of_tests(holding)
     return Gate(
         ledger,
         holding,
@@ -141,6 +145,18 @@ def gate_for(
         environ=environ,
         counts=variables.is_on(environ, variables.COUNT_TOKENS, settings.count_tokens),
     )
+
+
+def _refuse_of_tests(limits: Limits) -> None:
+    """Refuse a limit of single tests where calls belong to none, and it would hold nothing."""
+    for model, its in (("", limits), *limits.by_model.items()):
+        if (usd := its.held("usd_per_test")) is not None:
+            whose = f" of {model!r}" if model else ""
+            raise ConfigurationError(
+                f"usd_per_test{whose} is ${usd:f}, and these calls belong to no test: nothing would hold them, and "
+                "nothing was sent. Name the test, use_cassette(..., test=ID); share a cassette by the module and not "
+                "by the session; or set usd_per_run, and lift this one where it is set: usd_per_test=none."
+            )
 
 
 def budget_left(model: str, *, tighter: Limits | None = None) -> Decimal | None:

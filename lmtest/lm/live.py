@@ -28,6 +28,7 @@ from lmtest.lm import translate
 from lmtest.lm.answers import MOCK_ID
 from lmtest.lm.count import count, count_async
 from lmtest.lm.estimate import estimate, received_tokens
+from lmtest.lm.retry import retry_after
 from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
 from lmtest.money.prices import price, price_of
 from lmtest.money.terms import billed
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from lmtest.lm.seam import Billed
     from lmtest.lm.stop import Stop
     from lmtest.money.estimate import Estimate
+    from lmtest.money.prices import Price
     from lmtest.money.waiting import Clock
 
 
@@ -116,7 +118,7 @@ class _Live:
                 "and, to record from, lmtest serve."
             ) from None
         except LM15Error as error:
-            passage.retry_after = error.retry_after = translate.retry_after(error)
+            passage.retry_after = error.retry_after = retry_after(error)
             billed = translate.may_be_billed(error)
             self._end(passage, watch, translate.failure(error, tuple(watch.events)), billed=billed)
             raise
@@ -184,16 +186,21 @@ class _Live:
         """
         if self._stop is not None and self._stop.called:
             return None, None  # a provider that was hung up on may charge for what it had begun
-        at, environ, usage = clock.utc_now(), self._gate.environ, interaction.usage
-        if usage.output_tokens is None and (interaction.left or interaction.failed) and interaction.said:
-            sent, seen = self._estimate, received_tokens(interaction.said, self._query.model)
-            if usage.input_tokens is None:
-                usage = replace(usage, input_tokens=sent.input_tokens, input_audio_tokens=sent.audio or None)
-            usage, terms, counter = replace(usage, output_tokens=seen), billed(interaction), interaction.provider
-            listed = price(interaction.model, usage, at=at, provider=counter, terms=terms, environ=environ)
-        else:
-            listed = price_of(interaction, at=at, environ=environ)
+        try:
+            listed = self._listed(interaction)
+        except ConfigurationError:
+            return None, None  # its file of prices was broken meanwhile: the call is booked, and the next one says so
         return (None, None) if listed is None else (listed.usd, listed.version)
+
+    def _listed(self, interaction: Interaction) -> Price | None:
+        at, environ, usage = clock.utc_now(), self._gate.environ, interaction.usage
+        if usage.output_tokens is not None or not (interaction.left or interaction.failed) or not interaction.said:
+            return price_of(interaction, at=at, environ=environ)
+        sent, seen = self._estimate, received_tokens(interaction.said, self._query.model)
+        if usage.input_tokens is None:
+            usage = replace(usage, input_tokens=sent.input_tokens, input_audio_tokens=sent.audio or None)
+        usage, terms, counter = replace(usage, output_tokens=seen), billed(interaction), interaction.provider
+        return price(interaction.model, usage, at=at, provider=counter, terms=terms, environ=environ)
 
 
 class LiveEngine(_Live):

@@ -28,7 +28,7 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
 import dspy
 
 from lmtest.errors import ConfigurationError, LMTestError, revived
-from lmtest.lm import counted, nested
+from lmtest.lm import counted, nested, retry
 
 _NEWEST = (3, 6)
 
@@ -43,6 +43,7 @@ def _unsupported(reason: object) -> ConfigurationError:
 try:
     from dspy._vendor.lm15 import serde
     from dspy._vendor.lm15.errors import error_class_for_code
+    from dspy._vendor.lm15.providers.gemini import GeminiLM
     from dspy._vendor.lm15.result import StreamAccumulator
     from dspy._vendor.lm15.router import LMRouter
     from dspy._vendor.lm15.transports import StdlibTransport
@@ -71,6 +72,7 @@ __all__ = [
     "Billed",
     "Claim",
     "StreamAccumulator",
+    "as_caught",
     "bind",
     "bound",
     "connections",
@@ -187,6 +189,7 @@ def check() -> None:
         (StdlibTransport, ("_send_request", "_make_release")),
         (LMRouter, ("_shared_transport",)),
         (dspy.lm15.AnthropicLM, ("parse_stream_events",)),
+        (GeminiLM, ("normalize_error",)),
         (Settings, ("copy", "config", "save")),
         (LM15Engine, ("_target",)),
         (AsyncLM15Engine, ("_target",)),
@@ -237,6 +240,18 @@ def _copy_without_scope(settings: Any) -> Any:
 
 def _repr_without_scope(settings: Any) -> str:
     return repr({**settings.copy()})
+
+
+_normalize_error = GeminiLM.normalize_error
+
+
+@functools.wraps(_normalize_error)
+def _normalize_with_delay(lm: Any, status: int, body: str) -> Any:
+    """Make Gemini's error as lm15 does, which hands on the message of a google.rpc.Status and not its details."""
+    error = _normalize_error(lm, status, body)
+    if (delay := retry.in_body(body)) is not None:
+        setattr(error, retry.DELAY, delay)
+    return error
 
 
 # ── the hook ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -291,6 +306,7 @@ def hook(claim: Callable[[], Claim | None]) -> None:
     execution.prepare, execution._engine, execution._price_result = prepare_uncached, choose_engine, price_as_billed
     Settings.copy, Settings.__repr__ = _copy_without_scope, _repr_without_scope
     counted.listen()
+    GeminiLM.normalize_error = _normalize_with_delay
 
 
 def _live(choose: Callable[[], Any], prepared: Prepared, asynchronous: bool) -> tuple[Any, Any]:  # noqa: FBT001 - DSPy's
@@ -618,7 +634,13 @@ def in_dspy(error: Exception) -> Exception:
     twin.__dict__.update(dict.fromkeys(("code", "model", "provider", "provider_code", "status", "request_id")))
     twin.__dict__.update({"retry_after": None, "message": str(error), **error.__dict__})
     twin.__cause__, twin.__traceback__ = error.__cause__, error.__traceback__
+    vars(error)["_handed"] = twin
     return cast("Exception", twin)
+
+
+def as_caught(error: Exception) -> Exception:
+    """An error as it went through DSPy, with every step to where the program caught it; itself where it did not."""
+    return cast("Exception", getattr(error, "_handed", error))
 
 
 _MIXED: dict[type, Any] = {}

@@ -12,15 +12,13 @@ from dspy import lm15
 
 from lmtest.cassette.interaction import EventStream, Failure, Reply, StreamedEvent
 from lmtest.lm.counted import beside
+from lmtest.lm.retry import causes, retry_after
 from lmtest.lm.seam import StreamAccumulator, error_class_for_code, other_candidates, serde
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lmtest.cassette.interaction import Json, ModelOutcome
-
-# lm15 hands on the message of a google.rpc.Status, and not its details.
-_RETRY_IN = re.compile(r"retry in (\d+(?:\.\d+)?)\s?s", re.IGNORECASE)
 
 
 def _fields(kind: type, *but: str) -> Callable[[Any], Any]:
@@ -91,18 +89,6 @@ def event_json(event: Any) -> Json:
     return data | beside(event)
 
 
-def retry_after(error: lm15.LM15Error) -> float | None:
-    """Seconds a provider asked to wait: its Retry-After, else what Gemini says of its RetryInfo in words.
-
-    >>> retry_after(lm15.RateLimitError("Quota exceeded. Please retry in 34.07s."))
-    34.07
-    """
-    if error.retry_after is not None:
-        return float(error.retry_after)
-    said = _RETRY_IN.search(error.message) if isinstance(error, lm15.RateLimitError) else None
-    return float(said[1]) if said else None
-
-
 def failure(raised: lm15.LM15Error, events: tuple[StreamedEvent, ...] = ()) -> Failure:
     """Give a provider's failure as plain data."""
     return Failure(
@@ -170,15 +156,7 @@ def may_be_billed(error: BaseException) -> bool:
             return error.status in _MAYBE_SERVED
         if not isinstance(error, _UNDER_WAY) and type(error) is not lm15.ProviderError:
             return False
-    return not any(type(cause).__name__ in _NOT_CONNECTED for cause in _causes(error))
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]  # ends at None
+    return not any(type(cause).__name__ in _NOT_CONNECTED for cause in causes(error))
 
 
 def is_failure_code(code: str) -> bool:

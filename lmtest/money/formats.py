@@ -10,7 +10,11 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from lmtest import literal
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.table import Table
 
     from lmtest.money.report import Line, Month, Report
@@ -32,16 +36,14 @@ def table(report: Report, *, width: int = 100, colour: bool = False, top: int = 
         colour: Whether to use it.
         top: Lines to show; the rest is summed up.
     """
-    from rich.console import Console
-
-    console = Console(
+    console = literal.console(
         file=io.StringIO(), width=width, force_terminal=colour, color_system="standard" if colour else None
     )
-    console.print(headline(report), soft_wrap=True, highlight=False)
+    console.print(headline(report), soft_wrap=True)
     if report.lines:
         console.print(_grid(report, top))
     for sentence in notes(report, top):
-        console.print(sentence, soft_wrap=True, highlight=False)
+        console.print(sentence, soft_wrap=True)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -62,28 +64,33 @@ def json(report: Report) -> str:
 
 
 def csv(report: Report) -> str:
-    """One row a line, under a header that begins with what a line stands for."""
+    """One row a line, under a header that begins with what a line stands for; no name in it passes for a formula."""
     out = io.StringIO()
     writer = csv_.writer(out, lineterminator="\n")
     writer.writerow([report.by, *list(_plain(report.total))[1:]])
-    writer.writerows(list(_plain(line).values()) for line in report.lines)
+    for line in report.lines:
+        name, *numbers = _plain(line).values()
+        writer.writerow([literal.cell(name) if isinstance(name, str) else name, *numbers])
     return out.getvalue()
 
 
 def markdown(report: Report, *, top: int = TOP) -> str:
     """A section for a pull request or a job summary."""
-    out = ["### Cost of language model calls", "", headline(report), ""]
+    out = ["### Cost of language model calls", "", headline(report, named=literal.code), ""]
     if report.lines:
         listed = bool(report.total.stand_in)
         heads = ["live", "spent", "saved by replay", "to refresh", *([_STAND_IN] if listed else [])]
         out += [
             f"| {report.by} | calls | {' | '.join(heads)} |",
             f"|---|--:|{'--:|' * len(heads)}",
-            *(_markdown_row(label(report, line), line, listed=listed) for line in report.lines[:top]),
+            *(
+                _markdown_row(label(report, line, named=literal.code_cell), line, listed=listed)
+                for line in report.lines[:top]
+            ),
             _markdown_row("**total**", report.total, listed=listed),
             "",
         ]
-    out += [sentence + "\n" for sentence in notes(report, top)]
+    out += [sentence + "\n" for sentence in notes(report, top, named=literal.code)]
     return "\n".join(out).rstrip("\n") + "\n"
 
 
@@ -101,12 +108,17 @@ def html(report: Report, *, top: int = TOP) -> str:
     )
 
 
-def headline(report: Report) -> str:
-    """The report in one sentence."""
+def headline(report: Report, *, named: Callable[[str], str] = str) -> str:
+    """The report in one sentence.
+
+    Args:
+        report: What to tell.
+        named: Writes the names in it.
+    """
     total = report.total
     if not total.calls:
         after = f" since {report.since:%Y-%m-%d %H:%M} UTC" if report.since else ""
-        return f"No calls in {report.place}{after}: nothing was spent, nothing saved."
+        return f"No calls in {named(report.place)}{after}: nothing was spent, nothing saved."
     spent, saved, refresh = amounts(total)
     listed = f", and {at_list_price(total.stand_in)}" if total.stand_in else ""
     return (
@@ -115,8 +127,14 @@ def headline(report: Report) -> str:
     )
 
 
-def notes(report: Report, top: int) -> list[str]:
-    """What must be said beside the numbers: the month, the lines left out, and the prices nobody knows."""
+def notes(report: Report, top: int, *, named: Callable[[str], str] = str) -> list[str]:
+    """What must be said beside the numbers: the month, the lines left out, and the prices nobody knows.
+
+    Args:
+        report: What to tell.
+        top: Lines shown.
+        named: Writes the names in it.
+    """
     month, out = report.month, []
     if report.total.calls or month.spent:
         pace = f"{dollars(month.spent)} so far, {dollars(month.projected)} by its end at this pace."
@@ -126,9 +144,9 @@ def notes(report: Report, top: int) -> list[str]:
         left, them = ("1 line is", "it") if hidden == 1 else (f"{hidden:,} lines are", "them")
         out.append(f"{left} left out here, not from the total: '--top {len(report.lines)}' shows {them}.")
     if report.unpriced:
-        out.append(f"Of unknown price (?), and in no sum above: {_models(report.unpriced)}.")
+        out.append(f"Of unknown price (?), and in no sum above: {_models(report.unpriced, named)}.")
     if report.estimated:
-        out.append(f"Estimated, because no provider counted the tokens: {_models(report.estimated)} of these.")
+        out.append(f"Estimated, because no provider counted the tokens: {_models(report.estimated, named)} of these.")
     return out
 
 
@@ -169,9 +187,9 @@ def amounts(line: Line) -> tuple[str, str, str]:
     return spent, saved, refresh
 
 
-def label(report: Report, line: Line) -> str:
+def label(report: Report, line: Line, *, named: Callable[[str], str] = str) -> str:
     """A line's name, or who it is that has none."""
-    return line.name if line.name is not None else _NOBODY.get(report.by, "(none)")
+    return named(line.name) if line.name is not None else _NOBODY.get(report.by, "(none)")
 
 
 def _grid(report: Report, top: int) -> Table:
@@ -200,7 +218,7 @@ def _grid(report: Report, top: int) -> Table:
 
 
 def _markdown_row(name: str, line: Line, *, listed: bool) -> str:
-    cells = [name.replace("|", r"\|"), f"{line.calls:,}", f"{line.live:,}", *amounts(line)]
+    cells = [name, f"{line.calls:,}", f"{line.live:,}", *amounts(line)]
     if listed:
         cells.append(dollars(line.stand_in))
     return f"| {' | '.join(cells)} |"
@@ -215,8 +233,8 @@ def _text(value: Decimal | str | int | None) -> str | int | None:
     return f"{value:f}" if isinstance(value, Decimal) else value
 
 
-def _models(counted: tuple[tuple[str, int], ...]) -> str:
-    return ", ".join(f"{model} ({_calls(calls)})" for model, calls in counted)
+def _models(counted: tuple[tuple[str, int], ...], named: Callable[[str], str]) -> str:
+    return ", ".join(f"{named(model)} ({_calls(calls)})" for model, calls in counted)
 
 
 def _calls(count: int, kind: str = "") -> str:

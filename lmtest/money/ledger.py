@@ -238,6 +238,7 @@ class Ledger:
         """
         self.take_in()
         with self.database.writing() as connection:
+            connection.execute("DELETE FROM under_way WHERE id = ''")  # of none: SQLite begins on what it cannot write
             under_way.settle_dead(self, connection)
 
     def check(self) -> None:

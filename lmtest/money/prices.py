@@ -170,8 +170,8 @@ def _readings(sent: Estimate, max_output_tokens: int, terms: Terms) -> Iterator[
     if terms.long:
         written |= {"cache_write_1h_tokens": tokens}
     for answered in ({}, *({f"output_{kind}_tokens": max_output_tokens} for kind in sent.answered_in)):
-        for billed in ({}, written, *([kinds] if kinds else ())):
-            yield {"input_tokens": tokens, "output_tokens": max_output_tokens, **billed, **answered}
+        for taken in ({}, written, *([kinds] if kinds else ())):
+            yield {"input_tokens": tokens, "output_tokens": max_output_tokens, **taken, **answered}
 
 
 class _Listing(NamedTuple):

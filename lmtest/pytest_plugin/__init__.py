@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from lmtest.pytest_plugin import options, shared
+from lmtest import variables
+from lmtest.pytest_plugin import options, shared, trimmed
 from lmtest.pytest_plugin.gathering import Gathering
 from lmtest.pytest_plugin.unmarked import Unmarked
 
@@ -37,6 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
     options.check(config)
     config.pluginmanager.register(Gathering(config), "lmtest-gathering")
     config.pluginmanager.register(Unmarked(config), "lmtest-unmarked")
+    config.pluginmanager.register(trimmed, "lmtest-trimmed")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say at the beginning of a live run which prices of one's own can match no call."""
+    if variables.PRICES not in os.environ or options.mode_of(config).mode.offline:
+        return []
+    return [f"lmtest: {doubt}" for doubt in options.price_doubts()]
 
 
 # ── a test ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -90,14 +99,8 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep whether each phase passed, for the one that saves."""
-    if call.when == "setup" and call.excinfo is not None and _is_open(item):
-        from lmtest.pytest_plugin.covered import without_machinery
-
-        without_machinery(call)
     report = yield
     if _is_open(item):
         from lmtest.pytest_plugin.covered import note_phase

@@ -10,16 +10,16 @@ import inspect
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from lmtest import settings as project
-from lmtest.errors import ConfigurationError, LMTestError, NetworkBlocked
+from lmtest.errors import ConfigurationError, LimitError, LMTestError, NetworkBlocked
+from lmtest.lm.seam import as_caught
 from lmtest.lm.use import use_cassette
 from lmtest.network import block_network
-from lmtest.pytest_plugin import company, freshness, shared, wishes
+from lmtest.pytest_plugin import company, freshness, shared, trimmed, wishes
 from lmtest.pytest_plugin.naming import shared_name
 from lmtest.pytest_plugin.opened import Opened, release
 from lmtest.pytest_plugin.tally import KEY, Tally, money
@@ -89,6 +89,11 @@ class Covered:
         return [error for each in opened for error in each.cassette.refused if error not in self.refused_before]
 
     @property
+    def troubled(self) -> bool:
+        """Whether anything was missed or refused that its program may have caught."""
+        return bool(self.missed or self.blocked or self._refused((self.own, *self.others)))
+
+    @property
     def untold(self) -> list[Exception]:
         """Those of them that no failure of the test has told of yet."""
         return [each for each in self.wrong if each not in self.told]
@@ -114,10 +119,6 @@ class Covered:
             files=tuple(each.tell(self.item.config.rootpath) for each in every),
             **money(calls),
         )
-
-
-# Whose frames between the user's call and a miss tell nobody anything.
-_NOT_THE_USERS = frozenset({"dspy", "lmtest", "contextlib", "asyncio", "anyio"})
 
 
 def _spare_what_is_loaded(config: pytest.Config) -> None:
@@ -226,40 +227,22 @@ def run(item: pytest.Item) -> Generator[None, Any, Any]:
         result = None
         if not covered.untold:
             raise
-    except LMTestError as error:
-        raise error.with_traceback(_users(error.__traceback__))  # noqa: B904 - it is the same error
     except Exception as error:
-        if covered.refused:
-            raise covered.refused[0] from error  # such as the AttributeError of a program that went on with None
+        if covered.refused and not trimmed.tells_of_ours(error):
+            # Such as the AttributeError of a program that went on with None.
+            refusal = as_caught(covered.refused[0])
+            raise refusal.with_traceback(trimmed.users(refusal.__traceback__) or error.__traceback__) from error
         raise
     if wrong := covered.untold:
         _fail(wrong[0])
     if covered.refused and not covered.failed:
-        raise covered.refused[0]
+        raise as_caught(covered.refused[0])
     return result
 
 
 def _fail(wrong: Exception) -> None:
     # A step that is not hidden, though it is not shown: where all are hidden, pytest says so.
     pytest.fail(str(wrong), pytrace=False)
-
-
-def without_machinery(call: pytest.CallInfo[None]) -> None:
-    """Have a phase that an error of ours ended tell of the user's code only: a fixture's, in the setup of its test."""
-    if call.excinfo is not None and isinstance(error := call.excinfo.value, LMTestError):
-        call.excinfo = pytest.ExceptionInfo.from_exception(error.with_traceback(_users(error.__traceback__)))
-
-
-def _users(traceback: TracebackType | None) -> TracebackType | None:
-    """The steps of a traceback that are neither DSPy's nor ours: what can be done about a miss, is in the others."""
-    steps = []
-    while traceback is not None:
-        if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in _NOT_THE_USERS:
-            steps.append(traceback)
-        traceback = traceback.tb_next
-    return functools.reduce(
-        lambda inner, step: TracebackType(inner, step.tb_frame, step.tb_lasti, step.tb_lineno), reversed(steps), None
-    )
 
 
 def note_phase(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -273,7 +256,8 @@ def note_phase(item: pytest.Item, report: pytest.TestReport) -> None:
         del report.wasxfail
     if report.failed or (report.skipped and not hasattr(report, "wasxfail")):
         covered.failed = True
-        report.sections = [(title, _told_once(text, covered.wrong)) for title, text in report.sections]
+        once = [*covered.wrong, *covered.refused]
+        report.sections = [(title, _told_once(text, once)) for title, text in report.sections]
         said: set[object] = set()
         for wrong in covered.untold:
             asked = _but_for_its_rollout(wrong)
@@ -295,7 +279,7 @@ def _but_for_its_rollout(wrong: Exception) -> object:
 
 
 def _told_once(captured: str, wrong: list[Exception]) -> str:
-    """What was captured, without the words of misses that the failure tells: DSPy's loops log what they catch."""
+    """What was captured, without the words of what the failure tells: DSPy's loops log what they catch."""
     for each in wrong:
         key = getattr(each, "key", "")[:12]
         captured = captured.replace(str(each), f"({_what(each)}{key and f', key {key}'}: told with the failure)")
@@ -303,6 +287,8 @@ def _told_once(captured: str, wrong: list[Exception]) -> str:
 
 
 def _what(wrong: Exception) -> str:
+    if isinstance(wrong, LimitError):
+        return "refused"
     return "blocked" if isinstance(wrong, NetworkBlocked) else "missed"
 
 

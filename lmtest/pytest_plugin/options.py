@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -15,7 +16,6 @@ from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from lmtest.modes import ModeChoice
 
@@ -118,12 +118,27 @@ def check(config: pytest.Config) -> None:
         one_of(config.getini("lmtest_on_expiry") or "warn", get_args(Expiry), source="lmtest_on_expiry")
         one_of(config.getini("lmtest_unused") or "warn", get_args(Unused), source="lmtest_unused")
         _say_to_all_processes(config, choice, _limits_in_variables(config))
+        if not choice.mode.offline:
+            price_doubts()
         for path in config.getoption("--lmtest-report"):
             one_of(f".{path.rpartition('.')[2]}", (".json", ".md"), source=f"the ending of --lmtest-report {path}")
         if config.getoption("--lmtest-prune"):
             _refuse_part_of_a_suite(config)
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def price_doubts() -> list[str]:
+    """What in the file of prices, where one is named, can match no call.
+
+    Raises:
+        ConfigurationError: It cannot be read.
+    """
+    if not (path := os.environ.get(variables.PRICES)):
+        return []
+    from lmtest.money.own_prices import doubts  # late: few have prices of their own
+
+    return [*doubts(Path(path))]
 
 
 def unused(config: pytest.Config) -> Unused:

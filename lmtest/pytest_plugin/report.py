@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from lmtest import literal
 from lmtest.errors import LMTestError
 from lmtest.money.formats import dollars
 from lmtest.pytest_plugin import summary
@@ -59,12 +60,12 @@ def markdown(run: Run) -> str:
     out = ["### lmtest", "", f"{summary.headline(run)}; {summary.costs(run)}.", ""]
     for title, name in (("**Missed**", "missed"), ("**Blocked**", "blocked"), ("**Refused**", "refused")):
         out += _first_of(title, {each.test: getattr(each, name) for each in run.tallies if getattr(each, name)})
-    if told := summary.warnings(run):
+    if told := summary.warnings(run, named=literal.code):
         out += [*(f"- {sentence}" for _, sentence in told), ""]
     if asked := [each for each in run.tallies if each.calls]:
         out += ["| test | calls | played | recorded | spent | saved | seconds |", "|---|--:|--:|--:|--:|--:|--:|"]
         out += [
-            f"| {each.test.replace('|', '&#124;')} | {each.calls} | {each.played} | {each.recorded} "
+            f"| {literal.code_cell(each.test)} | {each.calls} | {each.played} | {each.recorded} "
             f"| {dollars(each.spent)} | {dollars(each.saved)} | {each.seconds:.2f} |"
             for each in sorted(asked, key=lambda each: (-each.spent, -each.saved, each.test))
         ]
@@ -74,7 +75,7 @@ def markdown(run: Run) -> str:
 def _first_of(title: str, told: dict[str, tuple[str, ...]]) -> list[str]:
     out = [title, ""] if told else []
     for test, texts in told.items():
-        out += [f"<details><summary><code>{test}</code></summary>", "", "```text", texts[0], "```", ""]
+        out += [f"<details><summary>{literal.code_tag(test)}</summary>", "", *literal.block(texts[0]), ""]
         out += ["</details>", ""]
     return out
 

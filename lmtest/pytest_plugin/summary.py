@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from lmtest.money.formats import at_list_price, dollars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lmtest.pytest_plugin.run import Run
 
@@ -57,17 +57,20 @@ def costs(run: Run) -> str:
     return f"spent {dollars(run.usd('spent'))}{listed}, saved {dollars(run.usd('saved'))}{waited}{unknown}"
 
 
-def warnings(run: Run) -> list[tuple[str, str]]:
-    """What somebody should look at: a file and a sentence each."""
-    stale = [(file.path, f"stale: {file.path}: {file.stale}") for file in run.stale]
+def warnings(run: Run, *, named: Callable[[str], str] = str) -> list[tuple[str, str]]:
+    """What somebody should look at: a file and a sentence each.
+
+    Args:
+        run: The run.
+        named: Writes the names in a sentence.
+    """
+    stale = [(file.path, f"stale: {named(file.path)}: {file.stale}") for file in run.stale]
+    left = ((each, _many(len(each.places), "recording")) for each in run.leftovers.unplayed)
     unplayed = [
-        (
-            each.path,
-            f"unplayed: {_many(len(each.places), 'recording')} in {each.path}, not asked for by {each.test}",
-        )
-        for each in run.leftovers.unplayed
+        (each.path, f"unplayed: {count} in {named(each.path)}, not asked for by {named(each.test)}")
+        for each, count in left
     ]
-    orphans = [(path, f"orphan: {path} belongs to no test") for path in run.leftovers.orphans]
+    orphans = [(path, f"orphan: {named(path)} belongs to no test") for path in run.leftovers.orphans]
     return [*stale, *unplayed, *orphans]
 
 

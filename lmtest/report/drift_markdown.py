@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
+from lmtest.literal import block, code, prose
 from lmtest.report.drift_text import MEANING, consumption, difference, headline, score
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def markdown(data: Json) -> str:
 
 
 def _lines(data: Json) -> Iterator[str]:
-    yield from ("# Drift of recordings", "", headline(data), "")
+    yield from ("# Drift of recordings", "", prose(headline(data)), "")
     if data["stopped"]:
-        yield from (f"**Stopped early:** {data['stopped']}", "")
+        yield from (f"**Stopped early:** {prose(data['stopped'])}", "")
     yield from ("| tier | calls | |", "|---|--:|---|")
     yield from (f"| {tier} | {count} | {MEANING[tier]} |" for tier, count in data["counts"].items())
     yield from ("", f"Before and now: {consumption(data) or 'no call was answered both times'}.", "")
@@ -38,45 +38,31 @@ def _lines(data: Json) -> Iterator[str]:
             yield from _cassette(cassette)
     if data["left"]:
         yield from ("## Left as they were", "")
-        yield from (f"- `{each['path']}`: {each['reason']}" for each in data["left"])
+        yield from (f"- {code(each['path'])}: {prose(each['reason'])}" for each in data["left"])
 
 
 def _cassette(cassette: Json) -> Iterator[str]:
-    yield from (f"## {cassette['tier']}: `{cassette['path']}`", "")
-    facts = [f"`{cassette['test']}`" if cassette["test"] else "", consumption(cassette)]
+    yield from (f"## {cassette['tier']}: {code(cassette['path'])}", "")
+    facts = [code(cassette["test"]) if cassette["test"] else "", consumption(cassette)]
     yield from ("; ".join(each for each in facts if each), "")
     if cassette["failure"]:
-        yield from (f"**Its test failed:** {_inline(cassette['failure'])}", "")
+        yield from (f"**Its test failed:** {code(cassette['failure'])}", "")
     for call in cassette["calls"]:
         if call["tier"] == "same":
             continue
         told = f", score {score(call['scores'])}" if score(call["scores"]) else ""
-        yield f"- **{call['tier']}** call {call['number']} ({_inline(call['asked'])}{told})"
+        yield f"- **{call['tier']}** call {call['number']} ({code(call['asked'])}{told})"
         if call["reason"]:
-            yield f"  - {_inline(call['reason'])}"
+            yield f"  - {code(call['reason'])}"
         for change in call["changes"]:
             yield from _change(change)
     yield ""
 
 
 def _change(change: Json) -> Iterator[str]:
-    text = difference(change["before"], change["after"])
+    field, text = prose(change["field"]), difference(change["before"], change["after"])
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     if "\n" not in text:
-        yield f"  - {change['field']}: {_inline(text)}"
+        yield f"  - {field}: {code(text)}"
         return
-    fence = "`" * max(3, 1 + max((len(run) for run in _runs(text)), default=0))
-    yield from (f"  - {change['field']}:", "", f"    {fence}diff")
-    yield from (f"    {line}" for line in text.split("\n"))
-    yield from (f"    {fence}", "")
-
-
-def _inline(text: str) -> str:
-    """A text as code, whatever back-ticks it holds: what a model says must not become markup."""
-    line = " ".join(text.split()) or " "
-    fence = "`" * (1 + max((len(run) for run in _runs(line)), default=0))
-    return f"{fence} {line} {fence}" if len(fence) > 1 else f"`{line}`"
-
-
-def _runs(text: str) -> Iterator[str]:
-    return (match[0] for match in re.finditer("`+", text))
+    yield from (f"  - {field}:", "", *(f"    {line}" for line in block(text, kind="diff")), "")

@@ -73,4 +73,4 @@ class DriftProgress:
         )
         if not self._console.is_terminal:
             path = relative(job.path, self._root)
-            self._console.print(f"{done} of {self._all}: {path}: {ended.outcome}, ${self._usd:f} so far", markup=False)
+            self._console.print(f"{done} of {self._all}: {path}: {ended.outcome}, ${self._usd:f} so far")

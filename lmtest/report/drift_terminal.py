@@ -1,10 +1,9 @@
-"""A refresh on a terminal: the plan, the calls that moved, the sum."""
+"""A refresh on a terminal: the plan, the calls that moved, the sum; on a console that prints text as it is."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -41,7 +40,7 @@ def print_plan(console: Console, plan: Plan, *, root: Path, budget: Decimal | No
         for name in ("cassette", "recorded", "calls", "tokens", "cost", "seconds"):
             table.add_column(name, justify="left" if name in {"cassette", "recorded"} else "right", overflow="fold")
         for job in plan.due:
-            table.add_row(escape(relative(job.path, root)), job.recorded_at[:10], *_costs([job]))
+            table.add_row(relative(job.path, root), job.recorded_at[:10], *_costs([job]))
         if len(plan.due) > 1:
             table.add_section()
             table.add_row(f"{len(plan.due)} cassettes", "", *_costs(plan.due))
@@ -51,14 +50,13 @@ def print_plan(console: Console, plan: Plan, *, root: Path, budget: Decimal | No
                 f"The budget is ${budget:f}, and a budget below ${plan.least:f} sends nothing: the cheapest call sets "
                 "that much aside. Raise it with --budget.",
                 style="bold yellow",
-                markup=False,
             )
     else:
         console.print("Nothing is due.")
     for job in plan.done:
-        console.print(f"{relative(job.path, root)}: re-recorded already, waits to be accepted", markup=False)
+        console.print(f"{relative(job.path, root)}: re-recorded already, waits to be accepted")
     for skipped in plan.skipped:
-        console.print(f"{relative(skipped.path, root)}: {skipped.reason}", style="yellow", markup=False)
+        console.print(f"{relative(skipped.path, root)}: {skipped.reason}", style="yellow")
 
 
 def _costs(jobs: Iterable[Job]) -> tuple[str, str, str, str]:
@@ -85,12 +83,12 @@ def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None
                     print_call(console, call)
     _print_left(console, data["left"])
     if data["stopped"]:
-        console.print(f"Stopped early: {data['stopped']}", style="bold yellow", markup=False)
-    console.print(headline(data), style="bold", markup=False)
+        console.print(f"Stopped early: {data['stopped']}", style="bold yellow")
+    console.print(headline(data), style="bold")
     if data["cassettes"]:
-        console.print(f"Before and now: {consumption(data)}", markup=False, highlight=False)
+        console.print(f"Before and now: {consumption(data)}")
     if told := score(data["scores"]):
-        console.print(f"Mean score of {data['scores']['calls']} calls: {told}", markup=False)
+        console.print(f"Mean score of {data['scores']['calls']} calls: {told}")
 
 
 def _print_left(console: Console, left: list[Json]) -> None:
@@ -100,7 +98,7 @@ def _print_left(console: Console, left: list[Json]) -> None:
         console.print(f"left: {unreached} cassette{'' if unreached == 1 else 's'} {NOT_REACHED}", style="yellow")
     for each in left:
         if each["reason"] != NOT_REACHED:
-            console.print(f"left: {each['path']}: {each['reason']}", style="yellow", markup=False)
+            console.print(f"left: {each['path']}: {each['reason']}", style="yellow")
 
 
 def print_cassette(console: Console, cassette: Json) -> None:

@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from lmtest import literal
 from lmtest.cassette.conversation import turns
 
 if TYPE_CHECKING:
@@ -128,11 +128,10 @@ def _size(size: int) -> str:
 def _printed(parts: Iterable[RenderableType]) -> str:
     """The parts as text: in the terminal's own width and colours, or plain where nobody looks."""
     looked_at = sys.stdout.isatty()
-    console = Console(
+    console = literal.console(
         file=io.StringIO(),
         width=os.get_terminal_size().columns if looked_at else 120,
         force_terminal=looked_at and "NO_COLOR" not in os.environ,
-        highlight=False,
     )
     for part in parts:
         console.print(part)

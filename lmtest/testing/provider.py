@@ -68,9 +68,14 @@ def rate_limited(*, retry_after: float | None = None) -> Fault:
     return Fault(kind="refuse", status=429, retry_after=retry_after)
 
 
-def server_error(status: int = 500) -> Fault:
-    """Refuse with a status of the 500s."""
-    return Fault(kind="refuse", status=status)
+def server_error(status: int = 500, *, retry_after: float | None = None) -> Fault:
+    """Refuse with a status of the 500s.
+
+    Args:
+        status: Which.
+        retry_after: As for :func:`rate_limited`.
+    """
+    return Fault(kind="refuse", status=status, retry_after=retry_after)
 
 
 def timeout() -> Fault:

@@ -89,7 +89,7 @@ class Demo:
         """Tell it on stdout, in lines that a person reads without turning the head."""
         from rich.console import Console
 
-        return cls(Console(highlight=False, width=min(Console().width, 110)))
+        return cls(Console(highlight=False, emoji=False, width=min(Console().width, 110)))
 
     def run(self, *, live: bool) -> bool:
         """Tell all of it; whether replay gave what was recorded and the changed prompt was missed."""

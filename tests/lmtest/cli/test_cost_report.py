@@ -129,7 +129,8 @@ def test_csv_has_a_row_a_line(run):
 def test_markdown_keeps_a_names_bars_out_of_its_table(run):
     result = run("--format", "markdown", rows=[REPLAYED])
 
-    assert r"| test_qa[<b>\|=1] | 1 | 0 | $0.00 | $0.000086 | $0.000086 |" in result.stdout
+    name = "<code>test_qa&#91;&#60;b&#62;&#124;=1&#93;</code>"
+    assert f"| {name} | 1 | 0 | $0.00 | $0.000086 | $0.000086 |" in result.stdout
 
 
 def test_html_draws_a_bar_for_each_line_and_escapes_its_name(run):

@@ -170,3 +170,22 @@ def test_a_list_that_others_gainsay_is_named_with_what_mends_it(project):
     [line] = said
     assert line.startswith("deepseek/deepseek-chat: lmtest goes by genai-prices, and DSPy and LiteLLM say otherwise;")
     assert line.endswith("name its price in LMTEST_PRICES.")
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "told"),
+    [
+        ('["openai/gpt-5"]\ninput = 1\noutput = 2\n', None, ""),
+        ('["gpt-5"]\ninput = 1\noutput = 2\n', "note", "Did you mean 'openai/gpt-5'?"),
+        ("[m\n", "bad", "does not parse"),
+        (None, "bad", "cannot be read"),
+    ],
+)
+def test_prices_of_ones_own_that_hold_for_nothing_are_a_note_and_a_broken_file_is_bad(
+    project, monkeypatch, text, verdict, told
+):
+    if text is not None:
+        (project / "prices.toml").write_text(text)
+    monkeypatch.setenv("LMTEST_PRICES", "prices.toml")
+    findings = found("prices", project)
+    assert [(finding.verdict, told in finding.detail) for finding in findings] == ([(verdict, True)] if verdict else [])

@@ -66,7 +66,7 @@ class Spender:
         Queue(self.ledger, clock=self.clock).enter(call, limits, timeout=timeout)
         return Call(self.ledger, call, limits)
 
-    async def reserve_async(self, *, model, estimate, timeout=None, **said):
+    async def reserve_async(self, *, model, estimate, timeout=None, **said):  # noqa: ASYNC109 - a refusal
         call = self._asked(model, estimate, **said)
         limits = self.budget.holding(call, self.clock.now())
         await Queue(self.ledger, clock=self.clock).enter_async(call, limits, timeout=timeout)

@@ -25,10 +25,10 @@ class StandingClock(Clock):
     def now(self):
         return 1_795_176_000.0 + self.passed
 
-    def sleep(self, seconds, bell=None):
+    def sleep(self, seconds, _bell=None):
         self.passed += seconds
 
-    async def sleep_async(self, seconds, bell=None):
+    async def sleep_async(self, seconds, _bell=None):
         self.passed += seconds
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import subprocess
-import sys
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -221,11 +219,11 @@ class Meanwhile(Clock):
     def now(self):
         return NOVEMBER.timestamp() + self.waits
 
-    def sleep(self, _seconds, bell=None):
+    def sleep(self, _seconds, _bell=None):
         self.waits += 1
         self.events.pop(0)()
 
-    async def sleep_async(self, seconds, bell=None):
+    async def sleep_async(self, seconds, _bell=None):
         self.sleep(seconds)
 
 

@@ -13,10 +13,10 @@ import pytest
 from lmtest.cassette.interaction import Usage
 from lmtest.errors import BudgetExceeded
 from lmtest.money.ledger import Ledger
-from lmtest.money.row import LedgerRow
 from lmtest.money.limits import Limits
 from lmtest.money.prices import price, worst_case
 from lmtest.money.report import cost_report
+from lmtest.money.row import LedgerRow
 
 from .calls import Spender
 

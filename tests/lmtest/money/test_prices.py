@@ -10,6 +10,7 @@ import pytest
 
 from lmtest.cassette.interaction import Usage
 from lmtest.errors import ConfigurationError
+from lmtest.money.own_prices import doubts
 from lmtest.money.prices import price, worst_case
 from lmtest.money.terms import Terms
 
@@ -282,3 +283,46 @@ def test_prices_of_ones_own_are_those_of_every_tier(tmp_path):
 
     assert price("m", usage, at=NOW, terms=Terms(tier="priority"), **own).usd == 2
     assert price("m", usage, at=NOW, terms=Terms(long=True), **own).usd == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "openai/gpt-*",
+            "'openai/gpt-*', which is no pattern: a name is taken letter by letter. Did you mean 'openai/gpt-",
+        ),
+        (
+            "gpt-5",
+            "no model's whole name unless a dspy.LM was given it without a provider. Did you mean 'openai/gpt-5'?",
+        ),
+        ("gemini-2.5-flsh", "Did you mean 'gemini/gemini-2.5-flash'?"),
+        ("my-own", "without a provider. Name it as DSPy does: 'provider/model'."),
+        ("OpenAI/GPT-5", "large and small ones are told apart. Did you mean 'openai/gpt-5'?"),
+        ("openai/GPT-5", "large and small ones are told apart. Did you mean 'openai/gpt-5'?"),
+        ("Ollama/llama3", "in other letters than its model has"),
+        (" openai/gpt-5", "with a space at its end"),
+    ],
+)
+def test_a_price_that_can_match_nothing_is_told_with_the_nearest_name(name, told, tmp_path):
+    path = tmp_path / "prices.toml"
+    path.write_text(f'["{name}"]\ninput = 1\noutput = 2\n')
+    [doubt] = doubts(path)
+    assert doubt.startswith(f"prices.toml (LMTEST_PRICES) has a price of {name!r}, ")
+    assert told in doubt
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "openai/gpt-5",
+        "ollama/llama3",
+        "openai/ft:gpt-5-mini:acme",
+        "baseten/deepseek-ai/DeepSeek-V4-Pro",
+        "mine/My-Own",
+    ],
+)
+def test_a_price_of_a_model_of_ones_own_is_no_doubt(name, tmp_path):
+    path = tmp_path / "prices.toml"
+    path.write_text(f'["{name}"]\ninput = 1\noutput = 2\n')
+    assert list(doubts(path)) == []

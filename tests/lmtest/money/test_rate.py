@@ -145,7 +145,7 @@ def test_a_penalty_holds_those_who_wait_already(ledger, clock):
     limit = rate(ledger, clock)
     limit.acquire()
 
-    clock.sleep = lambda seconds, bell: (type(clock).sleep(clock, seconds), clock.passed < 10 and limit.penalise(30))
+    clock.sleep = lambda seconds, _bell: (type(clock).sleep(clock, seconds), clock.passed < 10 and limit.penalise(30))
 
     rate(ledger, clock).acquire()
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from lmtest.money.formats import notes
 from lmtest.money.ledger import Ledger
-from lmtest.money.row import LedgerRow
 from lmtest.money.report import BY, Line, cost_report, parse_since
+from lmtest.money.row import LedgerRow
 
 NOW = datetime(2026, 11, 16, tzinfo=UTC)  # half of November
 

@@ -1,6 +1,10 @@
 """Who decides the mode, and what is said to a word that is none."""
 
+import functools
+
 import pytest
+
+from lmtest.testing import ScriptedProvider, fields
 
 MODE = """
     import pytest
@@ -227,3 +231,37 @@ def test_an_argument_of_the_lm_that_is_nearly_one_is_refused(suite):
 def test_an_address_of_ipv6_is_a_host(suite):
     suite.write(test_qa="import pytest\n\n@pytest.mark.lmtest(allow_hosts='2001:db8::1')\ndef test_it(): pass\n")
     assert suite.run().green
+
+
+@pytest.mark.parametrize(("mode", "refused"), [("record", True), ("live", True), ("replay", False), ("mock", False)])
+def test_a_price_file_that_cannot_be_read_is_one_sentence_before_a_live_run(mode, refused, suite):
+    suite.write(test_qa="def test_it(): pass")
+    result = suite.run(mode=mode, environ={"LMTEST_PRICES": "gone.toml"})
+    assert (result.code == pytest.ExitCode.USAGE_ERROR) is refused
+    assert ("LMTEST_PRICES is 'gone.toml', which cannot be read" in result.errors) is refused
+
+
+@pytest.mark.parametrize(("mode", "told"), [("live", True), ("replay", False)])
+def test_prices_that_can_match_nothing_are_told_where_a_live_run_begins(mode, told, suite):
+    suite.write(test_qa="def test_it(): pass")
+    (suite.path / "prices.toml").write_text('["openai/gpt-*"]\ninput = 1\noutput = 2\n')
+    result = suite.run(mode=mode, environ={"LMTEST_PRICES": "prices.toml"})
+    assert result.green
+    line = "lmtest: prices.toml (LMTEST_PRICES) has a price of 'openai/gpt-*', which is no pattern"
+    assert (line in result.output.partition("collected")[0]) is told
+
+
+def test_a_budget_of_a_test_is_refused_where_a_session_shares_its_cassette(suite):
+    text = """
+        import dspy, pytest
+
+        @pytest.mark.lmtest(scope="SCOPE")
+        def test_it(): dspy.Predict("question -> answer")(question="Who?")
+    """
+    with ScriptedProvider([fields(answer="You.")], repeat_last=True) as provider:
+        run = functools.partial(suite.run, mode="record", provider=provider, environ={"LMTEST_USD_PER_TEST": "1"})
+        suite.write(test_qa=text.replace("SCOPE", "session"))
+        assert "usd_per_test is $1, and these calls belong to no test" in run().output
+        assert provider.requests == []
+        suite.write(test_qa=text.replace("SCOPE", "module"))
+        assert run().green

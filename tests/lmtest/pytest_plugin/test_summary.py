@@ -5,6 +5,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
+from markdown_it import MarkdownIt
 
 SUITE = """
 import dspy, pytest
@@ -100,7 +101,7 @@ def test_a_markdown_report_is_a_table_with_the_misses_before_it(recorded):
     text = (recorded.path / "run.md").read_text()
     assert text.startswith("### lmtest\n")
     assert "<details><summary><code>test_qa.py::test_new</code></summary>" in text
-    assert "| test_qa.py::test_it | 1 | 1 | 0 | $0.00 | $0.000" in text
+    assert "| `test_qa.py::test_it` | 1 | 1 | 0 | $0.00 | $0.000" in text
 
 
 def test_a_report_is_written_though_nothing_happened(suite):
@@ -157,6 +158,35 @@ def test_the_summary_of_a_github_job_is_appended_to(recorded):
     summary.write_text("before\n")
     recorded.run(environ={"GITHUB_STEP_SUMMARY": str(summary)})
     assert summary.read_text().startswith("before\n### lmtest\n")
+
+
+NASTY = """
+import dspy, pytest
+
+@pytest.mark.lmtest
+@pytest.mark.parametrize("text", ["</code>|```x```<script>@octocat[a](b)"], ids=str)
+def test_it(text):
+    dspy.Predict("question -> answer")(question=f"{QUESTION}\\n```\\n<script>{text}")
+"""
+
+
+def test_neither_a_tests_name_nor_what_it_asks_is_markup_on_github(suite, provider):
+    suite.write(test_qa=NASTY.replace("QUESTION", "'Who?'"))
+    assert suite.run("--lmtest-report", "run.md", mode="record", provider=provider).green
+    cells = MarkdownIt("commonmark").enable("table").render((suite.path / "run.md").read_text()).partition("<tbody>")[2]
+    assert cells.count("<td") == 7
+    assert "test_it[&lt;/code&gt;|```x```&lt;script&gt;@octocat[a](b)]" in cells
+
+    suite.write(test_qa=NASTY.replace("QUESTION", "'What?'"))
+    summary = suite.path / "step.md"
+    suite.run(environ={"GITHUB_STEP_SUMMARY": str(summary)})
+    shown = MarkdownIt("commonmark").render(summary.read_text())
+    assert "<script" not in shown
+    assert "<a " not in shown
+    told = shown.partition("<pre>")[2].partition("</pre>")
+    assert "{+What+}" in told[0]
+    assert "```" in told[0]
+    assert told[2].strip() == "</details>"
 
 
 BARE = """

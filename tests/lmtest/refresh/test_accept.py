@@ -9,9 +9,9 @@ import sys
 
 import dspy
 import pytest
-from rich.console import Console
 
 import lmtest
+from lmtest import literal
 from lmtest.cassette.pending import failed_path, fresh_path
 from lmtest.pytest_plugin.leftovers import orphans
 from lmtest.refresh.accept import accept_unseen, hangs_together
@@ -47,7 +47,9 @@ def looked_through(project):
     def run(*decisions):
         drift, said = drifted(project), io.StringIO()
         asked = iter(decisions)
-        changed = review(Console(file=said, width=100), drift, as_data(drift, root=project), lambda _: next(asked))
+        changed = review(
+            literal.console(file=said, width=100), drift, as_data(drift, root=project), lambda _: next(asked)
+        )
         assert next(asked, None) is None, "every decision was asked for"
         return changed, said.getvalue()
 

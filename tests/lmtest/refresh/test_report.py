@@ -2,13 +2,15 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 
 import dspy
 import pytest
-from rich.console import Console
+from markdown_it import MarkdownIt
 
 import lmtest
+from lmtest import literal
 from lmtest.cassette.interaction import Interaction, Reply
 from lmtest.refresh.drift import compare
 from lmtest.refresh.metric import Metric
@@ -57,6 +59,21 @@ def test_markdown_holds_what_a_model_said_as_code(data):
     assert line.endswith(" ```")
 
 
+def test_a_path_is_markup_in_no_form(call, project):
+    name = "[/red]a|`b`<i>:tada:.yaml"
+    drift = compare(call, with_text(call, fields(answer="other", n=1)))
+    cassette = CassetteDrift(path=project / name, test=f"{name}::test", calls=(drift,))
+    left = Left(path=project / f"left {name}", reason=f"of {name}")
+    data = as_data(Drift(cassettes=(cassette,), left=(left,), stopped=f"at {name}"), root=project)
+    said = io.StringIO()
+    print_drift(literal.console(width=200, file=said), data)
+    assert said.getvalue().count(name) == 4
+    shown = MarkdownIt("commonmark").enable("table").render(write(data, ".md"))
+    assert "<i>" not in shown
+    assert re.sub(r"</?code>", "", shown).count("[/red]a|`b`&lt;i&gt;:tada:.yaml") == 5
+    assert "<i>" not in write(data, ".html")
+
+
 def test_json_says_all_there_is(data):
     read = json.loads(write(data, ".json"))
     assert read["cassettes"][0]["calls"][0]["changes"] == [
@@ -68,7 +85,7 @@ def test_json_says_all_there_is(data):
 @pytest.mark.parametrize("width", [40, 100])
 def test_the_terminal_shows_it_at_any_width(data, width):
     said = io.StringIO()
-    print_drift(Console(width=width, file=said), data)
+    print_drift(literal.console(width=width, file=said), data)
     text = said.getvalue()
     assert "<script>alert(1)</script>" in text.replace("\n", "").replace("    ", "")
     assert all(len(line.rstrip()) <= width for line in text.splitlines())
