@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import uuid
 from collections import Counter
@@ -57,9 +58,10 @@ SET time = excluded.time, call = excluded.call, would_cost = excluded.would_cost
 WHERE excluded.time >= recording.time AND (excluded.would_cost IS NOT NULL OR recording.would_cost IS NULL)
 """
 _NOTE_SPENDING = """
-INSERT INTO spend (period, model, usd) VALUES (?, ?, ?)
+INSERT INTO spend (period, model, usd) VALUES {}
 ON CONFLICT (period, model) DO UPDATE SET usd = spend.usd + excluded.usd
 """
+_AT_ONCE = 1_000  # of these, whose parameters every database takes in one statement
 _SETTLING = 2.0  # seconds that a settling waits for another's transaction: an answer is waited for
 _PAUSES = (0.05, 0.5, None)  # seconds between two tries
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -119,7 +121,7 @@ class Ledger:
         if rows:
             with self._entering() as (connection, labels):
                 _insert(connection, labels, [(row, None) for row in rows])
-                connection.executemany(_NOTE_SPENDING, _spending(rows, None))
+                _note(connection, _spending(rows, None))
 
     def keep(self, rows: Sequence[LedgerRow]) -> None:
         """Keep rows beside the ledger until it can take them, which it does when it is opened next.
@@ -220,9 +222,9 @@ class Ledger:
             if before.outcome != UNSETTLED or row.outcome == UNSETTLED:
                 return  # it was entered, and whoever did so did not hear of it
             connection.execute("DELETE FROM call WHERE claim = ?", (name,))
-            connection.executemany(_NOTE_SPENDING, _spending([before], entry.at_most, sign=-1))
+            _note(connection, _spending([before], entry.at_most, sign=-1))
             _insert(connection, labels, [(row, name)])
-        connection.executemany(_NOTE_SPENDING, _spending([row], entry.at_most))
+        _note(connection, _spending([row], entry.at_most))
 
     @property
     def is_there(self) -> bool:
@@ -359,6 +361,17 @@ def _insert(connection: Connection, labels: _Labels, rows: Sequence[tuple[Ledger
     if played:
         connection.execute(_NOTE_REPLAYS, (before, labels.id("cassette")))
     return True
+
+
+def _note(connection: Connection, spending: list[tuple[str, str, int]]) -> None:
+    for first in range(0, len(spending), _AT_ONCE):
+        some = spending[first : first + _AT_ONCE]
+        connection.execute(_noting(len(some)), [value for each in some for value in each])
+
+
+@functools.cache
+def _noting(count: int) -> str:
+    return _NOTE_SPENDING.format(", ".join(["(?, ?, ?)"] * count))
 
 
 def _spending(rows: Iterable[LedgerRow], at_most: Decimal | None, *, sign: int = 1) -> list[tuple[str, str, int]]:

@@ -66,12 +66,14 @@ class Sqlite:
             return
         with self._lock, self._explained():
             connection = self._connect()
+            connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1_000:.0f}")
             connection.execute("BEGIN")
             try:
                 yield connection
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+                connection.execute("PRAGMA busy_timeout = 0")
 
     def close(self) -> None:
         """As `lmtest.money.database.Database.close`."""
@@ -95,6 +97,7 @@ class Sqlite:
         connection = _open(self.path)
         try:
             _check(connection, self.path)
+            connection.execute("PRAGMA busy_timeout = 0")  # who writes waits in a way of its own
         except BaseException:
             connection.close()
             raise
@@ -126,20 +129,16 @@ def _open(path: Path) -> sqlite3.Connection:
 def _begin(connection: sqlite3.Connection, patience: float) -> None:
     """Take the one write lock; SQLite's own waiting sleeps a thousand times as long as anybody here holds it."""
     end, pause = clock.seconds() + patience, _SHORTEST
-    connection.execute("PRAGMA busy_timeout = 0")
-    try:
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if _code(error) != sqlite3.SQLITE_BUSY or clock.seconds() >= end:
-                    raise
-            else:
-                return
-            clock.sleep(pause)
-            pause = min(2 * pause, _LONGEST)
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1_000:.0f}")
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if _code(error) != sqlite3.SQLITE_BUSY or clock.seconds() >= end:
+                raise
+        else:
+            return
+        clock.sleep(pause)
+        pause = min(2 * pause, _LONGEST)
 
 
 def _create(path: Path) -> None:
