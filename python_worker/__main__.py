@@ -159,6 +159,9 @@ def serve(
     # Brings DSPy, and refuses a version it does not know before anything is written.
     _ = lmtest.use_cassette
     lmtest.redact("")  # refuses a pattern of the project's that does not compile
+    # In auto, all may be recorded already; a call that is not says so itself, before it is sent.
+    if not settings.mode.offline and settings.mode is not lmtest.Mode.AUTO:
+        lmtest.budget_left(settings.model)  # refuses a ledger that cannot be written, and prices that cannot be read
     with contextlib.redirect_stderr(RedactedStream(sys.stderr)):
         _run(settings)
 

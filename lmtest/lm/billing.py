@@ -173,7 +173,8 @@ def budget_left(model: str, *, tighter: Limits | None = None) -> Decimal | None:
         Never less than 0; None where no limit in USD holds.
 
     Raises:
-        ConfigurationError: A limit cannot be used, or there is no ledger to keep it in.
+        ConfigurationError: A limit cannot be used, there is no ledger to keep it in, the ledger cannot be written, or
+            the file of prices cannot be read.
 
     >>> import lmtest
     >>> left = lmtest.budget_left("openai/gpt-5", tighter=lmtest.Limits(usd_per_run="0.50"))
@@ -183,9 +184,13 @@ def budget_left(model: str, *, tighter: Limits | None = None) -> Decimal | None:
     from lmtest.lm.gate import unkept
     from lmtest.money.budget import Budget
     from lmtest.money.limits import NO_LIMITS
+    from lmtest.money.own_prices import located
 
     settings, root = project.load()
     ledger = ledger_of(settings, root)
+    located(os.environ)
+    if ledger is not None:
+        ledger.check()  # of one that cannot be written, a call would get nothing of what is left
     limits, _ = _holding(NO_LIMITS, settings, tighter or NO_LIMITS, os.environ, by_default=ledger is not None)
     if ledger is None:
         if limits:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from types import TracebackType
+import re
+import sysconfig
+from types import FrameType, TracebackType
 from typing import Final
 
 import pytest
@@ -11,22 +13,11 @@ import pytest
 from lmtest.errors import LMTestError
 from lmtest.pytest_plugin import shared
 
-_MACHINERY: Final = frozenset(
-    {
-        "_pytest",
-        "anyio",
-        "asyncio",
-        "concurrent",
-        "contextlib",
-        "dspy",
-        "lmtest",
-        "pluggy",
-        "pytest_asyncio",
-        "threading",
-        "unittest",
-    }
-)
-"""Whose steps between the user's call and an error tell nobody anything."""
+_MACHINERY: Final = frozenset({"_pytest", "anyio", "dspy", "lmtest", "pluggy", "pytest_asyncio"})
+"""Whose steps between the user's call and an error tell nobody anything, beside those of Python's own library."""
+
+_LIBRARY: Final = sysconfig.get_paths()["stdlib"]
+_INSTALLED: Final = re.compile(r"[\\/](?:site|dist)-packages[\\/]")
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
@@ -50,9 +41,12 @@ def trim(call: pytest.CallInfo[None], *, ours: bool = False, full: bool = False)
     error = call.excinfo.value
     if isinstance(error, pytest.fail.Exception) or not (ours or tells_of_ours(error)):
         return
+    every = _told_with(error)
+    # What one of ours was raised from is in its sentence.
+    explained = {id(it) for each in every if isinstance(each, LMTestError) for it in _told_with(each) if it is not each}
     shown: list[TracebackType | None] = []
-    for each in _told_with(error):
-        steps = users(each.__traceback__)
+    for each in every:
+        steps = users(each.__traceback__, installed=id(each) not in explained)
         # What another was raised from in the same line needs no more than its words.
         each.__traceback__ = None if any(_is_same(steps, other) for other in shown) else steps
         shown.append(steps)
@@ -67,16 +61,30 @@ def tells_of_ours(error: BaseException) -> bool:
     return any(isinstance(each, LMTestError) for each in _told_with(error))
 
 
-def users(traceback: TracebackType | None) -> TracebackType | None:
-    """The steps of a traceback that are neither DSPy's, nor ours, nor of what runs them."""
+def users(traceback: TracebackType | None, *, installed: bool = True) -> TracebackType | None:
+    """The steps of a traceback that are neither DSPy's, nor ours, nor of what runs them.
+
+    Args:
+        traceback: All steps.
+        installed: Whether those of other packages are among them: a program may be installed, too.
+    """
     steps = []
     while traceback is not None:
-        if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in _MACHINERY:
+        if not _is_machinery(traceback.tb_frame, installed=installed):
             steps.append(traceback)
         traceback = traceback.tb_next
     return functools.reduce(
         lambda inner, step: TracebackType(inner, step.tb_frame, step.tb_lasti, step.tb_lineno), reversed(steps), None
     )
+
+
+def _is_machinery(frame: FrameType, *, installed: bool) -> bool:
+    if frame.f_globals.get("__name__", "").partition(".")[0] in _MACHINERY:
+        return True
+    file = frame.f_code.co_filename
+    if _INSTALLED.search(file):
+        return not installed
+    return file.startswith((_LIBRARY, "<frozen "))
 
 
 def _told_with(error: BaseException) -> list[BaseException]:

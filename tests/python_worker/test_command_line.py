@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import lmtest
 from lmtest.http.server import StandIn
+from lmtest.money.ledger import Ledger
 from python_worker.client import Reason, WorkerError, connect
 from python_worker.domain.execution import ExecutionStatus
 from python_worker.domain.stage import Stage
@@ -237,6 +238,30 @@ def test_what_cannot_work_is_one_sentence_exit_code_2_and_nothing_written(tmp_pa
     assert says in line
     assert (result.returncode, result.stdout) == (2, "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", ["record", "live"])
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("LMTEST_USD_PER_TEST", "1", "usd_per_test limits single tests, and a worker's executions belong to none"),
+        ("LMTEST_PRICES", "gone.toml", "gone.toml', which cannot be read"),
+        ("LMTEST_LEDGER", "ledger.sqlite3", "ledger.sqlite3' cannot be used: attempt to write a readonly database"),
+    ],
+)
+def test_what_would_fail_or_hold_no_call_is_said_before_a_worker_that_calls_is_ready(
+    tmp_path, mode, variable, value, says
+):
+    ledger = tmp_path / "ledger.sqlite3"
+    with Ledger(ledger) as made:
+        made.open()
+    with ledger.open("r+b") as opened:  # as SQLite marks what a newer one alone may write
+        opened.seek(18)
+        opened.write(b"\x03")
+    result = run(tmp_path, "serve", "--lm-mode", mode, **{"GEMINI_API_KEY": "any-key", variable: value})
+    (line,) = result.stderr.splitlines()
+    assert says in line
+    assert (result.returncode, result.stdout) == (2, "")
 
 
 def test_a_worker_that_is_told_to_be_insecure_listens_beyond_loopback_and_says_so_in_its_log(serve):
