@@ -1,10 +1,11 @@
 """How long a live call is held up by its limits and its row: let through and settled, beside a bare insert.
 
-    python benchmarks/settling.py [--calls 2000] [--processes 8] [--database-url postgresql://postgres@127.0.0.1/test]
+    python benchmarks/settling.py [--calls 2000] [--processes 8] [--database-url URL]
 
-Each call is held by a budget of its run, as every call of a test is by default, as `lmtest.money.queue.Queue` lets it through, and settled by
-`Ledger.settle`. The bare insert is one row in a table of its own in the same database, committed. With several processes, what
-they do together in a second stands beside what one does alone. On PostgreSQL in a database that is made for it.
+Each call is held by a budget of its run, as every call of a test is by default. `lmtest.money.queue.Queue` lets it
+through, and `Ledger.settle` enters it. The bare insert is one row in a table of its own in the same database.
+With several processes, what they do together in a second stands beside what one does alone. On PostgreSQL it is done in
+a database that is made for it.
 """
 
 from __future__ import annotations
@@ -135,9 +136,7 @@ def main() -> None:
     parser.add_argument("--database-url", default="postgresql://postgres@127.0.0.1:5432/test")
     arguments = parser.parse_args()
     with places(arguments.database_url) as found:
-        print(
-            f"{'':<12} {'call, us':>9} {'insert, us':>11} {'ratio':>6} {'alone/s':>8} {'together/s':>11} {'ratio':>6}"
-        )
+        print("             call, us  insert, us  ratio  alone/s  together/s  ratio")
         for name, place in found.items():
             with Ledger(place) as ledger:
                 call(ledger)

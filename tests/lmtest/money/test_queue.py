@@ -39,8 +39,13 @@ def let_through(ledger, *limits, clock=None, timeout=None, **said):
 def waiting(ledger):
     """What is waited for, in order of arrival."""
     with ledger.database.reading() as connection:
-        found = connection.execute("SELECT name, id FROM waiting ORDER BY ticket").fetchall() if connection else []
-    return found
+        return connection.execute("SELECT name, id FROM waiting ORDER BY ticket").fetchall() if connection else []
+
+
+async def somebody_waits(ledger):
+    """Not before: what waits is in the ledger, and in no event of ours."""
+    while not waiting(ledger):  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0)
 
 
 def until(condition):
@@ -158,8 +163,7 @@ def test_whoever_waited_and_died_is_passed(ledger, clock):
 async def test_a_task_that_is_cancelled_while_it_waits_leaves_nothing(ledger):
     first = let_through(ledger, ONE)
     task = asyncio.ensure_future(Queue(ledger).enter_async(asked(estimate=Decimal(0)), [ONE]))
-    while not waiting(ledger):
-        await asyncio.sleep(0)
+    await somebody_waits(ledger)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -177,8 +181,7 @@ async def test_tasks_are_woken_as_threads_are(ledger):
 
     first, second = let_through(ledger, ONE), asked(estimate=Decimal(0))
     task = asyncio.ensure_future(Queue(ledger, clock=UntilRungTask()).enter_async(second, [ONE]))
-    while not waiting(ledger):
-        await asyncio.sleep(0)
+    await somebody_waits(ledger)
     first.release()
     await asyncio.wait_for(task, 50)
 
@@ -190,9 +193,8 @@ def test_a_long_wait_is_said_with_its_reason_and_its_end(ledger, clock, caplog):
     with held(ledger, rate, clock, timeout=60):
         pass
 
-    assert caplog.messages == [
-        "A call to m waits until 12:00:10 UTC, and gives up at 12:01:00 UTC (max_wait): 'requests_per_minute' is 6 in 60 s."
-    ]
+    waits = "A call to m waits until 12:00:10 UTC, and gives up at 12:01:00 UTC (max_wait)"
+    assert caplog.messages == [f"{waits}: 'requests_per_minute' is 6 in 60 s."]
 
 
 def test_a_short_wait_is_not_said(ledger, clock, caplog):

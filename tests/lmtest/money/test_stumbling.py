@@ -57,9 +57,8 @@ def locked(file):
 def cut(place):
     """Cut every connection to a database, as a server that is started anew does."""
     with closing(psycopg.connect(place, autocommit=True)) as admin:
-        admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+        ours = "datname = current_database() AND pid <> pg_backend_pid()"
+        admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")
 
 
 def test_a_call_whose_ledger_is_locked_when_it_settles_is_kept_beside_it_and_taken_in_at_the_next_opening(file, caplog):
@@ -166,8 +165,8 @@ from lmtest.money.queue import Asked, Queue
 from lmtest.money.row import LedgerRow
 from datetime import UTC, datetime
 ledger = Ledger(sys.argv[1])
-row = LedgerRow(time=datetime.now(UTC), model="gemini/gemini-2.5-flash", mode="live", hit="live", cost=None, run="r", test="t",
-                outcome="unsettled")
+said = {"mode": "live", "hit": "live", "run": "r", "test": "t", "outcome": "unsettled"}
+row = LedgerRow(time=datetime.now(UTC), model="gemini/gemini-2.5-flash", cost=None, **said)
 asked = Asked(model=row.model, row=row, estimate=Decimal("0.006"))
 Queue(ledger).enter(asked, Budget(ledger, Limits(usd_per_run="0.01"), run="r").holding(asked, row.time.timestamp()))
 os.kill(os.getpid(), signal.SIGKILL)
@@ -244,8 +243,7 @@ class TestServer:
 
         assert [each.cost for each in ledger] == [CENT / 2]
 
-    def test_a_server_that_is_away_costs_no_row(self, ledger, place, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
+    def test_a_server_that_is_away_costs_no_row(self, place, tmp_path):
         with Ledger(place, root=tmp_path) as here:
             call = spender(here).reserve(model=MODEL, estimate=CENT)
             with refused(place):
