@@ -146,7 +146,7 @@ class Gate:
             sent = estimate(request, model)
         crossing = self._crossing(model, request, most_output, clock, sent)
         if crossing.queue is not None:
-            crossing.queue.enter(crossing.asked, crossing.limits, timeout=self._patience(model))
+            crossing.queue.enter(crossing.asked, crossing.limits, timeout=self.patience(model))
         passage = crossing.passage()
         try:
             with _within(crossing.asked.id):
@@ -168,7 +168,7 @@ class Gate:
             sent = await asyncio.to_thread(estimate, request, model)
         crossing = self._crossing(model, request, most_output, clock, sent)
         if crossing.queue is not None:
-            await crossing.queue.enter_async(crossing.asked, crossing.limits, timeout=self._patience(model))
+            await crossing.queue.enter_async(crossing.asked, crossing.limits, timeout=self.patience(model))
         passage = crossing.passage()
         try:
             with _within(crossing.asked.id):
@@ -177,7 +177,7 @@ class Gate:
             # The row of a call that was billed must be written, whoever cancels.
             await asyncio.shield(asyncio.to_thread(passage.settle))
 
-    def _patience(self, model: str) -> float | None:
+    def patience(self, model: str) -> float | None:
         """Seconds a call may wait: as its model's limits say, else those of all models, else a minute."""
         said = [limits for _, limits in self._limits.holding(model) if limits.max_wait is not None]
         patience: float | None = said[-1].held("max_wait") if said else MAX_WAIT

@@ -28,7 +28,7 @@ from lmtest.lm import translate
 from lmtest.lm.answers import MOCK_ID
 from lmtest.lm.count import count, count_async
 from lmtest.lm.estimate import estimate, received_tokens
-from lmtest.lm.retry import retry_after
+from lmtest.lm.retry import retry_after, with_patience
 from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
 from lmtest.money.prices import price, price_of
 from lmtest.money.terms import billed
@@ -119,6 +119,7 @@ class _Live:
             ) from None
         except LM15Error as error:
             passage.retry_after = error.retry_after = retry_after(error)
+            with_patience(error, self._gate.patience(self._query.model))
             billed = translate.may_be_billed(error)
             self._end(passage, watch, translate.failure(error, tuple(watch.events)), billed=billed)
             raise

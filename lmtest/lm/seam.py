@@ -161,6 +161,7 @@ _EXPECTED = {
     "_engine": ("lm", "call", "asynchronous"),
     "_canonical": ("call",),
     "_price_result": ("lm", "result", "response", "provider", "request"),
+    "_delay": ("exc", "attempt"),
 }
 """The functions of dspy.clients.execution that we stand before or call, with their first parameters."""
 
@@ -254,6 +255,15 @@ def _normalize_with_delay(lm: Any, status: int, body: str) -> Any:
     return error
 
 
+_delay = execution._delay
+
+
+@functools.wraps(_delay)
+def _delay_as_asked(exc: BaseException, attempt: int) -> float:
+    """Wait between two attempts as DSPy does, but not for what was recorded, nor beyond the call's patience."""
+    return retry.pause(exc, _delay(exc, attempt))
+
+
 # ── the hook ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _ORIGINALS = (execution.prepare, execution._engine, execution._price_result)
@@ -304,6 +314,7 @@ def hook(claim: Callable[[], Claim | None]) -> None:
             result.cost, result.cost_details = provider.cost, {"kind": "lmtest"}
 
     execution.prepare, execution._engine, execution._price_result = prepare_uncached, choose_engine, price_as_billed
+    execution._delay = _delay_as_asked
     Settings.copy, Settings.__repr__ = _copy_without_scope, _repr_without_scope
     counted.listen()
     GeminiLM.normalize_error = _normalize_with_delay

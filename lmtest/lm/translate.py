@@ -12,7 +12,7 @@ from dspy import lm15
 
 from lmtest.cassette.interaction import EventStream, Failure, Reply, StreamedEvent
 from lmtest.lm.counted import beside
-from lmtest.lm.retry import causes, retry_after
+from lmtest.lm.retry import causes, played, retry_after
 from lmtest.lm.seam import StreamAccumulator, error_class_for_code, other_candidates, serde
 
 if TYPE_CHECKING:
@@ -170,13 +170,14 @@ def is_failure_code(code: str) -> bool:
 
 def error(outcome: Failure) -> lm15.LM15Error:
     """A recorded failure as the error that lm15 raised."""
-    return error_class_for_code(outcome.code)(
+    raised = error_class_for_code(outcome.code)(
         outcome.message,
         code=outcome.code,
         status=outcome.status,
         retry_after=outcome.retry_after,
         provider_code=outcome.provider_code,
     )
+    return played(raised)
 
 
 def _word_by_word(event: Any) -> Iterator[Any]:
