@@ -273,3 +273,13 @@ def test_a_ledger_that_cannot_be_reached_lets_no_call_through(file):
         with pytest.raises(ConfigurationError, match="cannot be used"):
             spender(ledger).reserve(model=MODEL, estimate=CENT)
         file.rmdir()
+
+
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_a_connection_that_was_left_in_the_midst_of_a_statement_is_replaced(ledger):
+    ledger.open()
+    ledger.database._connection.pgconn.send_query(b"SELECT 1")  # as after a Ctrl-C within one
+
+    spender(ledger).reserve(model=MODEL, estimate=CENT).settle(row(CENT))
+
+    assert [each.cost for each in ledger] == [CENT]
