@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from lmtest.errors import BudgetExceeded
 from lmtest.money.amounts import to_pico, to_usd
 from lmtest.money.ledger import periods
+from lmtest.money.limits import bare
 from lmtest.money.origin import Origin
 from lmtest.money.queue import Block
 
@@ -152,6 +153,9 @@ class Allowance:
             """,
             (self.period, self.model, self.name),
         ).fetchone()
+        if self.model and "/" not in self.model:  # that model at any provider
+            found = connection.execute("SELECT model, usd FROM spend WHERE period = ?", (self.period,)).fetchall()
+            spent = sum(usd for model, usd in found if bare(model) == self.model)
         return spent, held
 
     def room(self, connection: Connection, asked: Asked, now: int, ahead: Ahead) -> Block | Callable[[], None]:  # noqa: ARG002 - a rate asks the time
