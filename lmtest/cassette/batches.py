@@ -43,8 +43,11 @@ class Batches:
             if not _EMBEDS.search(document):
                 continue
             interaction = index.read(entry)
-            if interaction.embeds and isinstance(interaction.outcome, Reply):
-                for row, text in enumerate(interaction.request["embed"]):
+            if not (interaction.embeds and isinstance(interaction.outcome, Reply)):
+                continue
+            texts = interaction.request["embed"]
+            if vectors_of(interaction)["count"] == len(texts):  # else nobody can tell whose is whose
+                for row, text in enumerate(texts):
                     self._places[_alone(interaction.request, text)] = entry, interaction, row
 
     def gather(self, key: str, request: Json) -> tuple[Interaction, set[Entry]] | None:

@@ -232,6 +232,17 @@ def test_a_text_may_be_asked_for_more_often_than_it_was_recorded(server, gone):
         assert [gone("Paris").tobytes() for _ in range(3)] == [recorded.tobytes()] * 3
 
 
+def test_vectors_that_are_not_as_many_as_the_texts_are_played_for_their_batch_alone(gone):
+    data = [{"object": "embedding", "index": 0, "embedding": [0.5]}]
+    one = {"object": "list", "model": "m", "data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+    with EmbeddingServer(one) as server:
+        record(server, CITIES)
+    with replay():
+        assert gone(CITIES).tolist() == [[0.5]]
+    with pytest.raises(lmtest.CassetteMiss), replay():
+        gone(CITIES[0])
+
+
 def test_the_same_text_asked_of_another_model_or_otherwise_is_not_put_together(server, gone):
     record(server, CITIES)
     with pytest.raises(lmtest.CassetteMiss), replay():
