@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -72,6 +74,17 @@ def test_what_is_recorded_is_played_to_the_last_bit_without_the_provider(server,
     assert [call.hit for call in cassette.calls] == ["cassette"] * 2
     assert cassette.unplayed == ()
     assert len(server.requests) == 2
+
+
+def test_a_replay_imports_no_litellm(server):
+    record(server, "Paris")
+    code = f"""
+import sys, dspy, lmtest
+with lmtest.use_cassette("a.yaml", mode="replay"):
+    dspy.Embedder({MODEL!r})("Paris")
+assert "litellm.main" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_a_sync_recording_is_played_to_who_awaits_it(server, gone):

@@ -50,6 +50,19 @@ def test_an_unmarked_embedding_is_refused_likewise(suite, mode):
     )
 
 
+def test_a_marked_embedding_is_made_up_without_a_network(suite):
+    suite.write(
+        test_a="""
+            import dspy, pytest
+
+            @pytest.mark.lmtest
+            def test_it():
+                assert dspy.Embedder("openai/text-embedding-3-small")(["Paris", "Rome"]).shape == (2, 1536)
+        """
+    )
+    assert suite.run(mode="mock").outcomes == {"passed": 1}
+
+
 @pytest.mark.parametrize("arguments", [["--lmtest-mode=replay"], ["--lmtest-dir=elsewhere"], ["--lmtest-budget=1"]])
 def test_a_flag_says_that_the_project_uses_lmtest(suite, provider, arguments):
     suite.write(test_a=UNMARKED)
