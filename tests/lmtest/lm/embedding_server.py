@@ -1,5 +1,6 @@
 """A server of OpenAI's embeddings on loopback, which keeps what it was sent."""
 
+import asyncio
 import hashlib
 import json
 import threading
@@ -28,6 +29,8 @@ class EmbeddingServer:
     """
 
     def __init__(self, *steps):
+        # In a thread that never had an event loop LiteLLM makes one, and leaves it open.
+        asyncio.run(asyncio.sleep(0))
         self.steps = list(steps)
         self.requests = []
         self.headers = []
