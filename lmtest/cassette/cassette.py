@@ -14,7 +14,7 @@ from lmtest.cassette import blobs, pending, store
 from lmtest.cassette.atomic import expect_writable
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
-from lmtest.cassette.interaction import STAND_IN, Usage
+from lmtest.cassette.interaction import STAND_IN, Usage, is_embedding
 from lmtest.cassette.keys import keys_of
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
@@ -217,12 +217,18 @@ class Cassette:
     def find(self, request: Json) -> Interaction | None:
         """Give the next recorded outcome for a request, or None where there is none (left).
 
+        An embedding is also put together from others that hold its texts.
+
         Raises:
             CassetteFormatError: The recording does not read.
             CassetteTampered: One of its blobs is missing or was altered.
         """
-        taken = self._player.take(*self.normalise(request)) if self._player is not None else None
-        return taken.read() if taken is not None else None
+        if self._player is None:
+            return None
+        key, normal = self.normalise(request)
+        if (taken := self._player.take(key, normal)) is not None:
+            return taken.read()
+        return self._player.gather(key, normal) if is_embedding(normal) else None
 
     def play(self, request: Json) -> Interaction:
         """Give the next recorded outcome for a request, with the errors of :meth:`take` and :meth:`find`."""

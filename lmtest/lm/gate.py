@@ -302,7 +302,7 @@ class _Crossing:
 
 def _because(model: str, request: Json, most_output: int | None) -> str:
     """Why so much output is reserved, where the call itself does not say how much may come."""
-    if most_output is None or request.get("config", {}).get("max_tokens"):
+    if not most_output or request.get("config", {}).get("max_tokens"):
         return ""
     if most_output == most_output_tokens(model):
         return f"no max_tokens is set, so the model's maximum of {most_output:,} output tokens is reserved"

@@ -137,7 +137,7 @@ class _Live:
         self._provider.cost = None if cost is None else float(cost)
         interaction = replace(bare, cost=cost, latency=latency, recorded_at=clock.stamp(watch.started_at))
         source = STAND_IN if _is_made_up(outcome) else self._source
-        self._cassette.record(interaction, source=source)
+        self._keep(interaction, source)
         call = replace(
             _answered(interaction, self._cassette), price_version=price_version, dspy_cost=self._dspy_estimate(outcome)
         )
@@ -145,6 +145,12 @@ class _Live:
             call = replace(call, provider=STAND_IN)
         self._cassette.note(call)
         return call
+
+    def _keep(self, interaction: Interaction, source: str) -> None:
+        self._cassette.record(interaction, source=source)
+
+    def _reply(self, response: Any) -> Reply:
+        return translate.reply(response)
 
     def _first_of(self, response: Response) -> Response:
         """Keep the other candidates of an answer that holds several."""
@@ -221,7 +227,7 @@ class LiveEngine(_Live):
         with handed_through(), self._passed(request) as passage, self._heeded(), self._call(passage) as watch:
             with self._held():
                 response = self._backend.complete(request)
-            watch.outcome = translate.reply(response)
+            watch.outcome = self._reply(response)
         return self._first_of(response)
 
     def stream(self, request: Request) -> Iterator[Any]:
@@ -259,7 +265,7 @@ class AsyncLiveEngine(_Live):
                 with self._heeded(), self._call(passage) as watch:
                     async with self._held():
                         response = await self._backend.complete(request)
-                    watch.outcome = translate.reply(response)
+                    watch.outcome = self._reply(response)
         return self._first_of(response)
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from lmtest.errors import LMTestError
-from lmtest.lm import seam
+from lmtest.lm import embeddings, seam
+from lmtest.lm.embeddings import Embedding
 from lmtest.lm.query import Query, texts_of
 from lmtest.lm.replay import AsyncReplayEngine, ReplayEngine, recorded
 from lmtest.lm.seam import LITELLM, Billed
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lmtest.cassette.cassette import Cassette
+    from lmtest.cassette.interaction import Json
     from lmtest.lm.gate import Gate
     from lmtest.lm.rules import Script
     from lmtest.lm.stop import Stop
@@ -141,13 +143,7 @@ class Scope:
         Returns:
             The engine, the request it is to be given, and the provider's name.
         """
-        with seam.handed_through():
-            self.check_open(f"a call to {lm.model}")
-            if self._stop is not None:
-                self._stop.check(lm.model)
-            untold, self._untold = self._untold, None
-            if untold is not None:
-                raise untold
+        self._admit(lm.model)
         mode = self.cassette.mode
         provider = Billed(_provider(lm))
         replay = partial(
@@ -170,6 +166,37 @@ class Scope:
             )
             return engine, query.request, provider
         return go_live(provider)
+
+    def embedded(self, asked: Json, *, asynchronous: bool) -> Any:
+        """Answer a call of a ``dspy.Embedder``; see :class:`lmtest.lm.seam.Claim`."""
+        embedding = Embedding.of(asked)
+        self._admit(embedding.model)
+        live = partial(self._embedder, embedding, asynchronous=asynchronous)
+        return (embeddings.answer_async if asynchronous else embeddings.answer)(self, embedding, live)
+
+    def _embedder(self, embedding: Embedding, *, asynchronous: bool) -> Any:
+        from lmtest.lm.live_embeddings import AsyncLiveEmbedder, LiveEmbedder  # late, as for LMs
+
+        seam.litellm_of_embeddings()  # its seconds are none of the call's
+        with seam.handed_through():
+            gate = self._gate()
+        answerer = AsyncLiveEmbedder if asynchronous else LiveEmbedder
+        source = _host(embedding.settings) or embedding.model.partition("/")[0]
+        return answerer(self, embedding, Billed(LITELLM), source=source, gate=gate, stop=self._stop)
+
+    def _admit(self, model: str) -> None:
+        """Let a call in that can still be answered.
+
+        Raises:
+            LMTestError: It cannot, or a tool before it was refused and the program does not know.
+        """
+        with seam.handed_through():
+            self.check_open(f"a call to {model}")
+            if self._stop is not None:
+                self._stop.check(model)
+            untold, self._untold = self._untold, None
+            if untold is not None:
+                raise untold
 
     def check_open(self, what: str) -> None:
         """Refuse what comes too late.
@@ -276,5 +303,10 @@ def _route(model: str) -> str:
 
 def _source(lm: Any) -> str:
     """The host that answers, or the provider where the LM names no host."""
-    base = lm.kwargs.get("api_base") or lm.kwargs.get("base_url")
-    return urlsplit(base).hostname or base if base else _provider(lm)
+    return _host(lm.kwargs) or _provider(lm)
+
+
+def _host(settings: Json) -> str:
+    """The host that settings name; "" where they name none."""
+    base = settings.get("api_base") or settings.get("base_url")
+    return urlsplit(base).hostname or base if base else ""

@@ -71,13 +71,13 @@ class Clock:
         """Seconds since 1970."""
         return machine.now()
 
-    def sleep(self, seconds: float, bell: ThreadBell) -> None:
-        """Let a thread wait; the bell ends it early."""
-        bell.wait(seconds)
+    def sleep(self, seconds: float, bell: ThreadBell | None = None) -> None:
+        """Let a thread wait; a bell ends it early."""
+        (bell or ThreadBell()).wait(seconds)
 
-    async def sleep_async(self, seconds: float, bell: TaskBell) -> None:
-        """Let a task wait; the bell ends it early."""
-        await bell.wait(seconds)
+    async def sleep_async(self, seconds: float, bell: TaskBell | None = None) -> None:
+        """Let a task wait; a bell ends it early."""
+        await (bell or TaskBell()).wait(seconds)
 
 
 class Line:

@@ -77,8 +77,8 @@ def warnings(run: Run, *, named: Callable[[str], str] = str) -> list[tuple[str, 
 def _bare(run: Run, *, names: bool) -> Iterator[str]:
     if bare := [each.test for each in run.tallies if each.bare]:
         yield (
-            f"nothing recorded: {_many(len(bare), 'marked test')} called neither an lmtest.tool nor a dspy.LM that asks"
-            f" a provider{'' if names else ' (-v names them)'}"
+            f"nothing recorded: {_many(len(bare), 'marked test')} called no lmtest.tool, and no dspy.LM or"
+            f" dspy.Embedder that asks a provider{'' if names else ' (-v names them)'}"
         )
         yield from (f"  {test}" for test in bare if names)
 

@@ -170,7 +170,8 @@ def gather(
         elif anew is None and not failure:
             left.append(Left(path=job.path, reason=_not_recorded(job, run)))
         else:
-            drifts = [compare(*each) for each in pair(read_calls(job.path), read_calls(anew))] if anew else []
+            pairs = pair(read_calls(job.path), read_calls(anew)) if anew else []
+            drifts = [compare(*each, folder=job.path.parent) for each in pairs]
             scored = [replace(each, scores=score(each)) for each in drifts] if score else drifts
             test = ", ".join(job.tests) or None
             cassettes.append(CassetteDrift(path=job.path, test=test, calls=tuple(scored), failure=failure))
