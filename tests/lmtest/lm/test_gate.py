@@ -210,6 +210,19 @@ def test_who_is_told_to_wait_makes_everybody_wait_who_shares_the_limit(project):
     assert 25 < caught.value.retry_after <= 30
 
 
+def test_a_call_that_is_answered_later_ends_what_a_provider_asked_everybody_to_wait(project):
+    limits = lmtest.Limits(requests_per_minute=6_000, max_wait=1)
+    with ScriptedProvider([rate_limited(retry_after=3_000), fields(answer="Paris")], repeat_last=True) as provider:
+        lm = provider.lm(num_retries=0)
+        with dspy.context(lm=lm):
+            with pytest.raises(dspy.LMRateLimitError), lmtest.use_cassette(mode="live", limits=limits):
+                qa(question="one?")
+            with lmtest.use_cassette(mode="live"):
+                qa(question="without a limit?")
+            with lmtest.use_cassette(mode="live", limits=limits):
+                assert qa(question="another?").answer == "Paris"
+
+
 def swallow(lm, times=1, **options):
     with dspy.context(lm=lm.copy(max_tokens=300)), lmtest.use_cassette("qa.yaml", **options):
         for turn in range(times):
