@@ -64,7 +64,7 @@ def test_a_call_that_waits_for_money_takes_no_turn_at_a_rate(ledger):
     spender = Spender(ledger, Limits(usd_per_run=CENT))
     first = spender.reserve(model="m", estimate=CENT)
     call = asked(estimate=CENT)
-    limits = [*spender.budget.holding(call, time.time()), A_MINUTE]
+    limits = [*spender.budget.holding(call), A_MINUTE]
     with threads() as pool:
         second = pool.submit(Queue(ledger, clock=UntilRung()).enter, call, limits)
         until(lambda: waiting(ledger))
