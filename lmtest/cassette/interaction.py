@@ -237,6 +237,11 @@ class Interaction:
         return isinstance(self.outcome, EventStream) and self.outcome.left
 
     @property
+    def streamed(self) -> bool:
+        """Whether the answer came in pieces, the failed one's too."""
+        return isinstance(self.outcome, EventStream | Failure)
+
+    @property
     def model(self) -> str:
         """The model that was asked, in DSPy's spelling; "" where it was a tool."""
         return str(self.request.get("model", ""))

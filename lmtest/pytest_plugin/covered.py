@@ -49,6 +49,7 @@ class Covered:
         recordings: How many of them it had recorded before.
         misses: How many requests it had missed before.
         refused_before: What limits had refused the cassette before.
+        doubted_before: What was doubtful of its recordings before.
         blocked: What it was refused of the network.
         told: Which of the misses and refusals stand in its failure already.
         failed: Whether a phase did not pass.
@@ -64,6 +65,7 @@ class Covered:
     recordings: int
     misses: int
     refused_before: tuple[Exception, ...] = ()
+    doubted_before: tuple[str, ...] = ()
     blocked: list[Exception] = field(default_factory=list)
     told: list[Exception] = field(default_factory=list)
     failed: bool = False
@@ -98,6 +100,12 @@ class Covered:
         """Those of them that no failure of the test has told of yet."""
         return [each for each in self.wrong if each not in self.told]
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why its recordings may replay otherwise than they went; of a shared cassette what came with this test."""
+        beside = [doubt for each in self.others for doubt in each.cassette.doubts]
+        return (*(each for each in self.own.cassette.doubts if each not in self.doubted_before), *beside)
+
     def tally(self) -> Tally:
         """Sum up what its cassettes did."""
         every = (self.own, *self.others)
@@ -115,6 +123,7 @@ class Covered:
             blocked=tuple(map(str, self.blocked)),
             refused=tuple(map(str, self._refused(every))),
             failed=self.failed,
+            doubts=() if self.failed else self.doubts,
             bare=asked_for and mode == "record" and not calls and not self.failed,
             files=tuple(each.tell(self.item.config.rootpath) for each in every),
             **money(calls),
@@ -173,6 +182,7 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
         recordings=len(own.cassette.recorded),
         misses=len(own.cassette.missed),
         refused_before=own.cassette.refused,
+        doubted_before=own.cassette.doubts,
     )
     item.stash[shared.COVERED] = covered
     item.session.stash[shared.RELEASE] = release
