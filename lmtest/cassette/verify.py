@@ -43,8 +43,7 @@ class Finding:
 
 
 def verify(path: Path, redactor: Redactor) -> Iterator[Finding]:
-    """Check one cassette: its format, each interaction's digest and key, its blobs, that it holds no secret, and that
-    its programs received what was streamed.
+    """Check one cassette: its format, each call's digest and key, its blobs and streams, and that it holds no secret.
 
     Args:
         path: The file.

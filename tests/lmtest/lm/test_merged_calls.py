@@ -4,7 +4,6 @@ import asyncio
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import dspy
 import pytest
@@ -14,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lmtest
-from lmtest.cli import cli
 from lmtest.cassette.assembled import parts
+from lmtest.cli import cli
 from lmtest.lm import translate
 from lmtest.lm.seam import StreamAccumulator
 
@@ -99,12 +98,14 @@ def test_by_litellm_there_are_two(url, caplog):
 
 
 NUMBERS = st.integers(0, 2)
-TEXTS = st.text("ab {}\":1", max_size=4)
+TEXTS = st.text('ab {}":1', max_size=4)
 DELTAS = st.one_of(
     st.builds(lm15.TextDelta, text=TEXTS, part_index=NUMBERS),
     st.builds(lm15.ThinkingDelta, text=TEXTS, part_index=NUMBERS),
     st.builds(lm15.ToolCallDelta, input=TEXTS, part_index=NUMBERS, name=st.sampled_from(["f", "g"])),
-    st.builds(lm15.ImageDelta, data=st.sampled_from(["aQ==", "Zw=="]), part_index=NUMBERS, media_type=st.just("image/png")),
+    st.builds(
+        lm15.ImageDelta, data=st.sampled_from(["aQ==", "Zw=="]), part_index=NUMBERS, media_type=st.just("image/png")
+    ),
     st.builds(lm15.CitationDelta, text=st.sampled_from(["a", "b"]), part_index=NUMBERS),
 )
 

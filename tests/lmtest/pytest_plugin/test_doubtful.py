@@ -34,7 +34,9 @@ def test_a_failure_that_the_program_caught_is_told_with_the_setting_that_keeps_i
     assert "record it with record_failures=True" in recorded.output
     replayed = suite.run()
     assert not replayed.green
-    assert "If its provider failed then, and the program went on: record it with record_failures=True." in replayed.output
+    assert (
+        "If its provider failed then, and the program went on: record it with record_failures=True." in replayed.output
+    )
 
 
 def test_one_that_is_kept_is_no_doubt_and_replays(suite, failing):
@@ -48,12 +50,11 @@ def test_one_that_is_kept_is_no_doubt_and_replays(suite, failing):
 def test_one_after_which_the_same_was_answered_is_no_doubt(suite):
     suite.write(
         test_x="""
-        import dspy, os, pytest
+        import dspy, pytest
 
         @pytest.mark.lmtest
         def test_it():
-            lm = dspy.LM("gemini/gemini-2.5-flash", api_base=os.environ.get("SUITE_API_BASE"), api_key="k", num_retries=1)
-            with dspy.context(lm=lm):
+            with dspy.context(lm=dspy.settings.lm.copy(num_retries=1)):
                 assert dspy.Predict("question -> answer")(question="one").answer == "Paris"
         """
     )
