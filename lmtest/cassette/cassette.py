@@ -330,7 +330,7 @@ class Cassette:
                 self._under_way.pop(key, None)
 
     def give_up(self) -> None:
-        """Write down the live calls that are still under way, as the cassette closes: nobody waits for them any more."""
+        """Write down the live calls that are still under way as the cassette closes: nobody waits for them any more."""
         self._closed.set()
         with self._lock:
             left, self._under_way = list(self._under_way.values()), {}
