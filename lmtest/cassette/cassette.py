@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lmtest.cassette import blobs, pending, store
+from lmtest.cassette.assembled import merged
 from lmtest.cassette.atomic import expect_writable
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
@@ -37,6 +38,8 @@ PLAYED: Final = "cassette"
 MOCKED: Final = "mock"
 ABANDONED: Final = "abandoned"
 """How a call failed that its program gave up after it was sent."""
+KEEP_FAILURES: Final = "record it with record_failures=True"
+"""What helps where a program goes on after a failure of the provider."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,8 +139,10 @@ class Cassette:
         self._calls: list[Call] = []
         self._misses: list[CassetteMiss | CassetteNotFound] = []
         self._refused: list[tuple[str, LimitError]] = []
+        self._unkept: list[Interaction] = []
         self._fresh: list[Interaction] = []
         self._sources: set[str] = set()
+        self._closed = threading.Event()
         self._under_way: dict[object, Callable[[], None]] = {}
         self._media: dict[str, bytes] = {}
         self._lengths: Lengths | None = None
@@ -188,6 +193,18 @@ class Cassette:
         """What limits said to live calls that were not answered later, whether or not the program caught it."""
         with self._lock:
             return tuple(error for _, error in self._refused)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why what was recorded may replay otherwise than it went, or went otherwise than its provider meant."""
+        with self._lock:
+            unkept, fresh = list(self._unkept), list(self._fresh)
+        failed = [
+            f"{each.key[:12]}: a call to {each.model} failed ({each.failed}), and the program went on. The failure is "
+            f"not recorded, so a replay misses the call: {KEEP_FAILURES}."
+            for each in unkept
+        ]
+        return (*failed, *(told for each in fresh for told in merged(each)))
 
     @property
     def unplayed(self) -> tuple[Entry, ...]:
@@ -264,8 +281,9 @@ class Cassette:
             key=interaction.key,
             path=self.path,
         )
-        with self._lock:
-            self._misses.append(miss)
+        if not self._closed.is_set():  # else its program has ended, and left a thread behind
+            with self._lock:
+                self._misses.append(miss)
         return miss
 
     def _keyed(self, request: Callable[[], Json], exactly: bytes | None = None) -> Keyed:
@@ -282,7 +300,11 @@ class Cassette:
             interaction: The call and its outcome.
             source: The host that answered, or "" where it was a tool.
         """
-        if not self.mode.writes or (interaction.failed and not self._record_failures and self.mode is not Mode.REFRESH):
+        if not self.mode.writes:
+            return
+        if interaction.failed and not self._record_failures and self.mode is not Mode.REFRESH:
+            with self._lock:
+                self._unkept.append(interaction)
             return
         kept = interaction.saying(self._kept, whole=self._redactor.streamed)
         with self._lock:
@@ -294,6 +316,8 @@ class Cassette:
         with self._lock:
             self._calls.append(call)
             self._refused = [(key, error) for key, error in self._refused if key != call.key]
+            if call.failed is None:  # it was tried again
+                self._unkept = [each for each in self._unkept if each.key != call.key]
 
     @contextmanager
     def under_way(self, give_up: Callable[[], None]) -> Iterator[None]:
@@ -312,11 +336,16 @@ class Cassette:
                 self._under_way.pop(key, None)
 
     def give_up(self) -> None:
-        """Write down the live calls that are still under way: nobody waits for their answers any more."""
+        """Write down the live calls that are still under way as the cassette closes: nobody waits for them any more."""
+        self._closed.set()
         with self._lock:
             left, self._under_way = list(self._under_way.values()), {}
         for give_up in left:
             give_up()
+
+    def wait(self, seconds: float) -> None:
+        """Wait so many seconds, or until the cassette closes."""
+        self._closed.wait(seconds)
 
     @contextmanager
     def limited(self, request: Json) -> Iterator[None]:
@@ -428,7 +457,8 @@ class Cassette:
 
     def _not_found(self) -> CassetteNotFound:
         return CassetteNotFound(
-            f"there is no cassette {self.where} to replay. Record it: {self._command}", path=self.path
+            f"there is no cassette {self.where} to replay. Record it: {self._command}{self._maybe_failed}",
+            path=self.path,
         )
 
     def _miss(self, player: Player, key: str, normal: Json) -> CassetteMiss:
@@ -436,7 +466,8 @@ class Cassette:
         if times:
             return CassetteExhausted(
                 f"{self.where}: this request is recorded {times} time{'s' if times != 1 else ''} and was asked for "
-                f'once more (key {key[:12]}). Allow it with repeat="last", or record it again: {self._command}',
+                f'once more (key {key[:12]}). Allow it with repeat="last", or record it again: {self._command}'
+                f"{self._maybe_failed}",
                 key=key,
                 path=self.path,
             )
@@ -450,11 +481,18 @@ class Cassette:
             f"{self.where}: this {asked} is not recorded (key {key[:12]}; "
             f"{len(index.entries)} recorded, {len(self.unplayed)} of them unplayed).\n\n"
             f"The nearest recorded request{'s' if len(near) > 1 else ''}, [-recorded-]{{+asked+}}:\n\n{told}\n\n"
-            f"{self._moved_versions(index.header)}To record it: {self._command}",
+            f"{self._moved_versions(index.header)}To record it: {self._command}{self._maybe_failed}",
             key=key,
             path=self.path,
             nearest=near,
         )
+
+    @property
+    def _maybe_failed(self) -> str:
+        """A line for a call that was made when this was recorded, and failed: nothing in the file tells of it."""
+        if self._record_failures:
+            return ""
+        return f"\nIf its provider failed then, and the program went on: {KEEP_FAILURES}."
 
     def _moved_versions(self, header: Header) -> str:
         """A line when the versions moved since the recording: they change prompts without anybody's doing."""

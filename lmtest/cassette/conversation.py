@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from lmtest.cassette import assembled
 from lmtest.cassette.interaction import EventStream, Failure, Raised, Result
 
 if TYPE_CHECKING:
@@ -66,16 +67,7 @@ def _answer(outcome: Outcome) -> Iterator[Turn]:
 
 
 def _streamed(events: Any) -> str:
-    said: list[str] = []
-    named: set[Any] = set()
-    for streamed in events:
-        delta = streamed.event.get("delta") or {}
-        if isinstance(delta, dict):
-            if delta.get("name") and delta.get("part_index") not in named:
-                named.add(delta.get("part_index"))
-                said.append(f"→ {delta['name']} ")
-            said.append(str(delta.get("text") or delta.get("input") or ""))
-    return "".join(said)
+    return _parts(assembled.parts(streamed.event for streamed in events))
 
 
 def _message(message: Any) -> Turn:

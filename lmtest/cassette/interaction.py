@@ -5,7 +5,7 @@ Requests and replies are JSON values in the shape of DSPy's ``dspy.lm15`` serial
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.cassette.streamed import changed
@@ -72,6 +72,7 @@ class Failure:
         status: The HTTP status, where there was one.
         retry_after: Seconds the provider asked to wait.
         provider_code: The provider's own code.
+        details: What else the error says, by its attribute's name, such as ``rate_limit_headers``.
         events: What a stream had delivered before it was cut.
     """
 
@@ -80,6 +81,7 @@ class Failure:
     status: int | None = None
     retry_after: float | None = None
     provider_code: str | None = None
+    details: Json = field(default_factory=dict)
     events: tuple[StreamedEvent, ...] = ()
 
 
@@ -206,7 +208,8 @@ class Interaction:
                 outcome = replace(raised, message=change(raised.message), arguments=kept)
             case Failure() as failure:
                 events = _changed(failure.events, change, whole)
-                outcome = replace(failure, message=change(failure.message), events=events)
+                message, details = change(failure.message), change(failure.details)
+                outcome = replace(failure, message=message, details=details, events=events)
         return replace(self, outcome=outcome)
 
     @property
@@ -232,6 +235,11 @@ class Interaction:
     def left(self) -> bool:
         """Whether the program gave the call up before the answer was there."""
         return isinstance(self.outcome, EventStream) and self.outcome.left
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the answer came in pieces, the failed one's too."""
+        return isinstance(self.outcome, EventStream | Failure)
 
     @property
     def model(self) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmtest import settings
 from lmtest.cassette.blobs import is_reference
+from lmtest.cassette.halves import mended
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ class Redactor:
         except (ValueError, RecursionError):
             return clean  # cut short, or no JSON
         kept = self.value(arguments)
-        return clean if kept == arguments else json.dumps(kept, ensure_ascii=False)
+        # Its half characters are written in ASCII, which a file can hold.
+        return clean if kept == mended(arguments) else json.dumps(kept, ensure_ascii=False)
 
     def media(self, data: str, media_type: str) -> str:
         """Take the secrets out of base64 media that is text; other media is given back as it is."""

@@ -7,6 +7,8 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from lmtest.cassette.halves import mended
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
@@ -108,4 +110,4 @@ def _of_whole_characters(cut: list[str]) -> list[str]:
         if half and "\udc00" <= following[:1] <= "\udfff":
             cut[place] += following[0]
             cut[place + 1] = following[1:]
-    return [piece.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for piece in cut]
+    return [mended(piece) for piece in cut]

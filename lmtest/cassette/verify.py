@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from lmtest.cassette import blobs, codec, store
+from lmtest.cassette import assembled, blobs, codec, store
 from lmtest.cassette.fingerprint import fingerprint
 from lmtest.cassette.index import Index
 from lmtest.errors import CassetteError, CassetteTampered
@@ -43,7 +43,7 @@ class Finding:
 
 
 def verify(path: Path, redactor: Redactor) -> Iterator[Finding]:
-    """Check one cassette: its format, each interaction's digest and key, its blobs, and that it holds no secret.
+    """Check one cassette: its format, each call's digest and key, its blobs and streams, and that it holds no secret.
 
     Args:
         path: The file.
@@ -60,7 +60,11 @@ def verify(path: Path, redactor: Redactor) -> Iterator[Finding]:
         except CassetteError as error:
             yield _told(path, error)
             continue
-        problems = [*_edited(index, entry, interaction), *_blobs(path.parent, interaction, redactor)]
+        problems = [
+            *_edited(index, entry, interaction),
+            *_blobs(path.parent, interaction, redactor),
+            *assembled.merged(interaction),
+        ]
         lines = list(_secrets(index.text(entry), interaction, redactor))
         if problems or lines:
             first = index.line(entry)  # counted only where there is something to tell: it reads the file

@@ -21,7 +21,7 @@ from lmtest.errors import CassetteMiss, CassetteNotFound
 from lmtest.lm import seam
 from lmtest.lm.embedding_backend import litellm_error
 from lmtest.lm.query import plain_body
-from lmtest.lm.replay import GRACE, GivenUp, played, whole
+from lmtest.lm.replay import GivenUp, patience, played, whole
 from lmtest.modes import Mode
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ async def answer_async(scope: Scope, embedding: Embedding, live: Callable[[], Li
         known = _known(scope, embedding)
     except GivenUp as given_up:
         # As long as the recorded program waited, nobody knows that it will not come.
-        await clock.sleep_async((given_up.interaction.latency or 0.0) + GRACE)
+        await clock.sleep_async(patience(given_up.interaction))
         raise _ended(scope, given_up) from None
     if known is not None:
         return known

@@ -24,7 +24,7 @@ from lmtest import clock
 from lmtest.cassette.cassette import ABANDONED, LIVE, Call
 from lmtest.cassette.interaction import STAND_IN, EventStream, Failure, Interaction, Reply, StreamedEvent
 from lmtest.errors import ConfigurationError
-from lmtest.lm import translate
+from lmtest.lm import handed, translate
 from lmtest.lm.answers import MOCK_ID
 from lmtest.lm.count import count, count_async
 from lmtest.lm.estimate import estimate, received_tokens
@@ -34,7 +34,7 @@ from lmtest.money.prices import price, price_of
 from lmtest.money.terms import billed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from dspy.lm15 import Request, Response
 
@@ -149,8 +149,15 @@ class _Live:
     def _keep(self, interaction: Interaction, source: str) -> None:
         self._cassette.record(interaction, source=source)
 
-    def _reply(self, response: Any) -> Reply:
-        return translate.reply(response)
+    def _received(self, response: Response) -> tuple[Response, Reply]:
+        """A whole answer as the program is handed it, and as it is recorded."""
+        if self._cassette.mode.writes:
+            return handed.response(response, self._query.request)
+        return response, translate.reply(response)
+
+    def _handed(self) -> Callable[[Any], Iterable[Any]]:
+        """What turns an event into those that the program is handed."""
+        return handed.Events().of if self._cassette.mode.writes else lambda event: (event,)
 
     def _first_of(self, response: Response) -> Response:
         """Keep the other candidates of an answer that holds several."""
@@ -227,16 +234,18 @@ class LiveEngine(_Live):
         with handed_through(), self._passed(request) as passage, self._heeded(), self._call(passage) as watch:
             with self._held():
                 response = self._backend.complete(request)
-            watch.outcome = self._reply(response)
+            response, watch.outcome = self._received(response)
         return self._first_of(response)
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream, with the same errors as :meth:`complete`."""
         with handed_through(), self._passed(request) as passage, self._heeded(), self._call(passage) as watch:
             with self._held():
-                for event in self._backend.stream(request):
-                    watch.see(event)
-                    yield event
+                hand = self._handed()
+                for received in self._backend.stream(request):
+                    for event in hand(received):
+                        watch.see(event)
+                        yield event
             watch.outcome = translate.stream(watch.events)
 
     def close(self) -> None:
@@ -265,7 +274,7 @@ class AsyncLiveEngine(_Live):
                 with self._heeded(), self._call(passage) as watch:
                     async with self._held():
                         response = await self._backend.complete(request)
-                    watch.outcome = self._reply(response)
+                    response, watch.outcome = self._received(response)
         return self._first_of(response)
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
@@ -273,10 +282,12 @@ class AsyncLiveEngine(_Live):
         with handed_through():
             async with self._passed(request) as passage:
                 with self._heeded(), self._call(passage) as watch:
+                    hand = self._handed()
                     async with _closing(self._backend.stream(request)) as events:
-                        while (event := await self._next(events)) is not None:
-                            watch.see(event)
-                            yield event
+                        while (received := await self._next(events)) is not None:
+                            for event in hand(received):
+                                watch.see(event)
+                                yield event
                     watch.outcome = translate.stream(watch.events)
 
     async def aclose(self) -> None:

@@ -44,8 +44,8 @@ class _Embeds:
         model = self._query.model
         return model, self._request, 0, self._stop.clock(model) if self._stop else None
 
-    def _reply(self, response: Any) -> Reply:
-        """The answer as plain data; without vectors where they are none that a cassette can hold."""
+    def _received(self, response: Any) -> tuple[Any, Reply]:
+        """The answer, and as plain data; without vectors where they are none that a cassette can hold."""
         usage = _usage(getattr(response, "usage", None))
         said: Json = {"usage": usage} if usage else {}
         if self._cassette.mode.writes:
@@ -56,7 +56,7 @@ class _Embeds:
                 self._problem = str(error)
         if name := getattr(response, "model", None):
             said["model"] = str(name)
-        return Reply(response=said)
+        return response, Reply(response=said)
 
     def _keep(self, interaction: Interaction, source: str) -> None:
         # What is asked again the program never sees; it is in the ledger.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lmtest.lm.query import Query
     from lmtest.lm.seam import Billed
 
-GRACE: Final = 1.0
+_GRACE: Final = 1.0
 """Seconds that is waited more than the recorded program waited for what it gave up."""
 
 
@@ -62,7 +62,7 @@ class ReplayEngine:
         try:
             return self.answer(request)
         except GivenUp as given_up:
-            self.end(given_up.interaction)
+            self._end(given_up.interaction)
 
     def answer(self, request: Request) -> Response:
         """Answer whole, or say that there is no whole answer.
@@ -106,7 +106,7 @@ class ReplayEngine:
                     clock.sleep(pause)
                 yield event
         except GivenUp as given_up:
-            self.end(given_up.interaction)
+            self._end(given_up.interaction)
 
     def paced(self) -> Iterator[tuple[float, Any]]:
         """Give each event with the seconds to wait before it, or say that no more were received.
@@ -121,6 +121,11 @@ class ReplayEngine:
             yield ((at - before) / self._speed if self._speed else 0.0), event
             before = at
         whole(interaction)
+
+    def _end(self, interaction: Interaction) -> Never:
+        """Let whoever waits for this thread give up as when this was recorded; longer than then nobody waits."""
+        self._cassette.wait(patience(interaction))
+        self.end(interaction)
 
     def end(self, interaction: Interaction) -> Never:
         """Refuse to go on where the recorded program gave up.
@@ -177,7 +182,7 @@ class AsyncReplayEngine:
 
     async def _end(self, interaction: Interaction) -> Never:
         """Let the program give up as it did when this was recorded; longer than then nobody waits."""
-        await clock.sleep_async((interaction.latency or 0.0) + GRACE)
+        await clock.sleep_async(patience(interaction))
         self._sync.end(interaction)
 
     async def aclose(self) -> None:
@@ -188,6 +193,11 @@ def recorded(cassette: Cassette, query: Query) -> Interaction | None:
     """Take the next recorded outcome of a call, under any of its forms; None where there is none (left)."""
     found = (cassette.find(form) for form in query.forms)
     return next((interaction for interaction in found if interaction is not None), None)
+
+
+def patience(interaction: Interaction) -> float:
+    """Seconds in which a program that gave a call up when it was recorded gives it up again."""
+    return (interaction.latency or 0.0) + _GRACE
 
 
 class GivenUp(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from lmtest.modes import ModeChoice
     from lmtest.money.row import LedgerRow
 
+_LOG = logging.getLogger("lmtest")
 _CALLING = frozenset({Mode.RECORD, Mode.REFRESH, Mode.LIVE})
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -205,6 +207,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             raise cassette.refused[0]
         if cassette.mode.writes:
             cassette.save(self._header(cassette))
+            for doubt in cassette.doubts:
+                _LOG.warning("%s: %s", cassette.where, doubt)
 
     def __getstate__(self) -> dict[str, Any]:
         # What it decorates may be saved with a program; what is open here is not open where that is loaded.

@@ -19,7 +19,7 @@ from lmtest.errors import ConfigurationError, LimitError, LMTestError, NetworkBl
 from lmtest.lm.seam import as_caught
 from lmtest.lm.use import use_cassette
 from lmtest.network import block_network
-from lmtest.pytest_plugin import company, freshness, shared, trimmed, wishes
+from lmtest.pytest_plugin import company, freshness, shared, trimmed, wider, wishes
 from lmtest.pytest_plugin.naming import shared_name
 from lmtest.pytest_plugin.opened import Opened, release
 from lmtest.pytest_plugin.tally import KEY, Tally, money
@@ -49,7 +49,9 @@ class Covered:
         recordings: How many of them it had recorded before.
         misses: How many requests it had missed before.
         refused_before: What limits had refused the cassette before.
+        doubted_before: What was doubtful of its recordings before.
         blocked: What it was refused of the network.
+        fixtures: What is doubtful of the calls of its fixtures.
         told: Which of the misses and refusals stand in its failure already.
         failed: Whether a phase did not pass.
     """
@@ -64,7 +66,9 @@ class Covered:
     recordings: int
     misses: int
     refused_before: tuple[Exception, ...] = ()
+    doubted_before: tuple[str, ...] = ()
     blocked: list[Exception] = field(default_factory=list)
+    fixtures: list[str] = field(default_factory=list)
     told: list[Exception] = field(default_factory=list)
     failed: bool = False
 
@@ -98,6 +102,13 @@ class Covered:
         """Those of them that no failure of the test has told of yet."""
         return [each for each in self.wrong if each not in self.told]
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why its recordings may replay otherwise than they went; of a shared cassette what came with this test."""
+        beside = [doubt for each in self.others for doubt in each.cassette.doubts]
+        own = [doubt for doubt in self.own.cassette.doubts if doubt not in self.doubted_before]
+        return (*own, *beside, *self.fixtures)
+
     def tally(self) -> Tally:
         """Sum up what its cassettes did."""
         every = (self.own, *self.others)
@@ -115,6 +126,7 @@ class Covered:
             blocked=tuple(map(str, self.blocked)),
             refused=tuple(map(str, self._refused(every))),
             failed=self.failed,
+            doubts=() if self.failed else self.doubts,
             bare=asked_for and mode == "record" and not calls and not self.failed,
             files=tuple(each.tell(self.item.config.rootpath) for each in every),
             **money(calls),
@@ -173,9 +185,12 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
         recordings=len(own.cassette.recorded),
         misses=len(own.cassette.missed),
         refused_before=own.cassette.refused,
+        doubted_before=own.cassette.doubts,
     )
     item.stash[shared.COVERED] = covered
     item.session.stash[shared.RELEASE] = release
+    if own.cassette.mode.writes:
+        wider.watch(covered)
     covered.exits.enter_context(own.active())
     if own.cassette.mode.offline:
         hosts = (*asked.allow_hosts, *item.config.getini("lmtest_allow_hosts"))

@@ -31,6 +31,7 @@ class Gathering:
         self._collected: list[str] = []
         self._directory: str | None = None  # a worker's word spares the controller the import of the settings
         self._reports: list[pytest.TestReport] = []
+        self._ran: set[str] = set()
         self._run: Run | None = None
         self._problem = ""
         self._unused_failed = False
@@ -49,7 +50,9 @@ class Gathering:
         self._directory = output.get("lmtest_dir") or self._directory
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the reports that tell of cassettes."""
+        """Keep which tests ran, and the reports that tell of cassettes."""
+        if report.when == "call" and (not report.skipped or hasattr(report, "wasxfail")):
+            self._ran.add(report.nodeid)
         if hasattr(report, "lmtest"):
             self._reports.append(report)
 
@@ -130,10 +133,10 @@ class Gathering:
 
         if options.unused(self._config) == "ignore" and not self._config.getoption("--lmtest-prune"):
             return unused.Leftovers()
-        if options.narrowed(self._config):
-            # Of a part of a suite, only tests with a cassette of their own tell what is left over.
-            return unused.Leftovers(unplayed=unused.unplayed(tallies, whole=False))
-        directory: Path = self._config.rootpath / (self._directory or options.directory(self._config))
-        root = self._config.rootpath
+        root, whole = self._config.rootpath, not options.narrowed(self._config)
+        tests = unused.Tests(root=root, collected=frozenset(self._collected), ran=frozenset(self._ran), whole=whole)
+        if not whole:
+            return unused.Leftovers(unplayed=unused.unplayed(tallies, tests))
+        directory: Path = root / (self._directory or options.directory(self._config))
         orphans = unused.orphans(directory, root=root, collected=self._collected, tallies=tallies)
-        return unused.Leftovers(unplayed=unused.unplayed(tallies), orphans=orphans)
+        return unused.Leftovers(unplayed=unused.unplayed(tallies, tests), orphans=orphans)

@@ -71,7 +71,16 @@ def warnings(run: Run, *, named: Callable[[str], str] = str) -> list[tuple[str, 
         for each, count in left
     ]
     orphans = [(path, f"orphan: {named(path)} belongs to no test") for path in run.leftovers.orphans]
-    return [*stale, *unplayed, *orphans]
+    return [*doubts(run, named=named), *stale, *unplayed, *orphans]
+
+
+def doubts(run: Run, *, named: Callable[[str], str] = str) -> list[tuple[str, str]]:
+    """What a recording run recorded that may replay otherwise than it went: the test's file and a sentence each."""
+    return [
+        (each.test.partition("::")[0], f"doubtful: {named(each.test)}: {doubt}")
+        for each in run.tallies
+        for doubt in each.doubts
+    ]
 
 
 def _bare(run: Run, *, names: bool) -> Iterator[str]:
