@@ -32,7 +32,7 @@ class Fault:
         status: The HTTP status, of a refusal.
         retry_after: Seconds the ``Retry-After`` header says, where it does.
         after: How many pieces of a stream arrive before it is cut, or ends.
-        text: The answer that is cut or ends too early; None for the one that the stand-in would give. Of a page, its text.
+        text: The answer that is cut or ends too early, None for the one that the stand-in would give; a page's text.
     """
 
     kind: Literal["refuse", "stall", "cut", "end", "page"]
