@@ -219,7 +219,7 @@ def set_(
     expected_version: int | None = None,
     metadata: Mapping[str, str] | None = None,
     reason: str = "",
-    register: bool = False,
+    register: bool = True,
 ) -> Call[Variable]:
     """Give a variable a value."""
     request = pb.SetVariableRequest(
@@ -305,16 +305,27 @@ def set_many(
     session_id: str, values: Mapping[str, Value], *, atomic: bool, register: bool, reason: str
 ) -> Call[dict[str, Variable | WorkerError]]:
     """Give many variables their values; the answer tells of each what became of it."""
-    items = [
-        pb.SetVariablesRequest.Item(variable=key, value=to_wire(value, key), register=register, reason=reason)
-        for key, value in values.items()
-    ]
+    made: dict[str, pb.SetVariablesRequest.Item | WorkerError] = {}
+    for key, value in values.items():
+        try:
+            made[key] = _item(key, value, register=register, reason=reason)
+        except WorkerError as error:
+            if atomic:
+                raise
+            made[key] = error
+    items = [each for each in made.values() if not isinstance(each, WorkerError)]
 
     def read(response: pb.SetVariablesResponse) -> dict[str, Variable | WorkerError]:
-        return dict(zip(values, map(_result, response.results), strict=True))
+        told = map(_result, response.results)
+        return {key: each if isinstance(each, WorkerError) else next(told) for key, each in made.items()}
 
     request = pb.SetVariablesRequest(session=session_id, items=items, atomic=atomic)
     return Call(method="SetVariables", request=request, read=read)
+
+
+@carried
+def _item(key: str, value: Value, *, register: bool, reason: str) -> pb.SetVariablesRequest.Item:
+    return pb.SetVariablesRequest.Item(variable=key, value=to_wire(value, key), register=register, reason=reason)
 
 
 def _result(message: pb.SetVariablesResponse.Result) -> Variable | WorkerError:
