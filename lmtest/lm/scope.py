@@ -20,12 +20,14 @@ from lmtest.modes import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from decimal import Decimal
 
     from lmtest.cassette.cassette import Cassette
     from lmtest.cassette.interaction import Json
     from lmtest.lm.gate import Gate
     from lmtest.lm.rules import Script
     from lmtest.lm.stop import Stop
+    from lmtest.money.limits import Limits
 
 _CONNECTION: Final = frozenset({"api_key", "api_base", "base_url", "api_version"})
 
@@ -43,12 +45,14 @@ class Scope:
         cassette: The cassette.
         outside: Whether it answers calls that are made outside every cassette.
         uncached: Whether DSPy's cache may not answer in its place.
+        left: Tells what its calls to a model may still cost, in USD, within limits that are tighter.
         spoiled: What a tool inside was refused for first. The next model call is refused for it too, because programs
             go on with what their tools raise; not those after it, because tests may share a cassette.
 
     Args:
         cassette: The cassette.
         gate: Gives what live calls pass, when one is made.
+        left: As the attribute.
         replay_speed: How fast streams are played; 0 is at once.
         to: The model that answers instead of the program's own.
         script: What mock mode replies to some calls.
@@ -60,6 +64,7 @@ class Scope:
         cassette: Cassette,
         gate: Callable[[], Gate],
         *,
+        left: Callable[[str, Limits], Decimal | None],
         replay_speed: float = 0.0,
         to: str | None = None,
         script: Script | None = None,
@@ -68,6 +73,7 @@ class Scope:
         self.cassette = cassette
         self.spoiled: LMTestError | None = None
         self._untold: LMTestError | None = None
+        self.left = left
         self._gate = gate
         self._speed = replay_speed
         self._to = to

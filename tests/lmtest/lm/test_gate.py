@@ -59,6 +59,16 @@ def test_what_is_left_is_told_before_a_call_and_falls_with_what_it_cost(lm, prov
     assert lmtest.budget_left(lm.model, tighter=lmtest.Limits(usd_per_run="0.5")) == Decimal("0.5") - spent
 
 
+@pytest.mark.parametrize("mode", ["live", "record", "replay", "mock"])
+def test_what_is_left_inside_a_cassette_is_told_by_its_limits_and_its_test_s(lm, priced, mode):
+    spent = ask(lm, 1, test="t::a").cost
+    limits = lmtest.Limits(usd_per_run=1, usd_per_test="0.4")
+    with lmtest.use_cassette("qa.yaml", mode=mode, limits=limits, test="t::a", allow_misses=True):
+        assert lmtest.budget_left(lm.model) == Decimal("0.4") - spent
+        assert lmtest.budget_left(lm.model, tighter=lmtest.Limits(usd_per_run="0.3")) == Decimal("0.3") - spent
+    assert lmtest.budget_left(lm.model) is None
+
+
 def test_what_is_left_of_a_limit_without_a_ledger_cannot_be_told(monkeypatch):
     monkeypatch.setenv("LMTEST_LEDGER", "off")
     assert lmtest.budget_left("openai/gpt-5") is None
