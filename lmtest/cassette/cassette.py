@@ -240,12 +240,12 @@ class Cassette:
             CassetteFormatError: The recording does not read.
             CassetteTampered: One of its blobs is missing or was altered.
         """
-        if self._player is None:
-            return None
-        key, normal = self.normalise(request)
-        if (taken := self._player.take(key, normal)) is not None:
+        keyed = self._keyed(lambda: request)
+        if (taken := self._next(keyed, lambda: request)) is not None:
             return taken.read()
-        return self._player.gather(key, normal) if is_embedding(normal) else None
+        if self._player is None or not is_embedding(keyed.normal):
+            return None
+        return self._player.gather(keyed.key, keyed.normal)
 
     def play(self, request: Json) -> Interaction:
         """Give the next recorded outcome for a request, with the errors of :meth:`take` and :meth:`find`."""
@@ -263,13 +263,28 @@ class Cassette:
             CassetteMiss: It is not recorded.
             CassetteExhausted: It was asked for more often than it was recorded.
         """
-        key, normal, _ = self._keyed(request, exactly)
-        if self._player is not None and (taken := self._player.take(key, normal)) is not None:
+        keyed = self._keyed(request, exactly)
+        if (taken := self._next(keyed, request, exactly)) is not None:
             return taken
-        miss = self._not_found() if self._player is None else self._miss(self._player, key, normal)
+        if self._player is None:
+            miss: CassetteMiss | CassetteNotFound = self._not_found()
+        else:
+            keys = (keyed.key, *(each.key for each in self._keys.older(request, exactly=exactly)))
+            key = next(filter(self._player.recorded, keys), keyed.key)
+            miss = self._miss(self._player, key, keyed.normal)
         with self._lock:
             self._misses.append(miss)
         raise miss
+
+    def _next(self, keyed: Keyed, request: Callable[[], Json], exactly: bytes | None = None) -> Taken | None:
+        """The next recording of a request: by its key, or by one that it had when less was known for a secret."""
+        if self._player is None:
+            return None
+        if (taken := self._player.take(keyed.key, keyed.normal)) is not None:
+            return taken
+        older = (each for each in self._keys.older(request, exactly=exactly) if each.key != keyed.key)
+        found = (self._player.take(each.key, each.normal) for each in older)
+        return next((taken for taken in found if taken is not None), None)
 
     def ended(self, interaction: Interaction) -> CassetteMiss:
         """Keep that more is asked of a call than it had given when it was recorded and given up; give the error."""
@@ -474,7 +489,7 @@ class Cassette:
         from lmtest.cassette.miss import nearest, render  # late: most runs miss nothing
 
         index = player.index
-        near = nearest(normal, index, unplayed=self.unplayed)
+        near = nearest(normal, index, unplayed=self.unplayed, clean=self._redactor.value)
         told = "\n\n".join(render(one) for one in near) or "Nothing is recorded in it."
         asked = f"request to {normal['model']}" if "model" in normal else f"call of the tool {normal.get('tool')!r}"
         return CassetteMiss(

@@ -171,8 +171,8 @@ def _secrets(text: str, interaction: Interaction, redactor: Redactor) -> Iterato
     for number, line in enumerate(text.splitlines()):
         if "blob:" in line or line.startswith(("key:", "digest:")) or redactor.text(line) == line:
             continue
-        # What looks like a secret in a piece of a stream need not be one in the whole.
-        if leaks or '"delta":' not in line:
+        # What looks like a secret in a piece of a stream, or in one line of several, need not be one in the whole.
+        if leaks or ('"delta":' not in line and redactor.text(text) != text):
             found = True
             yield number
     if leaks and not found:

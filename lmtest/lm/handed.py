@@ -36,7 +36,7 @@ class Events:
 
     def of(self, event: Any) -> Iterator[Any]:
         """Give what an event is handed out as."""
-        delta = getattr(event, "delta", None)
+        delta: Any = getattr(event, "delta", None)
         kind = getattr(delta, "type", "")
         if kind in _KINDS:
             part = kind, delta.part_index

@@ -204,7 +204,7 @@ class Type(ABC):
             return True
         least, most = lengths(named["pattern"])
         longest = named.get("max_length", math.inf)
-        return least <= longest and named.get("min_length", 0) <= most
+        return bool(least <= longest and named.get("min_length", 0) <= most)
 
     @property
     def _plainly(self) -> str:
