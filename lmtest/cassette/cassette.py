@@ -6,7 +6,6 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -20,10 +19,12 @@ from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
 from lmtest.cassette.player import Player
 from lmtest.errors import CassetteError, CassetteExhausted, CassetteMiss, CassetteNotFound, LimitError
+from lmtest.here import here
 from lmtest.modes import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from lmtest.cassette.index import Entry
     from lmtest.cassette.interaction import Header, Interaction, Json
@@ -417,8 +418,7 @@ class Cassette:
         """The file as a person in the working directory would name it, or the mode of one that has none."""
         if self.path is None:
             return f"(mode {self.mode.value})"
-        here = Path.cwd()
-        return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
+        return str(here(self.path))
 
     def _not_found(self) -> CassetteNotFound:
         return CassetteNotFound(

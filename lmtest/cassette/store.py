@@ -107,8 +107,8 @@ def saving(path: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise CassetteError(
-            f"{path} could not be saved: {error.strerror or error}. What was recorded in this run is lost; the file "
-            "is as it was before. Make room or give the right to write, and record again.",
+            f"{path} could not be saved: {error.strerror or error}. What was to be written is lost; the file "
+            "is as it was before. Make room or give the right to write, and do it again.",
             path=path,
         ) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from lmtest.cassette import blobs, codec, store
 from lmtest.cassette.fingerprint import fingerprint
 from lmtest.cassette.index import Index
 from lmtest.errors import CassetteError, CassetteTampered
+from lmtest.here import here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,7 +40,7 @@ class Finding:
     problem: str
 
     def __str__(self) -> str:
-        where = f"{self.path}:{self.line}" if self.line else str(self.path)
+        where = f"{here(self.path)}:{self.line}" if self.line else str(here(self.path))
         return f"{where}: {self.problem}"
 
 
@@ -123,7 +125,7 @@ def orphans(directory: Path, cassettes: Iterable[Path]) -> list[Path]:
 
 def _told(path: Path, error: CassetteError) -> Finding:
     line = error.line
-    said = str(error).removeprefix(f"{path}:{line}: ").removeprefix(f"{path}: ")
+    said = str(error).removeprefix(f"{here(path)}:{line}: ").removeprefix(f"{here(path)}: ")
     return Finding(path=path, line=line, problem=said)
 
 
@@ -140,7 +142,7 @@ def _edited(index: Index, entry: Entry, interaction: Interaction) -> Iterator[st
         if keyed
         else "it was edited after it was recorded"
     )
-    yield f"{entry.key[:12]}: {part}. To keep it so: lmtest verify --accept {index.path}"
+    yield f"{entry.key[:12]}: {part}. To keep it so: lmtest verify --accept {shlex.quote(str(here(index.path)))}"
 
 
 def _blobs(directory: Path, interaction: Interaction, redactor: Redactor) -> Iterator[str]:

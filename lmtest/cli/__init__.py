@@ -19,6 +19,7 @@ from lmtest.variables import refuse_unknown
 
 # name -> (module under lmtest.cli, one line for --help)
 _COMMANDS = {
+    "accept": ("accept", "Put what a refresh recorded in the cassettes' place."),
     "cost-report": ("cost_report", "What was spent, and what replay saved."),
     "doctor": ("doctor", "Whether what lmtest stands on is there."),
     "diff": ("diff", "How one cassette differs from another, call by call."),
