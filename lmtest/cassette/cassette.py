@@ -93,6 +93,8 @@ class Cassette:
     Attributes:
         path: The file, or None where nothing is read or written.
         mode: How calls are answered.
+        advice: Says of a missed request, by its key, where else it is recorded, and what takes it from there; "" where
+            nobody knows.
 
     Args:
         path: The file.
@@ -127,6 +129,7 @@ class Cassette:
     ) -> None:
         self.path = path
         self.mode = mode
+        self.advice: Callable[[str], str] = lambda _: ""
         self._keys = keys_of(rules, redactor)
         self._redactor = redactor
         self._record_failures = record_failures
@@ -244,7 +247,7 @@ class Cassette:
         key, normal, _ = self._keyed(request, exactly)
         if self._player is not None and (taken := self._player.take(key, normal)) is not None:
             return taken
-        miss = self._not_found() if self._player is None else self._miss(self._player, key, normal)
+        miss = self._not_found(key) if self._player is None else self._miss(self._player, key, normal)
         with self._lock:
             self._misses.append(miss)
         raise miss
@@ -420,10 +423,10 @@ class Cassette:
             return f"(mode {self.mode.value})"
         return str(here(self.path))
 
-    def _not_found(self) -> CassetteNotFound:
-        return CassetteNotFound(
-            f"there is no cassette {self.where} to replay. Record it: {self._command}", path=self.path
-        )
+    def _not_found(self, key: str = "") -> CassetteNotFound:
+        advice = self.advice(key) if key else ""
+        told = f"\n\n{advice}\nElse record it: " if advice else " Record it: "
+        return CassetteNotFound(f"there is no cassette {self.where} to replay.{told}{self._command}", path=self.path)
 
     def _miss(self, player: Player, key: str, normal: Json) -> CassetteMiss:
         times = player.recorded(key)
@@ -439,12 +442,13 @@ class Cassette:
         index = player.index
         near = nearest(normal, index, unplayed=self.unplayed)
         told = "\n\n".join(render(one) for one in near) or "Nothing is recorded in it."
+        advice = self.advice(key)
         asked = f"request to {normal['model']}" if "model" in normal else f"call of the tool {normal.get('tool')!r}"
         return CassetteMiss(
             f"{self.where}: this {asked} is not recorded (key {key[:12]}; "
             f"{len(index.entries)} recorded, {len(self.unplayed)} of them unplayed).\n\n"
             f"The nearest recorded request{'s' if len(near) > 1 else ''}, [-recorded-]{{+asked+}}:\n\n{told}\n\n"
-            f"{self._moved_versions(index.header)}To record it: {self._command}",
+            f"{self._moved_versions(index.header)}{advice and advice + chr(10)}To record it: {self._command}",
             key=key,
             path=self.path,
             nearest=near,

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from lmtest.cassette.redact import Redactor
 
 
-_REFERENCE = re.compile(rb"blob:([0-9a-f]{64}\.[a-z0-9]{1,16})")
+REFERENCE: Final = re.compile(rb"blob:([0-9a-f]{64}\.[a-z0-9]{1,16})")
+"""A reference to a blob, as it stands in a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,7 @@ def orphans(directory: Path, cassettes: Iterable[Path]) -> list[Path]:
     referred: set[str] = set()
     for path in cassettes:
         index = Index(path)
-        referred.update(name.decode() for _, text in index.texts() for name in _REFERENCE.findall(text))
+        referred.update(name.decode() for _, text in index.texts() for name in REFERENCE.findall(text))
     return sorted(file for file in folder.iterdir() if file.name[0] != "." and file.name not in referred)
 
 

@@ -25,6 +25,7 @@ _COMMANDS = {
     "diff": ("diff", "How one cassette differs from another, call by call."),
     "ls": ("ls", "Which cassettes there are, and what they hold."),
     "merge": ("merge", "Cassettes of two branches brought together; git's merge driver."),
+    "mv": ("mv", "Take recordings along with a renamed test or a moved file."),
     "prune": ("prune", "Remove blobs that no cassette needs any more."),
     "refresh": ("refresh", "Record again what is due, and say what drifted."),
     "serve": ("serve", "A stand-in provider on a local port."),

@@ -101,7 +101,7 @@ def orphans(directory: Path, *, root: Path, collected: Collection[str], tallies:
         ):
             continue
         owners = owners_of(path)
-        gone = {each for each in owners if _is_gone(each, root, modules, ids)}
+        gone = {each for each in owners if is_gone(each, root, modules, ids)}
         if owners and all(each in gone or each in ran for each in owners):
             found.append(relative(path, root))
     return tuple(found)
@@ -151,7 +151,15 @@ def _is_elsewhere(inside: Path, root: Path, modules: set[str]) -> bool:
     return module not in modules and (root / module).exists()
 
 
-def _is_gone(owner: str, root: Path, modules: set[str], ids: set[str]) -> bool:
+def is_gone(owner: str, root: Path, modules: set[str], ids: set[str]) -> bool:
+    """Whether a test, or a class or module that shares a cassette, is not there any more, as far as it can be told.
+
+    Args:
+        owner: Its id.
+        root: The directory that ids count from.
+        modules: The modules that were collected whole.
+        ids: Their tests.
+    """
     module = owner.partition("::")[0]
     return not (root / module).exists() or (module in modules and not _exists(owner, ids))
 

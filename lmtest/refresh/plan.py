@@ -252,5 +252,6 @@ def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path
     if not gone:
         return ""
     left = len(gone) < len(files)
-    advice = "Record it again without that test." if left else "If nothing plays it any more, delete it."
+    moved = "If it was moved, take its recordings along: lmtest mv OLD NEW; if nothing plays it any more, delete it."
+    advice = "Record it again without that test." if left else moved
     return f"its test {gone[0]} is gone: there is no {files[gone[0]]}. {advice}"

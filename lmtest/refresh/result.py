@@ -210,4 +210,4 @@ def _not_recorded(job: Job, run: Run) -> str:
         return "its test passed without a call that this cassette would hold"
     if run.stopped:
         return NOT_REACHED
-    return f"pytest ran no such test: {job.names[0]}. If it was renamed, record it again under its new name."
+    return f"pytest ran no such test: {job.names[0]}. If it was renamed, take its recordings along: lmtest mv OLD NEW"
