@@ -128,9 +128,27 @@ def normalise(
         normal["config"] = config
     if not normal.get("config"):
         normal.pop("config", None)
-    for query in rules.queries:
-        _leave_out(normal, query)
-    return normal
+    return _without(normal, rules)
+
+
+def apply(rules: Rules, normal: Json, *, redactor: Redactor) -> Json:
+    """Apply rules to a request that has its normal form by other rules, or by fewer.
+
+    The settings that say what the provider does anyway are gone already: what an ``ignore`` left empty stays there, as
+    it does in a request that is asked.
+
+    Args:
+        rules: What does not matter.
+        normal: The request.
+        redactor: Takes the secrets out.
+
+    Returns:
+        A new value.
+
+    Raises:
+        ConfigurationError: A rule that does not compile.
+    """
+    return _without(_text_of(normal, redactor, rules.patterns), rules)
 
 
 def fingerprint(normal: Json) -> str:
@@ -190,6 +208,12 @@ def _pattern(text: str) -> tuple[re.Pattern[str], str]:
         raise ConfigurationError(
             f"scrub={text!r} is neither one of {', '.join(NAMED_PATTERNS)} nor a regular expression: {error}."
         ) from error
+
+
+def _without(normal: Json, rules: Rules) -> Json:
+    for query in rules.queries:
+        _leave_out(normal, query)
+    return normal
 
 
 def _leave_out(normal: Json, query: Any) -> None:

@@ -28,6 +28,7 @@ _COMMANDS = {
     "mv": ("mv", "Take recordings along with a renamed test or a moved file."),
     "prune": ("prune", "Remove blobs that no cassette needs any more."),
     "refresh": ("refresh", "Record again what is due, and say what drifted."),
+    "rekey": ("rekey", "Apply new redact, scrub and ignore rules to what is recorded."),
     "serve": ("serve", "A stand-in provider on a local port."),
     "show": ("show", "A cassette as conversations."),
     "verify": ("verify", "Whether cassettes still are what was recorded."),
