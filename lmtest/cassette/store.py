@@ -74,7 +74,7 @@ def put(
         pieces: Iterable[bytes] = map(str.encode, [codec.encode_header(header), *map(codec.encode, interactions)])
     else:
         pieces = _added(Index(path), header, interactions, beyond=beyond)
-    _write(path, pieces)
+    write(path, pieces)
     if run:
         note_writing(path, run)
 
@@ -92,7 +92,7 @@ def rewrite(path: Path, change: Callable[[Index], Iterable[str | bytes]], *, und
         CassetteError: It could not be written; the old file is whole.
     """
     with saving(under or path):
-        _write(path, (piece if isinstance(piece, bytes) else piece.encode() for piece in change(Index(path))))
+        write(path, (piece if isinstance(piece, bytes) else piece.encode() for piece in change(Index(path))))
 
 
 @contextlib.contextmanager
@@ -114,7 +114,8 @@ def saving(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(path: Path, pieces: Iterable[bytes]) -> None:
+def write(path: Path, pieces: Iterable[bytes]) -> None:
+    """Replace a file by its new content, for whoever keeps all others from saving it already."""
     # Nobody else writes now: what lies there was left by somebody who was killed.
     for stray in strays(path):
         stray.unlink(missing_ok=True)

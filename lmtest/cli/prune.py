@@ -9,7 +9,7 @@ import click
 from lmtest import settings
 from lmtest.cassette import library
 from lmtest.cli.params import CassettePath
-from lmtest.errors import ConfigurationError
+from lmtest.errors import CassetteError, ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,14 @@ def command(directory: Path | None, *, dry_run: bool) -> None:
         raise ConfigurationError(f"there is no directory {directory} to prune.")
     found = list(library.prunable(directory))
     for path in found:
-        click.echo(f"{'would remove' if dry_run else 'removed'} {path}")
         if not dry_run:
-            path.unlink()
+            _remove(path)
+        click.echo(f"{'would remove' if dry_run else 'removed'} {path}")
     click.echo(f"{len(found)} file{'' if len(found) == 1 else 's'} that no cassette needs.")
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CassetteError(f"{path} could not be removed: {error.strerror or error}.", path=path) from error
