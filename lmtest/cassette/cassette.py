@@ -6,7 +6,6 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -21,10 +20,12 @@ from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
 from lmtest.cassette.player import Player
 from lmtest.errors import CassetteError, CassetteExhausted, CassetteMiss, CassetteNotFound, LimitError
+from lmtest.here import here
 from lmtest.modes import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from lmtest.cassette.index import Entry
     from lmtest.cassette.interaction import Header, Interaction, Json
@@ -95,6 +96,8 @@ class Cassette:
     Attributes:
         path: The file, or None where nothing is read or written.
         mode: How calls are answered.
+        advice: Says of a missed request, by its key, where else it is recorded, and what takes it from there; "" where
+            nobody knows.
 
     Args:
         path: The file.
@@ -129,6 +132,7 @@ class Cassette:
     ) -> None:
         self.path = path
         self.mode = mode
+        self.advice: Callable[[str], str] = lambda _: ""
         self._keys = keys_of(rules, redactor)
         self._redactor = redactor
         self._record_failures = record_failures
@@ -267,7 +271,7 @@ class Cassette:
         if (taken := self._next(keyed, request, exactly)) is not None:
             return taken
         if self._player is None:
-            miss: CassetteMiss | CassetteNotFound = self._not_found()
+            miss: CassetteMiss | CassetteNotFound = self._not_found(keyed.key)
         else:
             keys = (keyed.key, *(each.key for each in self._keys.older(request, exactly=exactly)))
             key = next(filter(self._player.recorded, keys), keyed.key)
@@ -467,13 +471,13 @@ class Cassette:
         """The file as a person in the working directory would name it, or the mode of one that has none."""
         if self.path is None:
             return f"(mode {self.mode.value})"
-        here = Path.cwd()
-        return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
+        return str(here(self.path))
 
-    def _not_found(self) -> CassetteNotFound:
+    def _not_found(self, key: str = "") -> CassetteNotFound:
+        advice = self.advice(key) if key else ""
+        told = f"\n\n{advice}\nElse record it: " if advice else " Record it: "
         return CassetteNotFound(
-            f"there is no cassette {self.where} to replay. Record it: {self._command}{self._maybe_failed}",
-            path=self.path,
+            f"there is no cassette {self.where} to replay.{told}{self._command}{self._maybe_failed}", path=self.path
         )
 
     def _miss(self, player: Player, key: str, normal: Json) -> CassetteMiss:
@@ -491,12 +495,14 @@ class Cassette:
         index = player.index
         near = nearest(normal, index, unplayed=self.unplayed, clean=self._redactor.value)
         told = "\n\n".join(render(one) for one in near) or "Nothing is recorded in it."
+        advice = self.advice(key)
         asked = f"request to {normal['model']}" if "model" in normal else f"call of the tool {normal.get('tool')!r}"
         return CassetteMiss(
             f"{self.where}: this {asked} is not recorded (key {key[:12]}; "
             f"{len(index.entries)} recorded, {len(self.unplayed)} of them unplayed).\n\n"
             f"The nearest recorded request{'s' if len(near) > 1 else ''}, [-recorded-]{{+asked+}}:\n\n{told}\n\n"
-            f"{self._moved_versions(index.header)}To record it: {self._command}{self._maybe_failed}",
+            f"{self._moved_versions(index.header)}{advice and advice + chr(10)}To record it: {self._command}"
+            f"{self._maybe_failed}",
             key=key,
             path=self.path,
             nearest=near,

@@ -120,9 +120,7 @@ def normalise(
     >>> normalise({"model": "m", "config": {"timeout": 3, "frequency_penalty": 0.0}})
     {'model': 'm'}
     """
-    then = functools.partial(_scrubbed, patterns=rules.patterns) if rules.patterns else _composed
-    # As an answer is redacted, or it would not read the same when it is asked with.
-    normal: Json = redactor.value(request, then=then, named=_composed)
+    normal = _text_of(request, rules, redactor)
     config = normal.get("config")
     if config:
         config = _without_defaults(config)
@@ -132,9 +130,27 @@ def normalise(
         normal["config"] = config
     if not normal.get("config"):
         normal.pop("config", None)
-    for query in rules.queries:
-        _leave_out(normal, query)
-    return normal
+    return _without(normal, rules)
+
+
+def apply(rules: Rules, normal: Json, *, redactor: Redactor) -> Json:
+    """Apply rules to a request that has its normal form by other rules, or by fewer.
+
+    The settings that say what the provider does anyway are gone already: what an ``ignore`` left empty stays there, as
+    it does in a request that is asked.
+
+    Args:
+        rules: What does not matter.
+        normal: The request.
+        redactor: Takes the secrets out.
+
+    Returns:
+        A new value.
+
+    Raises:
+        ConfigurationError: A rule that does not compile.
+    """
+    return _without(_text_of(normal, rules, redactor), rules)
 
 
 def fingerprint(normal: Json) -> str:
@@ -152,6 +168,13 @@ def _without_defaults(config: Json) -> Json:
         for key, value in config.items()
         if key not in _TRANSPORT and not (key in _DEFAULTS and value == _DEFAULTS[key] and value is not False)
     }
+
+
+def _text_of(request: Json, rules: Rules, redactor: Redactor) -> Json:
+    """A copy with each text brought to its normal form, redacted as an answer is: it must read the same when asked with."""
+    then = functools.partial(_scrubbed, patterns=rules.patterns) if rules.patterns else _composed
+    normal: Json = redactor.value(request, then=then, named=_composed)
+    return normal
 
 
 def _composed(text: str) -> str:
@@ -174,6 +197,12 @@ def _pattern(text: str) -> tuple[re.Pattern[str], str]:
         raise ConfigurationError(
             f"scrub={text!r} is neither one of {', '.join(NAMED_PATTERNS)} nor a regular expression: {error}."
         ) from error
+
+
+def _without(normal: Json, rules: Rules) -> Json:
+    for query in rules.queries:
+        _leave_out(normal, query)
+    return normal
 
 
 def _leave_out(normal: Json, query: Any) -> None:

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 
 # name -> (module under lmtest.cli, one line for --help)
 _COMMANDS = {
+    "accept": ("accept", "Put what a refresh recorded in the cassettes' place."),
     "cost-report": ("cost_report", "What was spent, and what replay saved."),
     "doctor": ("doctor", "Whether what lmtest stands on is there."),
     "diff": ("diff", "How one cassette differs from another, call by call."),
     "ls": ("ls", "Which cassettes there are, and what they hold."),
     "merge": ("merge", "Cassettes of two branches brought together; git's merge driver."),
+    "mv": ("mv", "Take recordings along with a renamed test or a moved file."),
     "prune": ("prune", "Remove blobs that no cassette needs any more."),
     "refresh": ("refresh", "Record again what is due, and say what drifted."),
+    "rekey": ("rekey", "Apply new redact, scrub and ignore rules to what is recorded."),
     "serve": ("serve", "A stand-in provider on a local port."),
     "show": ("show", "A cassette as conversations."),
     "verify": ("verify", "Whether cassettes still are what was recorded."),

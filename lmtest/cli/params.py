@@ -1,9 +1,11 @@
-"""What several commands take: amounts of money, and moments told as a date or an age."""
+"""What several commands take: cassettes, amounts of money, moments told as a date or an age, and decisions."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -57,3 +59,25 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # likewise
             return parse_since(value, now=clock.utc_now())
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class CassettePath(click.ParamType):  # type: ignore[type-arg] # likewise
+    """A cassette or a directory: a path, or the name that ``lmtest ls`` prints, from where cassettes are kept."""
+
+    name = "PATH"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002 - click's signature
+        """Find what is meant; a path that leads nowhere is given back as it is, for the command to refuse."""
+        from lmtest.settings import cassette_directory
+
+        path = Path(value)
+        if path.is_absolute() or path.exists():
+            return path
+        named = cassette_directory() / path
+        return named if named.exists() else path
+
+
+def decide(question: str) -> Any:
+    """Ask whether to accept, to keep, or to quit; the answer is one of these words."""
+    choices = {"a": "accept", "k": "keep", "q": "quit"}
+    return choices[click.prompt(question, type=click.Choice(list(choices)), default="k")]

@@ -38,6 +38,8 @@ def lines(run: Run, *, names: bool = False, budget: str = "") -> Iterator[str]:
     yield from run.pruned
     if run.leftovers and not run.pruned:
         yield "to delete what no test uses: pytest --lmtest-prune"
+        if run.leftovers.orphans:
+            yield "to take along what a test had under another name: lmtest mv OLD NEW"
 
 
 def headline(run: Run) -> str:

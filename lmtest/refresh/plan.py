@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,8 +13,8 @@ from lmtest import clock
 from lmtest.cassette import blobs, library
 from lmtest.cassette.index import Index
 from lmtest.cassette.lengths import Lengths
-from lmtest.cassette.pending import failed_path, fresh_path, is_pending
-from lmtest.errors import CassetteError, CassetteFormatError
+from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
+from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
 from lmtest.lm.estimate import estimate
 from lmtest.money.prices import price_of, worst_case
 from lmtest.money.terms import asked
@@ -154,8 +155,15 @@ def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:
     """Find the cassettes under paths, each once, without what waits to be accepted.
 
     Raises:
-        ConfigurationError: A path leads nowhere.
+        ConfigurationError: A path leads nowhere, or to what waits to be accepted.
     """
+    paths = list(paths)
+    for path in paths:
+        if is_pending(path) and path.is_file():
+            raise ConfigurationError(
+                f"{path} is what a refresh recorded for {cassette_of(path).name}. Name that one; or take this over: "
+                f"lmtest accept {shlex.quote(str(path))}"
+            )
     return (path for path in dict.fromkeys(library.find(paths)) if not is_pending(path))
 
 
@@ -247,5 +255,6 @@ def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path
     if not gone:
         return ""
     left = len(gone) < len(files)
-    advice = "Record it again without that test." if left else "If nothing plays it any more, delete it."
+    moved = "If it was moved, take its recordings along: lmtest mv OLD NEW; if nothing plays it any more, delete it."
+    advice = "Record it again without that test." if left else moved
     return f"its test {gone[0]} is gone: there is no {files[gone[0]]}. {advice}"
