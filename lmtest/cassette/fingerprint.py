@@ -171,7 +171,7 @@ def _without_defaults(config: Json) -> Json:
 
 
 def _text_of(request: Json, rules: Rules, redactor: Redactor) -> Json:
-    """A copy with each text brought to its normal form, redacted as an answer is: it must read the same when asked with."""
+    """A copy whose texts have their normal form, redacted as an answer is: it must read the same when asked with."""
     then = functools.partial(_scrubbed, patterns=rules.patterns) if rules.patterns else _composed
     normal: Json = redactor.value(request, then=then, named=_composed)
     return normal
