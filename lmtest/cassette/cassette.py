@@ -24,7 +24,7 @@ from lmtest.here import here
 from lmtest.modes import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lmtest.cassette.index import Entry
@@ -208,7 +208,7 @@ class Cassette:
             f"not recorded, so a replay misses the call: {KEEP_FAILURES}."
             for each in unkept
         ]
-        return (*failed, *(told for each in fresh for told in merged(each)))
+        return (*dict.fromkeys(failed), *(told for each in fresh for told in merged(each)))
 
     @property
     def unplayed(self) -> tuple[Entry, ...]:
@@ -330,13 +330,16 @@ class Cassette:
             self._fresh.append(kept)
             self._sources |= {source} - {""}
 
+    def tried_again(self, failed: Sequence[Interaction]) -> None:
+        """Keep that failures were those of a call that was answered then: its program never saw them."""
+        with self._lock:
+            self._unkept = [each for each in self._unkept if not any(each is other for other in failed)]
+
     def note(self, call: Call) -> None:
         """Keep that a call was answered."""
         with self._lock:
             self._calls.append(call)
             self._refused = [(key, error) for key, error in self._refused if key != call.key]
-            if call.failed is None:  # it was tried again
-                self._unkept = [each for each in self._unkept if each.key != call.key]
 
     @contextmanager
     def under_way(self, give_up: Callable[[], None]) -> Iterator[None]:

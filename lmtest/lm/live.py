@@ -81,6 +81,7 @@ class _Live:
         provider.compat = carried
         self._together = query.candidates > 1 and carried
         self._more: list[Response] = []
+        self._failed: list[Interaction] = []  # DSPy asks the same engine when it tries a call again
         self._request = query.several if self._together else query.data
         self._gate = gate
         self._stop = stop
@@ -138,6 +139,10 @@ class _Live:
         interaction = replace(bare, cost=cost, latency=latency, recorded_at=clock.stamp(watch.started_at))
         source = STAND_IN if _is_made_up(outcome) else self._source
         self._keep(interaction, source)
+        if interaction.failed:
+            self._failed.append(interaction)
+        else:
+            self._cassette.tried_again(self._failed)
         call = replace(
             _answered(interaction, self._cassette), price_version=price_version, dspy_cost=self._dspy_estimate(outcome)
         )
