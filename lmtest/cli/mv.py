@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lmtest.cassette.move import move, plan_move
+from lmtest.cli.params import base_of
 from lmtest.here import here
 from lmtest.settings import cassette_directory
 
@@ -21,10 +22,9 @@ def command(old: Path, new: Path, *, test: str | None, force: bool) -> None:
 
     Its media, and what a refresh recorded for it, go along. Nothing is called, and no answer changes.
     """
-    directory = cassette_directory()
-    if not (old.is_absolute() or old.exists()) and (directory / old).exists():
-        old, new = directory / old, directory / new  # as `lmtest ls` names them
-    moves = plan_move(old, new, directory=directory, test=test)
+    base = base_of(old)
+    old, new = base / old, base / new
+    moves = plan_move(old, new, directory=cassette_directory(), test=test)
     move(moves, force=force)
     for each in moves:
         owner = f", of {', '.join(each.test.splitlines())}" if each.test else ", of the test that it had"

@@ -62,19 +62,26 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # likewise
 
 
 class CassettePath(click.ParamType):  # type: ignore[type-arg] # likewise
-    """A cassette or a directory: a path, or the name that ``lmtest ls`` prints, from where cassettes are kept."""
+    """A cassette or a directory: a path, or a name as it was printed, from where cassettes are kept or the project."""
 
     name = "PATH"
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002 - click's signature
         """Find what is meant; a path that leads nowhere is given back as it is, for the command to refuse."""
-        from lmtest.settings import cassette_directory
-
         path = Path(value)
-        if path.is_absolute() or path.exists():
-            return path
-        named = cassette_directory() / path
-        return named if named.exists() else path
+        return base_of(path) / path
+
+
+def base_of(path: Path) -> Path:
+    """The directory from which a name is meant: ``lmtest ls`` prints it from another one than reports and pytest do."""
+    from lmtest.here import here
+    from lmtest.settings import cassette_directory, load
+
+    if not (path.is_absolute() or path.exists()):
+        for base in (cassette_directory(), here(load()[1])):
+            if (base / path).exists():
+                return base
+    return Path()
 
 
 def decide(question: str) -> Any:

@@ -72,6 +72,16 @@ def test_a_name_that_ls_prints_can_be_given_to_every_command(record, lmtest, com
     assert result.exit_code == 0, result.output
 
 
+def test_a_name_that_a_report_prints_can_be_given_from_below_the_project(record, lmtest, project):
+    record("cassettes/a.yaml", WHY)
+    (project / "below").mkdir()
+    os.chdir(project / "below")
+
+    assert lmtest("verify", "cassettes/a.yaml").stdout == "1 cassette: good.\n"
+    assert lmtest("mv", "cassettes/a.yaml", "cassettes/b.yaml").exit_code == 0
+    assert (project / "cassettes" / "b.yaml").exists()
+
+
 def test_names_stay_whole_in_a_table_of_eighty_columns(record, lmtest, project):
     path = record(f"cassettes/{LONG}.yaml", WHY)
     console = literal.console(width=80, file=io.StringIO())
