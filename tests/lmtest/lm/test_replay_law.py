@@ -207,7 +207,7 @@ def told(error):
 
 
 def seen_of(program, lm, path, mode, **options):
-    """All that can be seen of a run, by the program, in DSPy's history and usage, and in the cassette; and its doubts."""
+    """All that can be seen of a run: by the program, in DSPy's history and usage, in the cassette; and its doubts."""
     lm.history.clear()
     run = Run(lm)
     with dspy.context(lm=lm), dspy.track_usage() as usage:
