@@ -136,12 +136,15 @@ class Allowance:
     assumed: bool
     origin: Origin
 
-    weight = 0
-
     @property
     def name(self) -> str:
         """What it is waited for by."""
         return f"{self.field} {self.run} {self.test or ''} {self.model}"
+
+    @property
+    def weight(self) -> int:
+        """The limit in picodollars: whoever is allowed less, such as a session, keeps nobody else waiting."""
+        return to_pico(self.limit)
 
     def used(self, connection: Connection, now: int) -> tuple[int, int]:
         """Picodollars that are spent, and that calls under way hold.
@@ -168,9 +171,10 @@ class Allowance:
         if asked.estimate == 0:
             return _nothing  # it can exceed no limit, not even one that is exceeded
         spent, held = self.used(connection, now)
-        limit = to_pico(self.limit)
+        limit = self.weight
         wanted = None if asked.estimate is None else to_pico(asked.estimate)
-        if wanted is not None and not ahead.calls and spent + held + wanted <= limit:
+        passed = not any(its >= limit for its in ahead.weights)
+        if wanted is not None and passed and spent + held + wanted <= limit:
             return partial(self._take, connection, asked.id, wanted, now)
         of_others = held - self._within(connection, asked, now)
         final = wanted is None or spent + held - of_others + wanted > limit

@@ -75,12 +75,20 @@ class Ahead(NamedTuple):
     """Those who came before and wait for the same.
 
     Attributes:
-        calls: How many.
-        weight: What they will take of a rate, in nanoseconds of its time.
+        weights: What each takes of the limit, as the limit weighs it; see `Limit.weight`.
     """
 
-    calls: int = 0
-    weight: int = 0
+    weights: tuple[int, ...] = ()
+
+    @property
+    def calls(self) -> int:
+        """How many they are."""
+        return len(self.weights)
+
+    @property
+    def weight(self) -> int:
+        """What they take together."""
+        return sum(self.weights)
 
 
 class Block(NamedTuple):
@@ -111,7 +119,7 @@ class Limit(Protocol):
 
     @property
     def weight(self) -> int:
-        """What the call takes of it, where it is a rate: nanoseconds of its time."""
+        """What those behind it are to know of the call: of a rate, the nanoseconds of its time that it takes."""
 
     def room(self, connection: Connection, asked: Asked, now: int, ahead: Ahead) -> Block | Callable[[], None]:
         """See if there is room.
@@ -315,8 +323,7 @@ def _ahead(connection: Connection, waits: _Wait, now: int) -> dict[str, Ahead]:
     ahead: dict[str, Ahead] = {}
     for name, id_, ticket, weight, _ in waiting:
         if id_ in others and id_ not in gone and (not waits.ticket or ticket < waits.ticket):
-            calls, total = ahead.get(name, Ahead())
-            ahead[name] = Ahead(calls + 1, total + weight)
+            ahead[name] = Ahead((*ahead.get(name, Ahead()).weights, weight))
     return ahead
 
 

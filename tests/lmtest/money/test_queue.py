@@ -120,6 +120,19 @@ def test_nobody_who_wants_less_passes_one_who_waits_for_more(ledger):
         much.result(60)
 
 
+def test_a_session_that_waits_by_a_limit_of_its_own_keeps_no_other_waiting(ledger):
+    host, session = (Spender(ledger, Limits(usd_per_run=usd), clock=UntilRung()) for usd in (CENT, CENT / 2))
+    first = host.reserve(model="m", estimate=CENT / 2)
+    with threads() as pool:
+        waits = pool.submit(session.reserve, model="m", estimate=CENT / 4)
+        until(lambda: waiting(ledger))
+
+        host.reserve(model="m", estimate=CENT / 4, timeout=0).release()
+
+        first.release()
+        waits.result(60)
+
+
 def test_a_call_made_in_the_midst_of_another_waits_for_nobody_who_waits_for_that_one(ledger):
     spender = Spender(ledger, Limits(usd_per_run=CENT), clock=UntilRung())
     stream = spender.reserve(model="m", estimate=CENT / 2)
