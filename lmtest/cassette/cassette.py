@@ -442,13 +442,13 @@ class Cassette:
         index = player.index
         near = nearest(normal, index, unplayed=self.unplayed)
         told = "\n\n".join(render(one) for one in near) or "Nothing is recorded in it."
-        advice = self.advice(key)
+        advice = f"{told}\n" if (told := self.advice(key)) else ""
         asked = f"request to {normal['model']}" if "model" in normal else f"call of the tool {normal.get('tool')!r}"
         return CassetteMiss(
             f"{self.where}: this {asked} is not recorded (key {key[:12]}; "
             f"{len(index.entries)} recorded, {len(self.unplayed)} of them unplayed).\n\n"
             f"The nearest recorded request{'s' if len(near) > 1 else ''}, [-recorded-]{{+asked+}}:\n\n{told}\n\n"
-            f"{self._moved_versions(index.header)}{advice and advice + chr(10)}To record it: {self._command}",
+            f"{self._moved_versions(index.header)}{advice}To record it: {self._command}",
             key=key,
             path=self.path,
             nearest=near,
