@@ -498,14 +498,13 @@ class Cassette:
         index = player.index
         near = nearest(normal, index, unplayed=self.unplayed, clean=self._redactor.value)
         told = "\n\n".join(render(one) for one in near) or "Nothing is recorded in it."
-        advice = self.advice(key)
+        advice = f"{found}\n" if (found := self.advice(key)) else ""
         asked = f"request to {normal['model']}" if "model" in normal else f"call of the tool {normal.get('tool')!r}"
         return CassetteMiss(
             f"{self.where}: this {asked} is not recorded (key {key[:12]}; "
             f"{len(index.entries)} recorded, {len(self.unplayed)} of them unplayed).\n\n"
             f"The nearest recorded request{'s' if len(near) > 1 else ''}, [-recorded-]{{+asked+}}:\n\n{told}\n\n"
-            f"{self._moved_versions(index.header)}{advice and advice + chr(10)}To record it: {self._command}"
-            f"{self._maybe_failed}",
+            f"{self._moved_versions(index.header)}{advice}To record it: {self._command}{self._maybe_failed}",
             key=key,
             path=self.path,
             nearest=near,

@@ -151,12 +151,36 @@ def drop_whole(path: Path) -> None:
 
 def _remove(path: Path) -> frozenset[str]:
     """Remove a cassette and what a refresh recorded for it, which has no place any more; give the blobs of all."""
+    names = _blobs_of_all(path)
+    path.unlink()
+    pending.discard(path)
+    return names
+
+
+def accept(path: Path) -> None:
+    """Put what a refresh recorded in a cassette's place, and remove the blobs that nothing refers to then.
+
+    Raises:
+        CassetteError: Nothing was recorded, or it could not be put there; the cassette is as it was.
+    """
+    names = _blobs_of_all(path)
+    pending.accept(path)
+    drop_blobs(path.parent, names)
+
+
+def discard(path: Path) -> None:
+    """Remove what a refresh recorded for a cassette, with the blobs that nothing refers to then."""
+    names = _blobs_of_all(path)
+    pending.discard(path)
+    drop_blobs(path.parent, names)
+
+
+def _blobs_of_all(path: Path) -> frozenset[str]:
+    """The blobs of a cassette and of what a refresh recorded for it."""
     names: set[str] = set()
     for each in (path, pending.fresh_path(path), pending.failed_path(path)):
         with contextlib.suppress(CassetteError):  # what is not there, or does not read
             names |= references(Index(each))
-    path.unlink()
-    pending.discard(path)
     return frozenset(names)
 
 

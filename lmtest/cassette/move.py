@@ -11,7 +11,7 @@ from lmtest.cassette import blobs, codec, library, store
 from lmtest.cassette.atomic import replacing
 from lmtest.cassette.index import Index
 from lmtest.cassette.locks import identity
-from lmtest.cassette.pending import failed_path, fresh_path, is_pending
+from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ def plan_move(old: Path, new: Path, *, directory: Path, test: str | None = None)
     Raises:
         ConfigurationError: There is nothing to move, or no name to move it to.
     """
+    if pending := next((path for path in (old, new) if is_pending(path)), None):
+        raise ConfigurationError(
+            f"{pending} is what a refresh records for {cassette_of(pending).name}, and goes where that goes: name that."
+        )
     if old.is_dir():
         if test:
             raise ConfigurationError(f"{old} is a directory, and --test names the owner of one cassette: leave it out.")

@@ -6,9 +6,8 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from lmtest.cassette import pending, store
+from lmtest.cassette import library, store
 from lmtest.cassette.index import Index
-from lmtest.cassette.library import find
 from lmtest.cassette.locks import identity
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
 from lmtest.errors import ConfigurationError
@@ -37,7 +36,7 @@ def accept_unseen(drift: Drift, policy: Policy) -> tuple[CassetteDrift, ...]:
     """
     accepted = tuple(each for each in drift.cassettes if not why_left(each, policy))
     for cassette in accepted:
-        pending.accept(cassette.path)
+        library.accept(cassette.path)
     return accepted
 
 
@@ -72,11 +71,11 @@ def waiting(paths: Iterable[Path]) -> Drift:
 def _recorded_for(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from (cassette_of(each) for each in find([path]) if is_pending(each))
+            yield from (cassette_of(each) for each in library.find([path]) if is_pending(each))
         elif recorded_anew(cassette_of(path)) is not None:
             yield cassette_of(path)
         else:
-            for each in find([path]):  # which says so where there is no such file
+            for each in library.find([path]):  # which says so where there is no such file
                 raise ConfigurationError(
                     f"nothing waits to be accepted for {each}: no refresh recorded it anew. lmtest accept --dry-run "
                     f"says what waits; lmtest refresh {shlex.quote(str(each))} records it anew."
@@ -121,17 +120,17 @@ def accept_calls(cassette: CassetteDrift, kept: Collection[int]) -> None:
     """
     assert cassette.acceptable, "a failed call never overwrites"
     if not kept:
-        pending.accept(cassette.path)
+        library.accept(cassette.path)
         return
     assert not hangs_together(cassette), "a call that was kept would never be asked for"
     if len(kept) == len(cassette.calls):
-        pending.discard(cassette.path)
+        library.discard(cassette.path)
         return
-    fresh = pending.fresh_path(cassette.path)
+    fresh = fresh_path(cassette.path)
     header = replace(Index(fresh).header, source=_both(Index(fresh).header.source, Index(cassette.path).header.source))
     chosen = [call.before if place in kept else call.after for place, call in enumerate(cassette.calls)]
     store.save(fresh, header, [call for call in chosen if call is not None], opened=identity(fresh))
-    pending.accept(cassette.path)
+    library.accept(cassette.path)
 
 
 def _both(one: str, other: str) -> str:

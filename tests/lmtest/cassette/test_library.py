@@ -104,3 +104,14 @@ def test_what_does_not_read_can_go_whole(record):
 
     assert not path.exists()
     assert blobs(path) == {"one"}, "nobody can tell what it referred to; lmtest prune removes it"
+
+
+@pytest.mark.parametrize(("take", "left"), [(library.accept, {"two", "three"}), (library.discard, {"one", "two"})])
+def test_what_is_accepted_or_discarded_takes_the_blobs_of_the_other_along(record, take, left):
+    path = record("a.yaml", "one", "two")
+    record("a.new.yaml", "two", "three")
+
+    take(path)
+
+    assert [file.name for file in path.parent.glob("*.yaml")] == ["a.yaml"]
+    assert blobs(path) == left

@@ -103,6 +103,8 @@ def test_nothing_is_replaced_unless_that_is_said(record, lmtest, project):
     ("arguments", "told"),
     [
         (["none.yaml", "b.yaml"], "there is no file or directory none.yaml"),
+        (["a.new.yaml", "b.yaml"], "is what a refresh records for a.yaml, and goes where that goes"),
+        (["a.yaml", "b.new.yaml"], "is what a refresh records for b.yaml"),
         (["a.yaml", "b.txt"], "is no name of a cassette, which ends in .yaml"),
         ([".", "b", "--test", "t.py::test_a"], "--test names the owner of one cassette"),
     ],
