@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lmtest.pytest_plugin import options
-from lmtest.pytest_plugin.shared import COLLECTED
+from lmtest.pytest_plugin.shared import COLLECTED, written_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ class Gathering:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._collected: list[str] = []
+        self._collected: dict[str, str] | None = None  # a worker's: its tests' ids, see `written_ids`
         self._directory: str | None = None  # a worker's word spares the controller the import of the settings
         self._reports: list[pytest.TestReport] = []
         self._run: Run | None = None
@@ -38,8 +38,7 @@ class Gathering:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep which tests there are, before other plugins deselect some."""
-        self._collected = [item.nodeid for item in items]
-        self._config.stash[COLLECTED] = tuple(self._collected)
+        self._config.stash[COLLECTED] = tuple(items)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -60,7 +59,7 @@ class Gathering:
             self._problem = billing.write_held() or self._problem
         if (worker := getattr(self._config, "workerinput", None)) is not None:
             output: dict[str, Any] = vars(self._config)["workeroutput"]
-            output["lmtest_collected"] = self._collected if worker["workerid"] == "gw0" else []
+            output["lmtest_collected"] = written_ids(self._config) if worker["workerid"] == "gw0" else None
             output["lmtest_dir"] = options.directory(self._config) if self._reports else None
             return
         wanted = self._config.getoption("--lmtest-prune") or self._config.getoption("--lmtest-report")
@@ -135,5 +134,6 @@ class Gathering:
             return unused.Leftovers(unplayed=unused.unplayed(tallies, whole=False))
         directory: Path = self._config.rootpath / (self._directory or options.directory(self._config))
         root = self._config.rootpath
-        orphans = unused.orphans(directory, root=root, collected=self._collected, tallies=tallies)
+        collected = written_ids(self._config) if self._collected is None else self._collected
+        orphans = unused.orphans(directory, root=root, collected=collected, tallies=tallies)
         return unused.Leftovers(unplayed=unused.unplayed(tallies), orphans=orphans)
