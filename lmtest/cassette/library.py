@@ -223,4 +223,4 @@ def _folders(directory: Path) -> Iterator[tuple[Path, list[Path]]]:
 
 
 def _is_cassette(name: str) -> bool:
-    return name.endswith(SUFFIXES) and not name.startswith(".")
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")

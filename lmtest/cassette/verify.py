@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from lmtest.cassette import assembled, blobs, codec, store
 from lmtest.cassette.fingerprint import fingerprint
 from lmtest.cassette.index import Index
+from lmtest.cassette.named import REDACTED
 from lmtest.errors import CassetteError, CassetteTampered
 from lmtest.here import here
 
@@ -46,7 +47,7 @@ class Finding:
 
 
 def verify(path: Path, redactor: Redactor) -> Iterator[Finding]:
-    """Check one cassette: its format, each call's digest and key, its blobs and streams, and that it holds no secret.
+    """Check one cassette: its format, each call's digest and key, its blobs and streams, and that nothing in it is secret.
 
     Args:
         path: The file.
@@ -57,6 +58,7 @@ def verify(path: Path, redactor: Redactor) -> Iterator[Finding]:
     except CassetteError as error:
         yield _told(path, error)
         return
+    yield from _named(path, index, redactor)
     for entry in index.entries:
         try:
             interaction = index.read(entry)
@@ -166,6 +168,23 @@ _LEAK: Final = "holds what looks like a secret. Revoke it, and take it out of wh
 
 # What lmtest itself writes of a call; a pattern of somebody's may look like it.
 _OURS: Final = ("key:", "digest:", "recorded_at:", "provider:", "cost:", "latency:")
+
+
+_LEAK_OF_A_NAME: Final = (
+    "holds what looks like a secret, as where a test takes one for a parameter. Revoke it, delete the cassette, and "
+    "record the test again with LM_MODE=record"
+)
+
+
+def _named(path: Path, index: Index, redactor: Redactor) -> Iterator[Finding]:
+    """What the file's name and its header give away of a test's parameters."""
+    # No file name holds the mark as it stands in texts.
+    name = path.name.replace("redacted", REDACTED)
+    if redactor.text(name) != name:
+        yield Finding(path=path, line=None, problem=f"its name {_LEAK_OF_A_NAME}.")
+    for number, line in enumerate(index.preamble.decode(errors="replace").splitlines(), 1):
+        if redactor.text(line) != line:
+            yield Finding(path=path, line=number, problem=f"this {_LEAK_OF_A_NAME}.")
 
 
 def _secrets(text: str, interaction: Interaction, redactor: Redactor) -> Iterator[int]:
