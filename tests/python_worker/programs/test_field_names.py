@@ -66,8 +66,6 @@ def created(mocked, module, options, side):
         try:
             mocked.create_program("p", signature=signature, module=module, module_options=options)
         except WorkerError as error:
-            assert error.reason is Reason.INVALID_ARGUMENT
-            refused = re.search(r"the name '(\w+)' itself", error.message)[1]
-            names.remove(refused)
+            names.remove(re.search(r"the name '(\w+)' itself", error.message)[1])
         else:
             return names
