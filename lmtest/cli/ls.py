@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from lmtest.report import terminal
 @click.command()
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 def command(directory: Path | None) -> None:
-    """List the cassettes of DIRECTORY; without one, the project's own."""
+    """List the cassettes of DIRECTORY; without one, the project's own. Exits with 1 where one does not read."""
     configured, root = settings.load()
     directory = directory or root / configured.cassette_dir
     # What a refresh recorded beside a cassette is not one yet.
@@ -24,3 +25,4 @@ def command(directory: Path | None) -> None:
         click.echo(f"No cassettes in {directory}. Record some: LM_MODE=record pytest")
     else:
         click.echo(terminal.listing(shelves, under=directory if directory.is_dir() else directory.parent), nl=False)
+    sys.exit(any(each.problem for each in shelves))
