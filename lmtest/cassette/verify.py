@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lmtest.cassette import assembled, blobs, codec, store
+from lmtest.cassette.canonical import canonical_bytes
 from lmtest.cassette.fingerprint import fingerprint
 from lmtest.cassette.index import Index
 from lmtest.cassette.named import REDACTED
@@ -47,7 +49,7 @@ class Finding:
 
 
 def verify(path: Path, redactor: Redactor) -> Iterator[Finding]:
-    """Check one cassette: its format, each call's digest and key, its blobs and streams, and that nothing in it is secret.
+    """Check one cassette: its format, each call's digest and key, its blobs and streams, and that it holds no secret.
 
     Args:
         path: The file.
@@ -75,6 +77,50 @@ def verify(path: Path, redactor: Redactor) -> Iterator[Finding]:
             first = index.line(entry)  # counted only where there is something to tell: it reads the file
             yield from (Finding(path=path, line=first, problem=problem) for problem in problems)
             yield from (Finding(path=path, line=first + line, problem=f"this {_LEAK}.") for line in lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Over what a key is.
+
+    Attributes:
+        path: The file.
+        line: The line on which the call starts.
+        key: As it stands there.
+        canonical: The request as canonical JSON, messages written out.
+    """
+
+    path: Path
+    line: int
+    key: str
+    canonical: str
+
+    @property
+    def sha256(self) -> str:
+        """The hash that the key should be."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the key is that of the request."""
+        return self.key == self.sha256
+
+
+def explanations(path: Path, key: str) -> Iterator[Explanation]:
+    """Say of each call whose key begins so what its key is over.
+
+    Args:
+        path: The file.
+        key: The key's first digits, or all.
+
+    Raises:
+        CassetteFormatError: It does not read as a cassette.
+    """
+    index = Index(path)
+    for entry in index.entries:
+        if entry.key.startswith(key.lower()):
+            canonical = canonical_bytes(index.read(entry).request).decode()
+            yield Explanation(path=path, line=index.line(entry), key=entry.key, canonical=canonical)
 
 
 def accept(path: Path) -> int:

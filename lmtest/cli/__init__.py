@@ -15,6 +15,7 @@ import click
 
 from lmtest import __version__
 from lmtest.errors import ConfigurationError, LMTestError
+from lmtest.literal import sentence
 from lmtest.variables import refuse_unknown
 
 if TYPE_CHECKING:
@@ -94,5 +95,5 @@ def main() -> None:
     try:
         cli(standalone_mode=True)
     except LMTestError as error:
-        click.echo(f"lmtest: {error}", err=True)
+        click.echo(f"lmtest: {sentence(str(error))}", err=True)
         sys.exit(2)
