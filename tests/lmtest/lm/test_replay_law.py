@@ -13,7 +13,7 @@ from pathlib import Path
 import dspy
 import pytest
 from dspy.utils.exceptions import AdapterParseError
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import lmtest
@@ -207,7 +207,7 @@ def told(error):
 
 
 def seen_of(program, lm, path, mode, **options):
-    """All that can be seen of a run, by the program, in DSPy's history and usage, and in the cassette; and its doubts."""
+    """All that a run shows: to its program, in DSPy's history and usage, and in the cassette; and its doubts."""
     lm.history.clear()
     run = Run(lm)
     with dspy.context(lm=lm), dspy.track_usage() as usage:
@@ -246,6 +246,7 @@ def test_a_replay_is_to_its_program_what_the_recording_was(program, provider):
 
 
 @given(program=PROGRAMS, provider=st.integers(0, 1).flatmap(providers))
+@example(program=[Ask("sync", again=True), Ask("async", again=True)], provider=(0, [server_error(retry_after=0)]))
 @settings(max_examples=40)
 def test_so_it_is_without_failures_or_the_recording_says_why_not(program, provider):
     retries, script = provider
