@@ -36,7 +36,7 @@ class Events:
 
     def of(self, event: Any) -> Iterator[Any]:
         """Give what an event is handed out as."""
-        delta = getattr(event, "delta", None)
+        delta: Any = getattr(event, "delta", None)
         kind = getattr(delta, "type", "")
         if kind in _KINDS:
             part = kind, delta.part_index
@@ -46,7 +46,7 @@ class Events:
             said = mended(text)
             yield event if said == delta.text else replace(event, delta=replace(delta, text=said))
             return
-        if event.type == "end":
+        if getattr(event, "type", "") == "end":
             for (kind, number), half in self._held.items():
                 yield lm15.StreamDeltaEvent(delta=_KINDS[kind](text=mended(half), part_index=number))
         beside = getattr(event, "provider_data", None)
