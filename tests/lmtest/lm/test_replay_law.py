@@ -44,7 +44,7 @@ class Together:
     steps: tuple
 
 
-HOWS = ["sync", "async", "lm", "stream", "stream of a thread", "left", "cancelled"]
+HOWS = ["sync", "async", "lm", "stream", "stream of a thread", "left", "cancelled", "agent"]
 GIVEN_UP = ["left", "cancelled"]
 ASKS = st.builds(Ask, st.sampled_from(HOWS), candidates=st.integers(1, 2), again=st.booleans())
 TOOLS = st.builds(Use, st.sampled_from(["one", "half \ud83d", "", "1"]))
@@ -130,6 +130,8 @@ class Run:
                 return texts(program(question=question))
             case "async":
                 return texts(asyncio.run(program.acall(question=question)))
+            case "agent":
+                return dict(dspy.ReAct("question -> answer", tools=[spell], max_iters=2)(question=question).items())
             case "lm":
                 return self.lm(question, n=step.candidates)
             case "stream" | "stream of a thread" | "left":
