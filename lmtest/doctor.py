@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmtest import variables
+from lmtest.cassette.library import find
+from lmtest.cassette.pending import is_pending
 from lmtest.errors import LMTestError
 from lmtest.modes import choose_mode
 from lmtest.money.ledger import Ledger, default_path
 from lmtest.money.limits import Limits
 from lmtest.money.own_prices import doubts
+from lmtest.settings import cassette_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +65,7 @@ def examine(settings: Settings, root: Path) -> Iterator[Finding]:
         _litellm,
         lambda: _mode(settings),
         lambda: _key(settings),
-        lambda: _cassettes(settings, root),
+        lambda: _cassettes(root),
     )
     for look in looks:
         yield look()
@@ -113,11 +116,11 @@ def _key(settings: Settings) -> Finding:
     )
 
 
-def _cassettes(settings: Settings, root: Path) -> Finding:
-    directory = root / settings.cassette_dir
+def _cassettes(root: Path) -> Finding:
+    directory = cassette_directory(root)
     if not directory.is_dir():
         return Finding(name="cassettes", verdict="note", detail=f"{directory} is not there yet: LM_MODE=record pytest")
-    count = sum(1 for _ in directory.rglob("*.yaml"))
+    count = sum(not is_pending(path) for path in find([directory]))
     return Finding(name="cassettes", verdict="good", detail=f"{count} in {directory}; lmtest verify checks them")
 
 

@@ -25,6 +25,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lmtest.here import here
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
@@ -52,7 +54,7 @@ class ConfigurationError(LMTestError):
 
 
 class CassetteError(LMTestError):
-    """Something is wrong with a cassette file.
+    """Something is wrong with a cassette file, which the message names as somebody in the working directory would.
 
     Attributes:
         path: The file.
@@ -60,7 +62,7 @@ class CassetteError(LMTestError):
     """
 
     def __init__(self, message: str, *, path: Path | None = None, line: int | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message if path is None else message.replace(str(path), str(here(path))))
         self.path = path
         self.line = line
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
+_ENDLESS: Final = 100_000  # columns
 _MARKUP: Final = re.compile(r"[\\`*\[\]<>~&#|!@]|(?<![^\W_])_|_(?![^\W_])")
 _LINE_END: Final = re.compile(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 _FORMULA: Final = tuple("=+-@\t\n\0\uff1d\uff0b\uff0d\uff20")  # the last four are = + - @ of full width
@@ -25,6 +27,16 @@ def console(**options: Any) -> Console:
     from rich.console import Console  # late: no command's --help needs it
 
     return Console(markup=False, emoji=False, highlight=False, **options)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table with its names whole, to be copied: its lines may be longer than the terminal is wide."""
+    width = console.width
+    console.width = max(width, console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum)
+    try:
+        console.print(table)
+    finally:
+        console.width = width
 
 
 def code(text: str) -> str:

@@ -102,9 +102,10 @@ class _Gate:
             return None  # no host at all: a wildcard, or an address family that has none
         if not _stays_here(name) and name not in self._resolved and not self._is_allowed(name.lower()):
             refusal = NetworkBlocked(
-                f"{what} {name} was refused: {self._owner} runs offline. Recorded and replayed are calls of dspy.LM "
-                "and of @lmtest.tool functions, and no others: wrap the function that calls in lmtest.tool, keep the "
-                "recorder you have (its marker may stand beside lmtest's), or let the host through: "
+                f"{what} {name} was refused: {self._owner} runs offline. Recorded and replayed are calls of dspy.LM, "
+                "of dspy.Embedder and of @lmtest.tool functions, and no others: wrap the function that calls in "
+                "lmtest.tool, keep the recorder you have (its marker may stand beside lmtest's), or let the host "
+                "through: "
                 f"@pytest.mark.lmtest(allow_hosts=[{name!r}])"
             )
             self._on_refusal(refusal)

@@ -88,6 +88,23 @@ def load(start: Path | None = None) -> tuple[Settings, Path]:
     return _of_environment(said), Path(here)
 
 
+def cassette_directory(start: Path | None = None) -> Path:
+    """Where a project's tests keep their cassettes: as ``lmtest_dir`` of pytest's configuration, or a setting, says.
+
+    Args:
+        start: A directory of the project; the working directory when not given.
+
+    Raises:
+        ConfigurationError: As :func:`load` does.
+    """
+    from lmtest.here import here  # late: only commands ask
+    from lmtest.pytest_ini import read_ini
+
+    settings, root = load(start)
+    name, place = read_ini("lmtest_dir", Path(start or Path.cwd()).resolve()) or (settings.cassette_dir, root)
+    return here(place / name)
+
+
 @functools.lru_cache(maxsize=32)
 def _places(here: str) -> tuple[tuple[Path, str], ...]:
     """A directory and those above, each with the file that makes it a project."""

@@ -68,7 +68,10 @@ VARIABLES: Final = (
     Variable(name="LMTEST_REQUESTS_PER_MINUTE", says="live calls in a minute, evenly spaced; `none` lifts it"),
     Variable(name="LMTEST_TOKENS_PER_MINUTE", says="tokens in a minute, sent and received together; likewise"),
     Variable(name="LMTEST_MAX_CONCURRENCY", says="live calls under way at once; likewise"),
-    Variable(name="LMTEST_MAX_WAIT", says="seconds that a call may wait for its turn before it is refused"),
+    Variable(
+        name="LMTEST_MAX_WAIT",
+        says="seconds that a call may wait for its turn before it is refused; a minute where it is not set",
+    ),
     Variable(name=COUNT_TOKENS, says="1 asks Gemini and Claude how many tokens a live call has, before it is sent"),
     Variable(name=RECORDS_IN_CI, says="1 lets `auto` and stale cassettes record under `CI=true`"),
     Variable(name=DEFAULT_LIMITS, says="the limits of a run that hold where nobody set any", internal=True),

@@ -27,12 +27,21 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():
-            fresh.chmod(path.stat().st_mode & 0o777)
-        fresh.replace(path)
+        put_in_place(fresh, path)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
+
+
+def put_in_place(fresh: Path, path: Path) -> None:
+    """Put a file that is whole in a path's place, with the mode of what was there, and see that it stays there.
+
+    Raises:
+        OSError: It could not; what was there stays.
+    """
+    if path.exists():
+        fresh.chmod(path.stat().st_mode & 0o777)
+    fresh.replace(path)
     _sync_directory(path.parent)
 
 

@@ -6,7 +6,6 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,16 +14,18 @@ from lmtest.cassette.atomic import expect_writable
 from lmtest.cassette.doubts import KEEP_FAILURES, doubts
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
-from lmtest.cassette.interaction import STAND_IN, Usage
+from lmtest.cassette.interaction import STAND_IN, Usage, is_embedding
 from lmtest.cassette.keys import keys_of
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
 from lmtest.cassette.player import Player
 from lmtest.errors import CassetteError, CassetteExhausted, CassetteMiss, CassetteNotFound, LimitError
+from lmtest.here import here
 from lmtest.modes import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from lmtest.cassette.index import Entry
     from lmtest.cassette.interaction import Header, Interaction, Json
@@ -93,6 +94,8 @@ class Cassette:
     Attributes:
         path: The file, or None where nothing is read or written.
         mode: How calls are answered.
+        advice: Says of a missed request, by its key, where else it is recorded, and what takes it from there; "" where
+            nobody knows.
 
     Args:
         path: The file.
@@ -127,6 +130,7 @@ class Cassette:
     ) -> None:
         self.path = path
         self.mode = mode
+        self.advice: Callable[[str], str] = lambda _: ""
         self._keys = keys_of(rules, redactor)
         self._redactor = redactor
         self._record_failures = record_failures
@@ -226,12 +230,18 @@ class Cassette:
     def find(self, request: Json) -> Interaction | None:
         """Give the next recorded outcome for a request, or None where there is none (left).
 
+        An embedding is also put together from others that hold its texts.
+
         Raises:
             CassetteFormatError: The recording does not read.
             CassetteTampered: One of its blobs is missing or was altered.
         """
-        taken = self._player.take(*self.normalise(request)) if self._player is not None else None
-        return taken.read() if taken is not None else None
+        keyed = self._keyed(lambda: request)
+        if (taken := self._next(keyed, lambda: request)) is not None:
+            return taken.read()
+        if self._player is None or not is_embedding(keyed.normal):
+            return None
+        return self._player.gather(keyed.key, keyed.normal)
 
     def play(self, request: Json) -> Interaction:
         """Give the next recorded outcome for a request, with the errors of :meth:`take` and :meth:`find`."""
@@ -249,13 +259,28 @@ class Cassette:
             CassetteMiss: It is not recorded.
             CassetteExhausted: It was asked for more often than it was recorded.
         """
-        key, normal, _ = self._keyed(request, exactly)
-        if self._player is not None and (taken := self._player.take(key, normal)) is not None:
+        keyed = self._keyed(request, exactly)
+        if (taken := self._next(keyed, request, exactly)) is not None:
             return taken
-        miss = self._not_found() if self._player is None else self._miss(self._player, key, normal)
+        if self._player is None:
+            miss: CassetteMiss | CassetteNotFound = self._not_found(keyed.key)
+        else:
+            keys = (keyed.key, *(each.key for each in self._keys.older(request, exactly=exactly)))
+            key = next(filter(self._player.recorded, keys), keyed.key)
+            miss = self._miss(self._player, key, keyed.normal)
         with self._lock:
             self._misses.append(miss)
         raise miss
+
+    def _next(self, keyed: Keyed, request: Callable[[], Json], exactly: bytes | None = None) -> Taken | None:
+        """The next recording of a request: by its key, or by one that it had when less was known for a secret."""
+        if self._player is None:
+            return None
+        if (taken := self._player.take(keyed.key, keyed.normal)) is not None:
+            return taken
+        older = (each for each in self._keys.older(request, exactly=exactly) if each.key != keyed.key)
+        found = (self._player.take(each.key, each.normal) for each in older)
+        return next((taken for taken in found if taken is not None), None)
 
     def ended(self, interaction: Interaction) -> CassetteMiss:
         """Keep that more is asked of a call than it had given when it was recorded and given up; give the error."""
@@ -441,13 +466,13 @@ class Cassette:
         """The file as a person in the working directory would name it, or the mode of one that has none."""
         if self.path is None:
             return f"(mode {self.mode.value})"
-        here = Path.cwd()
-        return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
+        return str(here(self.path))
 
-    def _not_found(self) -> CassetteNotFound:
+    def _not_found(self, key: str = "") -> CassetteNotFound:
+        advice = self.advice(key) if key else ""
+        told = f"\n\n{advice}\nElse record it: " if advice else " Record it: "
         return CassetteNotFound(
-            f"there is no cassette {self.where} to replay. Record it: {self._command}{self._maybe_failed}",
-            path=self.path,
+            f"there is no cassette {self.where} to replay.{told}{self._command}{self._maybe_failed}", path=self.path
         )
 
     def _miss(self, player: Player, key: str, normal: Json) -> CassetteMiss:
@@ -463,14 +488,15 @@ class Cassette:
         from lmtest.cassette.miss import nearest, render  # late: most runs miss nothing
 
         index = player.index
-        near = nearest(normal, index, unplayed=self.unplayed)
+        near = nearest(normal, index, unplayed=self.unplayed, clean=self._redactor.value)
         told = "\n\n".join(render(one) for one in near) or "Nothing is recorded in it."
+        advice = f"{found}\n" if (found := self.advice(key)) else ""
         asked = f"request to {normal['model']}" if "model" in normal else f"call of the tool {normal.get('tool')!r}"
         return CassetteMiss(
             f"{self.where}: this {asked} is not recorded (key {key[:12]}; "
             f"{len(index.entries)} recorded, {len(self.unplayed)} of them unplayed).\n\n"
             f"The nearest recorded request{'s' if len(near) > 1 else ''}, [-recorded-]{{+asked+}}:\n\n{told}\n\n"
-            f"{self._moved_versions(index.header)}To record it: {self._command}{self._maybe_failed}",
+            f"{self._moved_versions(index.header)}{advice}To record it: {self._command}{self._maybe_failed}",
             key=key,
             path=self.path,
             nearest=near,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from lmtest.cassette import assembled
@@ -34,6 +35,8 @@ def turns(interaction: Interaction) -> Iterator[Turn]:
         yield _message(message)
     if tools := request.get("tools"):
         yield "tools", ", ".join(str(tool.get("name")) if isinstance(tool, dict) else str(tool) for tool in tools)
+    for text in request["embed"] if interaction.embeds else ():
+        yield "embed", _brief(text)
     if interaction.tool:
         yield f"tool {interaction.tool}", _brief(request.get("arguments", {}))
     if config := request.get("config"):
@@ -56,6 +59,8 @@ def _answer(outcome: Outcome) -> Iterator[Turn]:
     elif isinstance(outcome, EventStream):
         how = "given up after" if outcome.left else "streamed in"
         yield f"assistant ({how} {len(outcome.events)} events)", _streamed(outcome.events)
+    elif isinstance(vectors := outcome.response.get("vectors"), dict):
+        yield "vectors", "{count} of {dimensions} dimensions [{data}]".format_map(defaultdict(str, vectors))
     else:
         message = outcome.response.get("message")
         yield _message(message) if isinstance(message, dict) else ("assistant", _brief(outcome.response))

@@ -251,6 +251,20 @@ class Interaction:
         """The tool that was called; "" where it was a model."""
         return "" if "model" in self.request else str(self.request.get("tool", ""))
 
+    @property
+    def embeds(self) -> bool:
+        """Whether a model was asked for vectors."""
+        return is_embedding(self.request)
+
+
+def is_embedding(request: Json) -> bool:
+    """Decide whether a request asks for vectors of texts.
+
+    >>> is_embedding({"model": "openai/text-embedding-3-small", "embed": ["Paris"]})
+    True
+    """
+    return "model" in request and "messages" not in request and isinstance(request.get("embed"), list)
+
 
 def _changed(
     events: tuple[StreamedEvent, ...], change: Callable[[Any], Any], whole: Callable[[str, str], str] | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lmtest import clock
-from lmtest.cassette import blobs
+from lmtest.cassette import blobs, pending, store
 from lmtest.cassette.index import Index
-from lmtest.cassette.verify import Finding, orphans
-from lmtest.errors import CassetteError, ConfigurationError
+from lmtest.cassette.verify import REFERENCE, Finding, orphans
+from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 SUFFIXES: Final = (".yaml", ".yml")
 _OLD: Final = 3600.0
@@ -108,6 +109,109 @@ def prunable(directory: Path) -> Iterator[Path]:
         for stray in (*folder.glob(".*.tmp"), *(folder / blobs.DIRECTORY).glob(".*.tmp")):
             if clock.now() - stray.stat().st_mtime > _OLD:
                 yield stray
+
+
+def drop(path: Path, places: Collection[int]) -> None:
+    """Remove recordings from a cassette, with the blobs that nothing refers to then.
+
+    What stays of the file stays byte for byte, in a file of the same mode. With its last recording the file goes.
+
+    Args:
+        path: The cassette.
+        places: Where the recordings begin, in bytes.
+
+    Raises:
+        CassetteFormatError: It does not read as a cassette.
+        CassetteError: It was written meanwhile, or may not be; it is as it was.
+    """
+    with store.saving(path):
+        index = Index(path)
+        names = references(index)
+        kept = [entry for entry in index.entries if entry.start not in places]
+        if len(kept) + len(places) != len(index.entries):
+            told = f"{path} was written since the run read it: run the suite again before anything of it is removed."
+            raise CassetteError(told, path=path)
+        if kept:
+            store.write(path, [store.preamble(index, index.header), *(store.document(index, each) for each in kept)])
+        else:
+            names = _remove(path)
+    drop_blobs(path.parent, names)
+
+
+def drop_whole(path: Path) -> None:
+    """Remove a cassette, with the blobs that nothing refers to then.
+
+    Raises:
+        CassetteError: It may not be removed.
+    """
+    with store.saving(path):
+        names = _remove(path)
+    drop_blobs(path.parent, names)
+
+
+def _remove(path: Path) -> frozenset[str]:
+    """Remove a cassette and what a refresh recorded for it, which has no place any more; give the blobs of all."""
+    names = _blobs_of_all(path)
+    path.unlink()
+    pending.discard(path)
+    return names
+
+
+def accept(path: Path) -> None:
+    """Put what a refresh recorded in a cassette's place, and remove the blobs that nothing refers to then.
+
+    Raises:
+        CassetteError: Nothing was recorded, or it could not be put there; the cassette is as it was.
+    """
+    names = _blobs_of_all(path)
+    pending.accept(path)
+    drop_blobs(path.parent, names)
+
+
+def discard(path: Path) -> None:
+    """Remove what a refresh recorded for a cassette, with the blobs that nothing refers to then."""
+    names = _blobs_of_all(path)
+    pending.discard(path)
+    drop_blobs(path.parent, names)
+
+
+def _blobs_of_all(path: Path) -> frozenset[str]:
+    """The blobs of a cassette and of what a refresh recorded for it."""
+    names: set[str] = set()
+    for each in (path, pending.fresh_path(path), pending.failed_path(path)):
+        with contextlib.suppress(CassetteError):  # what is not there, or does not read
+            names |= references(Index(each))
+    return frozenset(names)
+
+
+def references(index: Index) -> frozenset[str]:
+    """The names of the blobs that a cassette's text refers to."""
+    return frozenset(name.decode() for _, text in index.texts() for name in REFERENCE.findall(text))
+
+
+def drop_blobs(directory: Path, names: Collection[str]) -> None:
+    """Remove those blobs of a directory that none of its cassettes refers to any more.
+
+    Where one of them does not read, nobody can tell, and they stay; ``lmtest verify`` tells of it.
+
+    Args:
+        directory: Where the cassettes are.
+        names: The blobs that may go: what a cassette referred to that is gone, or says something else now.
+
+    Raises:
+        CassetteError: One cannot be removed.
+    """
+    if not names or not directory.is_dir():
+        return
+    with contextlib.suppress(CassetteFormatError):
+        cassettes = [path for path in sorted(directory.iterdir()) if _is_cassette(path.name) and path.is_file()]
+        for file in orphans(directory, cassettes):
+            if file.name in names:
+                try:
+                    file.unlink(missing_ok=True)
+                except OSError as error:
+                    told = f"{file}, which no cassette refers to any more, could not be removed: {error.strerror}."
+                    raise CassetteError(told, path=file) from error
 
 
 def _folders(directory: Path) -> Iterator[tuple[Path, list[Path]]]:

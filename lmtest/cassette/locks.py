@@ -59,7 +59,7 @@ def locked(path: Path) -> Iterator[None]:
     except Timeout:
         raise CassetteLocked(
             f"{path}, or a cassette that shares its lock, is being saved by another process for more than "
-            f"{LOCK_TIMEOUT:.0f} s. What was recorded in this run is lost; the file is as it was before. If no such "
+            f"{LOCK_TIMEOUT:.0f} s. What was to be written is lost; the file is as it was before. If no such "
             f"process lives, delete {lock.lock_file}.",
             path=path,
         ) from None

@@ -16,10 +16,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from lmtest.cassette import store
-from lmtest.cassette.atomic import expect_writable
+from lmtest.cassette.atomic import expect_writable, put_in_place
 from lmtest.cassette.index import Index
 from lmtest.cassette.locks import identity, is_of_run
-from lmtest.errors import CassetteError
+from lmtest.errors import CassetteError, CassetteNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +49,19 @@ def failed_path(path: Path) -> Path:
 def is_pending(path: Path) -> bool:
     """Whether a file is no cassette of its own but what a refresh recorded for one."""
     return path.name.endswith((_FRESH, _FAILED))
+
+
+def cassette_of(path: Path) -> Path:
+    """Which cassette a refresh recorded a file for; of any other file, itself.
+
+    >>> from pathlib import PurePosixPath
+    >>> cassette_of(PurePosixPath("cassettes/qa.new.yaml"))
+    PurePosixPath('cassettes/qa.yaml')
+    """
+    if not is_pending(path):
+        return path
+    name = path.name.removesuffix(_FRESH).removesuffix(_FAILED)
+    return path.with_name(name if name.endswith(".yml") else f"{name}.yaml")
 
 
 def save(
@@ -96,10 +109,14 @@ def accept(path: Path) -> None:
     """Put what was recorded anew in a cassette's place, in one step.
 
     Raises:
-        FileNotFoundError: Nothing was.
+        CassetteNotFound: Nothing was.
+        CassetteError: It could not be put there; the cassette is as it was.
     """
-    fresh_path(path).replace(path)
-    failed_path(path).unlink(missing_ok=True)
+    if not fresh_path(path).exists():
+        raise CassetteNotFound(f"{path}: nothing waits to be accepted for it.", path=path)
+    with store.saving(path):
+        put_in_place(fresh_path(path), path)
+        failed_path(path).unlink(missing_ok=True)
 
 
 def prepare(path: Path) -> None:

@@ -74,24 +74,25 @@ def put(
         pieces: Iterable[bytes] = map(str.encode, [codec.encode_header(header), *map(codec.encode, interactions)])
     else:
         pieces = _added(Index(path), header, interactions, beyond=beyond)
-    _write(path, pieces)
+    write(path, pieces)
     if run:
         note_writing(path, run)
 
 
-def rewrite(path: Path, change: Callable[[Index], Iterable[str | bytes]]) -> None:
+def rewrite(path: Path, change: Callable[[Index], Iterable[str | bytes]], *, under: Path | None = None) -> None:
     """Replace a cassette by what a function makes of it, while nobody else saves it.
 
     Args:
         path: The cassette.
         change: Gives the new content, piece by piece.
+        under: Whose lock is taken, where it is not the cassette's own: of what a refresh recorded, its cassette's.
 
     Raises:
         CassetteFormatError: It does not read as a cassette.
         CassetteError: It could not be written; the old file is whole.
     """
-    with saving(path):
-        _write(path, (piece if isinstance(piece, bytes) else piece.encode() for piece in change(Index(path))))
+    with saving(under or path):
+        write(path, (piece if isinstance(piece, bytes) else piece.encode() for piece in change(Index(path))))
 
 
 @contextlib.contextmanager
@@ -107,13 +108,14 @@ def saving(path: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise CassetteError(
-            f"{path} could not be saved: {error.strerror or error}. What was recorded in this run is lost; the file "
-            "is as it was before. Make room or give the right to write, and record again.",
+            f"{path} could not be saved: {error.strerror or error}. What was to be written is lost; the file "
+            "is as it was before. Make room or give the right to write, and do it again.",
             path=path,
         ) from error
 
 
-def _write(path: Path, pieces: Iterable[bytes]) -> None:
+def write(path: Path, pieces: Iterable[bytes]) -> None:
+    """Replace a file by its new content, for whoever keeps all others from saving it already."""
     # Nobody else writes now: what lies there was left by somebody who was killed.
     for stray in strays(path):
         stray.unlink(missing_ok=True)
@@ -133,15 +135,15 @@ def _added(index: Index, header: Header, interactions: Iterable[Interaction], *,
             anew.setdefault(each.key, deque()).append(each)
         else:
             further.append(each)
-    yield _preamble(index, header)
+    yield preamble(index, header)
     for entry in index.entries:
         replacements = anew.get(entry.key)
-        yield codec.encode(replacements.popleft()).encode() if replacements else _document(index, entry)
+        yield codec.encode(replacements.popleft()).encode() if replacements else document(index, entry)
     for each in further:
         yield codec.encode(each).encode()
 
 
-def _preamble(index: Index, header: Header) -> bytes:
+def preamble(index: Index, header: Header) -> bytes:
     """The header there is, with every source and test: no host's answers pass for another's, no test goes unnamed."""
     was = index.header
     sources = ", ".join(sorted({*was.sources, *header.sources}))
@@ -150,7 +152,8 @@ def _preamble(index: Index, header: Header) -> bytes:
     return _ended(index.preamble) if now == was else codec.encode_header(now).encode()
 
 
-def _document(index: Index, entry: Entry) -> bytes:
+def document(index: Index, entry: Entry) -> bytes:
+    """A document of a file as it stands there, or in the format that is written now."""
     if index.header.format != codec.FORMAT:
         return codec.encode(index.read(entry)).encode()
     return b"---\n" + _ended(index.text(entry).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from lmtest.cassette import assembled, blobs, codec, store
 from lmtest.cassette.fingerprint import fingerprint
 from lmtest.cassette.index import Index
 from lmtest.errors import CassetteError, CassetteTampered
+from lmtest.here import here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from lmtest.cassette.redact import Redactor
 
 
-_REFERENCE = re.compile(rb"blob:([0-9a-f]{64}\.[a-z0-9]{1,16})")
+REFERENCE: Final = re.compile(rb"blob:([0-9a-f]{64}\.[a-z0-9]{1,16})")
+"""A reference to a blob, as it stands in a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class Finding:
     problem: str
 
     def __str__(self) -> str:
-        where = f"{self.path}:{self.line}" if self.line else str(self.path)
+        where = f"{here(self.path)}:{self.line}" if self.line else str(here(self.path))
         return f"{where}: {self.problem}"
 
 
@@ -121,13 +124,13 @@ def orphans(directory: Path, cassettes: Iterable[Path]) -> list[Path]:
     referred: set[str] = set()
     for path in cassettes:
         index = Index(path)
-        referred.update(name.decode() for _, text in index.texts() for name in _REFERENCE.findall(text))
+        referred.update(name.decode() for _, text in index.texts() for name in REFERENCE.findall(text))
     return sorted(file for file in folder.iterdir() if file.name[0] != "." and file.name not in referred)
 
 
 def _told(path: Path, error: CassetteError) -> Finding:
     line = error.line
-    said = str(error).removeprefix(f"{path}:{line}: ").removeprefix(f"{path}: ")
+    said = str(error).removeprefix(f"{here(path)}:{line}: ").removeprefix(f"{here(path)}: ")
     return Finding(path=path, line=line, problem=said)
 
 
@@ -144,7 +147,7 @@ def _edited(index: Index, entry: Entry, interaction: Interaction) -> Iterator[st
         if keyed
         else "it was edited after it was recorded"
     )
-    yield f"{entry.key[:12]}: {part}. To keep it so: lmtest verify --accept {index.path}"
+    yield f"{entry.key[:12]}: {part}. To keep it so: lmtest verify --accept {shlex.quote(str(here(index.path)))}"
 
 
 def _blobs(directory: Path, interaction: Interaction, redactor: Redactor) -> Iterator[str]:
@@ -158,7 +161,11 @@ def _blobs(directory: Path, interaction: Interaction, redactor: Redactor) -> Ite
             yield f"the blob {name} {_LEAK}."
 
 
-_LEAK: Final = "holds what looks like a secret. Revoke it, and record the cassette again with LM_MODE=record"
+_LEAK: Final = "holds what looks like a secret. Revoke it, and take it out of what is recorded: lmtest rekey"
+
+
+# What lmtest itself writes of a call; a pattern of somebody's may look like it.
+_OURS: Final = ("key:", "digest:", "recorded_at:", "provider:", "cost:", "latency:")
 
 
 def _secrets(text: str, interaction: Interaction, redactor: Redactor) -> Iterator[int]:
@@ -169,10 +176,10 @@ def _secrets(text: str, interaction: Interaction, redactor: Redactor) -> Iterato
     )
     found = False
     for number, line in enumerate(text.splitlines()):
-        if "blob:" in line or line.startswith(("key:", "digest:")) or redactor.text(line) == line:
+        if "blob:" in line or line.startswith(_OURS) or redactor.text(line) == line:
             continue
-        # What looks like a secret in a piece of a stream need not be one in the whole.
-        if leaks or '"delta":' not in line:
+        # What looks like a secret in a piece of a stream, or in one line of several, need not be one in the whole.
+        if leaks or ('"delta":' not in line and redactor.text(text) != text):
             found = True
             yield number
     if leaks and not found:

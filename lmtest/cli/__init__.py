@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,15 +17,21 @@ from lmtest import __version__
 from lmtest.errors import ConfigurationError, LMTestError
 from lmtest.variables import refuse_unknown
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 # name -> (module under lmtest.cli, one line for --help)
 _COMMANDS = {
+    "accept": ("accept", "Put what a refresh recorded in the cassettes' place."),
     "cost-report": ("cost_report", "What was spent, and what replay saved."),
     "doctor": ("doctor", "Whether what lmtest stands on is there."),
     "diff": ("diff", "How one cassette differs from another, call by call."),
     "ls": ("ls", "Which cassettes there are, and what they hold."),
     "merge": ("merge", "Cassettes of two branches brought together; git's merge driver."),
+    "mv": ("mv", "Take recordings along with a renamed test or a moved file."),
     "prune": ("prune", "Remove blobs that no cassette needs any more."),
     "refresh": ("refresh", "Record again what is due, and say what drifted."),
+    "rekey": ("rekey", "Apply new redact, scrub and ignore rules to what is recorded."),
     "serve": ("serve", "A stand-in provider on a local port."),
     "show": ("show", "A cassette as conversations."),
     "verify": ("verify", "Whether cassettes still are what was recorded."),
@@ -61,6 +67,8 @@ class _LazyGroup(click.Group):
 
 
 def _added() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # late: our own commands need it not
+
     return {each.name: each for each in entry_points(group="lmtest.commands")}
 
 

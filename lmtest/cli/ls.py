@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lmtest import settings
 from lmtest.cassette import library
-from lmtest.cassette.pending import is_pending
+from lmtest.cassette.pending import cassette_of, failed_path, is_pending
+from lmtest.cli.params import CassettePath
 from lmtest.report import terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
-@click.argument("directory", required=False, type=click.Path(path_type=Path))
+@click.argument("directory", required=False, type=CassettePath())
 def command(directory: Path | None) -> None:
     """List the cassettes of DIRECTORY; without one, the project's own."""
-    configured, root = settings.load()
-    directory = directory or root / configured.cassette_dir
-    # What a refresh recorded beside a cassette is not one yet.
-    shelves = [library.shelve(path) for path in library.find([directory]) if not is_pending(path)]
-    if not shelves:
+    directory = directory or settings.cassette_directory()
+    found = list(library.find([directory]))
+    # What a refresh recorded beside a cassette is not one yet, but for whoever names it.
+    listed = [path for path in found if path == directory or not is_pending(path)]
+    if not found:
         click.echo(f"No cassettes in {directory}. Record some: LM_MODE=record pytest")
-    else:
-        click.echo(terminal.listing(shelves, under=directory if directory.is_dir() else directory.parent), nl=False)
+        return
+    if listed:
+        under = directory if directory.is_dir() else directory.parent
+        click.echo(terminal.listing(map(library.shelve, listed), under=under), nl=False)
+    if anew := [path for path in found if path not in listed]:
+        failed = sum(path == failed_path(cassette_of(path)) for path in anew)
+        told = [f"{len(anew) - failed} waits to be accepted (lmtest accept)" if len(anew) > failed else ""]
+        told += [f"{failed} failed (lmtest refresh --failed)" if failed else ""]
+        click.echo(f"Recorded anew beside them: {', '.join(filter(None, told))}.")

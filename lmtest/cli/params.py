@@ -1,9 +1,11 @@
-"""What several commands take: amounts of money, and moments told as a date or an age."""
+"""What several commands take: cassettes, amounts of money, moments told as a date or an age, and decisions."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -57,3 +59,32 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # likewise
             return parse_since(value, now=clock.utc_now())
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class CassettePath(click.ParamType):  # type: ignore[type-arg] # likewise
+    """A cassette or a directory: a path, or a name as it was printed, from where cassettes are kept or the project."""
+
+    name = "PATH"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002 - click's signature
+        """Find what is meant; a path that leads nowhere is given back as it is, for the command to refuse."""
+        path = Path(value)
+        return base_of(path) / path
+
+
+def base_of(path: Path) -> Path:
+    """The directory from which a name is meant: ``lmtest ls`` prints it from another one than reports and pytest do."""
+    from lmtest.here import here
+    from lmtest.settings import cassette_directory, load
+
+    if not (path.is_absolute() or path.exists()):
+        for base in (cassette_directory(), here(load()[1])):
+            if (base / path).exists():
+                return base
+    return Path()
+
+
+def decide(question: str) -> Any:
+    """Ask whether to accept, to keep, or to quit; the answer is one of these words."""
+    choices = {"a": "accept", "k": "keep", "q": "quit"}
+    return choices[click.prompt(question, type=click.Choice(list(choices)), default="k")]

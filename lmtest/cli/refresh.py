@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmtest.cli.params import Moment, Usd
+from lmtest.cli.params import CassettePath, Moment, Usd, decide
 from lmtest.errors import ConfigurationError
-from lmtest.settings import load
+from lmtest.settings import cassette_directory, load
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -43,7 +43,7 @@ class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.par
 
 
 @click.command("refresh")
-@click.argument("cassettes", nargs=-1, type=click.Path(path_type=Path), metavar="[CASSETTE]...")
+@click.argument("cassettes", nargs=-1, type=CassettePath(), metavar="[CASSETTE]...")
 @click.option("--all", "every", is_flag=True, help="All cassettes of the project.")
 @click.option(
     "--older-than", type=Moment("AGE"), help="Only those with a call recorded before: an age (30d, 2w) or a date."
@@ -83,10 +83,10 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     """
     from lmtest import literal
 
-    settings, root = load()
+    root = load()[1]
     console = literal.console(width=None if sys.stdout.isatty() else _WIDE)
     given["limits"] = _limits(given)
-    paths = _paths(cassettes, root / settings.cassette_dir, given)
+    paths = _paths(cassettes, cassette_directory(), given)
     if given["missing"]:
         sys.exit(_complete(console, paths, given, root))
     plan, choice = _planned(console, paths, given, root)
@@ -177,14 +177,15 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
     print_drift(console, data, reviewed=asks)
     accepted = accept_unseen(drift, given["accept"]) if given["accept"] else ()
     if asks:
-        accepted = review(console, drift, data, _decide)
+        accepted = review(console, drift, data, decide)
     for cassette in accepted:
-        console.print(f"accepted: {relative(cassette.path, root)}")
+        console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
     waiting = [each for each in drift.cassettes if each.acceptable]
     if waiting:
+        # What was just accepted has no such file any more, and this command would call for it again.
         console.print(
-            f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. To take them over, give the same command "
-            "again with --accept; on a terminal, give it as it is, and it asks call by call. Nothing is called again.",
+            f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. To take them over, without another call: "
+            "lmtest accept asks call by call, on a terminal; lmtest accept --tier wording takes what moved no further.",
         )
     if drift.stopped == "interrupted":
         return _INTERRUPTED
@@ -199,11 +200,6 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
 
 def _consents(given: dict[str, Any]) -> bool:
     return bool(given["yes"]) or click.confirm("Call the model?")
-
-
-def _decide(question: str) -> Any:
-    choices = {"a": "accept", "k": "keep", "q": "quit"}
-    return choices[click.prompt(question, type=click.Choice(list(choices)), default="k")]
 
 
 def _write_report(path: Path, data: Json) -> None:

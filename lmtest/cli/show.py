@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lmtest.cassette.index import Index
+from lmtest.cli.params import CassettePath
 from lmtest.errors import ConfigurationError
 from lmtest.report import terminal
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @click.command()
-@click.argument("cassette", type=click.Path(path_type=Path))
+@click.argument("cassette", type=CassettePath())
 @click.argument("key", default="")
 def command(cassette: Path, key: str) -> None:
     """Show what was asked and answered in CASSETTE, or only the calls whose key begins with KEY."""

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lmtest import settings
 from lmtest.cassette import library
 from lmtest.cassette import verify as check
+from lmtest.cassette.pending import is_pending
 from lmtest.cassette.redact import Redactor
+from lmtest.cli.params import CassettePath
 from lmtest.errors import CassetteError, ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=CassettePath())
 @click.option("--accept", is_flag=True, help="Take interactions edited by hand as they are now.")
 def command(paths: tuple[Path, ...], *, accept: bool) -> None:
     """Check the format, digests, keys and blobs of cassettes, and that they hold no secret.
 
     PATHS are cassettes or directories; without any, the project's own. Exits with 1 when something is found.
     """
-    configured, root = settings.load()
-    paths = paths or (root / configured.cassette_dir,)
-    redactor = Redactor(patterns=configured.redact)
+    paths = paths or (settings.cassette_directory(),)
+    redactor = Redactor(patterns=settings.load()[0].redact)
     cassettes = list(library.find(paths))
     if accept:
         _accept(cassettes)
@@ -35,11 +39,17 @@ def command(paths: tuple[Path, ...], *, accept: bool) -> None:
         raise ConfigurationError(f"there is no cassette in {where} to verify. Record some: LM_MODE=record pytest")
     for finding in findings:
         click.echo(str(finding))
-    count = f"{len(cassettes)} cassette{'' if len(cassettes) == 1 else 's'}"
+    count = _count(cassettes)
     click.echo(
         f"{count}: {len(findings)} finding{'' if len(findings) == 1 else 's'}." if findings else f"{count}: good."
     )
     sys.exit(bool(findings))
+
+
+def _count(cassettes: list[Path]) -> str:
+    anew = sum(map(is_pending, cassettes))
+    own = len(cassettes) - anew
+    return f"{own} cassette{'' if own == 1 else 's'}{f' and {anew} recorded anew beside' if anew else ''}"
 
 
 def _accept(cassettes: list[Path]) -> None:

@@ -28,7 +28,7 @@ from lmtest.lm import handed, translate
 from lmtest.lm.answers import MOCK_ID
 from lmtest.lm.count import count, count_async
 from lmtest.lm.estimate import estimate, received_tokens
-from lmtest.lm.retry import retry_after
+from lmtest.lm.retry import retry_after, with_patience
 from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
 from lmtest.money.prices import price, price_of
 from lmtest.money.terms import billed
@@ -120,6 +120,7 @@ class _Live:
             ) from None
         except LM15Error as error:
             passage.retry_after = error.retry_after = retry_after(error)
+            with_patience(error, self._gate.patience(self._query.model))
             billed = translate.may_be_billed(error)
             self._end(passage, watch, translate.failure(error, tuple(watch.events)), billed=billed)
             raise
@@ -137,7 +138,7 @@ class _Live:
         self._provider.cost = None if cost is None else float(cost)
         interaction = replace(bare, cost=cost, latency=latency, recorded_at=clock.stamp(watch.started_at))
         source = STAND_IN if _is_made_up(outcome) else self._source
-        self._cassette.record(interaction, source=source)
+        self._keep(interaction, source)
         if interaction.failed:
             self._failed.append(interaction)
         else:
@@ -149,6 +150,9 @@ class _Live:
             call = replace(call, provider=STAND_IN)
         self._cassette.note(call)
         return call
+
+    def _keep(self, interaction: Interaction, source: str) -> None:
+        self._cassette.record(interaction, source=source)
 
     def _received(self, response: Response) -> tuple[Response, Reply]:
         """A whole answer as the program is handed it, and as it is recorded."""

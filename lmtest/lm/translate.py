@@ -12,7 +12,7 @@ from dspy import lm15
 
 from lmtest.cassette.interaction import EventStream, Failure, Reply, StreamedEvent
 from lmtest.lm.counted import beside
-from lmtest.lm.retry import causes, retry_after
+from lmtest.lm.retry import causes, played, retry_after
 from lmtest.lm.seam import StreamAccumulator, error_class_for_code, other_candidates, serde
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def error(outcome: Failure) -> lm15.LM15Error:
     for name, value in details.items():
         if name in _DETAILS:
             setattr(raised, name, tuple(value) if isinstance(value, list) else value)
-    return raised
+    return played(raised)
 
 
 def _details(raised: lm15.LM15Error) -> Json:

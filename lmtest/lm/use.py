@@ -21,7 +21,7 @@ from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.interaction import Header
 from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError, LimitError, LMTestError
-from lmtest.lm.billing import gate_for, row_of, run_id, write_played
+from lmtest.lm.billing import gate_for, left_of, row_of, run_id, write_played
 from lmtest.lm.ready import make_ready
 from lmtest.lm.scope import Scope
 from lmtest.modes import Mode, choose_mode
@@ -29,6 +29,7 @@ from lmtest.money.limits import NO_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from decimal import Decimal
     from types import TracebackType
 
     from lmtest.cassette.cassette import Call
@@ -153,7 +154,19 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
                 gate()
         to = os.environ.get(variables.REFRESH_TO) if cassette.mode is Mode.REFRESH else None
         script = self._script(cassette)
-        return Scope(cassette, gate, replay_speed=self._speed, to=to, script=script, stop=self._stop)
+        return Scope(cassette, gate, left=self._left, replay_speed=self._speed, to=to, script=script, stop=self._stop)
+
+    def _left(self, model: str, tighter: Limits) -> Decimal | None:
+        return left_of(
+            model,
+            self._tighter.tightened(tighter),
+            self._limits,
+            self._settings,
+            self._root,
+            run=self._run,
+            test=self._test,
+            environ=self._environ,
+        )
 
     def _gate(self, cassette: Cassette) -> Gate:
         """What live calls pass; made for the first, and only where what comes of it can be written down."""

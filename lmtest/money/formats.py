@@ -41,7 +41,7 @@ def table(report: Report, *, width: int = 100, colour: bool = False, top: int = 
     )
     console.print(headline(report), soft_wrap=True)
     if report.lines:
-        console.print(_grid(report, top))
+        literal.print_table(console, _grid(report, top))
     for sentence in notes(report, top):
         console.print(sentence, soft_wrap=True)
     assert isinstance(console.file, io.StringIO)
@@ -199,7 +199,7 @@ def _grid(report: Report, top: int) -> Table:
 
     grid = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
     total = report.total
-    grid.add_column(report.by, "total", overflow="fold")
+    grid.add_column(report.by, "total", no_wrap=True)
     for name, footer in (("calls", f"{total.calls:,}"), ("live", f"{total.live:,}")):
         grid.add_column(name, footer, justify="right", no_wrap=True)
     for name, footer in zip(("spent", "saved", "refresh"), amounts(total), strict=True):

@@ -19,7 +19,7 @@ from lmtest.errors import ConfigurationError, LimitError, LMTestError, NetworkBl
 from lmtest.lm.seam import as_caught
 from lmtest.lm.use import use_cassette
 from lmtest.network import block_network
-from lmtest.pytest_plugin import company, freshness, shared, trimmed, wider, wishes
+from lmtest.pytest_plugin import adoption, company, freshness, shared, trimmed, wider, wishes
 from lmtest.pytest_plugin.naming import shared_name
 from lmtest.pytest_plugin.opened import Opened, release
 from lmtest.pytest_plugin.tally import KEY, Tally, money
@@ -342,6 +342,7 @@ def _open(item: pytest.Item, asked: Wishes, path: Path, *, test: str | None, tog
             options["mode"], found = "record", None
     scope = use_cassette(path, flag=flag, test=test, may_be_absent=True, allow_misses=True, hold_rows=True, **options)
     opened = Opened(scope, path=path, shared=together, age=found if found is not None and found.stale else None)
+    opened.cassette.advice = adoption.advice_for(item, path, owner=test or "")
     if found is not None and found.stale and expiry == "fail" and opened.cassette.mode.value == "replay":
         opened.close()
         raise freshness.refuse(path, found, command=f"LM_MODE=record pytest {item.nodeid!r}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from lmtest.errors import CassetteError, CassetteFormatError
+from lmtest.errors import CassetteFormatError
 from lmtest.pytest_plugin.tally import relative
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ def orphans(directory: Path, *, root: Path, collected: Collection[str], tallies:
         ):
             continue
         owners = owners_of(path)
-        gone = {each for each in owners if _is_gone(each, root, modules, ids)}
+        gone = {each for each in owners if is_gone(each, root, modules, ids)}
         if owners and all(each in gone or each in ran for each in owners):
             found.append(relative(path, root))
     return tuple(found)
@@ -138,36 +137,15 @@ def prune(leftovers: Leftovers, *, root: Path) -> Iterator[str]:
     Raises:
         CassetteError: A file cannot be written or deleted.
     """
+    from lmtest.cassette import library
+
     for each in leftovers.unplayed:
         path = root / each.path
-        kept = _without(path, set(each.places))
-        try:
-            if kept is None:
-                path.unlink()
-            else:
-                fresh = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.tmp")
-                fresh.write_bytes(kept)
-                fresh.replace(path)
-        except OSError as error:
-            raise CassetteError(f"{path} could not be pruned: {error.strerror}.", path=path) from error
-        yield f"pruned {each.path}: {'all' if kept is None else len(each.places)} of its recordings"
+        library.drop(path, each.places)
+        yield f"pruned {each.path}: {len(each.places) if path.exists() else 'all'} of its recordings"
     for name in leftovers.orphans:
-        (root / name).unlink()
+        library.drop_whole(root / name)
         yield f"pruned {name}: no test has it"
-
-
-def _without(path: Path, places: set[int]) -> bytes | None:
-    """The file's bytes without the interactions at some places, or None when nothing else is in it."""
-    from lmtest.cassette.index import Index
-
-    entries = Index(path).entries
-    kept = [entry for entry in entries if entry.start not in places]
-    if not kept:
-        return None
-    content = path.read_bytes()
-    before = content[: entries[0].start]
-    mark = before[before.rindex(b"---") :]
-    return before + mark.join(content[entry.start : entry.end] for entry in kept)
 
 
 def _is_elsewhere(inside: Path, root: Path, modules: set[str]) -> bool:
@@ -176,7 +154,15 @@ def _is_elsewhere(inside: Path, root: Path, modules: set[str]) -> bool:
     return module not in modules and (root / module).exists()
 
 
-def _is_gone(owner: str, root: Path, modules: set[str], ids: set[str]) -> bool:
+def is_gone(owner: str, root: Path, modules: set[str], ids: set[str]) -> bool:
+    """Whether a test, or a class or module that shares a cassette, is not there any more, as far as it can be told.
+
+    Args:
+        owner: Its id.
+        root: The directory that ids count from.
+        modules: The modules that were collected whole.
+        ids: Their tests.
+    """
     module = owner.partition("::")[0]
     return not (root / module).exists() or (module in modules and not _exists(owner, ids))
 

@@ -38,6 +38,8 @@ def lines(run: Run, *, names: bool = False, budget: str = "") -> Iterator[str]:
     yield from run.pruned
     if run.leftovers and not run.pruned:
         yield "to delete what no test uses: pytest --lmtest-prune"
+        if run.leftovers.orphans:
+            yield "to take along what a test had under another name: lmtest mv OLD NEW"
 
 
 def headline(run: Run) -> str:
@@ -86,8 +88,8 @@ def doubts(run: Run, *, named: Callable[[str], str] = str) -> list[tuple[str, st
 def _bare(run: Run, *, names: bool) -> Iterator[str]:
     if bare := [each.test for each in run.tallies if each.bare]:
         yield (
-            f"nothing recorded: {_many(len(bare), 'marked test')} called neither an lmtest.tool nor a dspy.LM that asks"
-            f" a provider{'' if names else ' (-v names them)'}"
+            f"nothing recorded: {_many(len(bare), 'marked test')} called no lmtest.tool, and no dspy.LM or"
+            f" dspy.Embedder that asks a provider{'' if names else ' (-v names them)'}"
         )
         yield from (f"  {test}" for test in bare if names)
 

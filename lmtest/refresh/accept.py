@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from lmtest.cassette import pending, store
+from lmtest.cassette import library, store
 from lmtest.cassette.index import Index
 from lmtest.cassette.locks import identity
+from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
+from lmtest.errors import ConfigurationError
 from lmtest.refresh.drift import Tier
+from lmtest.refresh.result import Drift, Left, compare_anew, furthest_first, read_calls, recorded_anew
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
 
-    from lmtest.refresh.result import CassetteDrift, Drift
+    from lmtest.refresh.result import CassetteDrift
 
 Policy = Literal["all", "same", "wording"]
 """Which cassettes are accepted unseen: those whose calls are all in this tier or a nearer one; all but failed ones."""
@@ -29,11 +34,71 @@ def accept_unseen(drift: Drift, policy: Policy) -> tuple[CassetteDrift, ...]:
     Returns:
         The accepted ones.
     """
-    furthest = _FURTHEST[policy]
-    accepted = tuple(each for each in drift.cassettes if each.acceptable and not each.loses and each.tier <= furthest)
+    accepted = tuple(each for each in drift.cassettes if not why_left(each, policy))
     for cassette in accepted:
-        pending.accept(cassette.path)
+        library.accept(cassette.path)
     return accepted
+
+
+def waiting(paths: Iterable[Path]) -> Drift:
+    """Compare what refreshes recorded, and nobody accepted yet, with what is there. Nothing is called.
+
+    Args:
+        paths: Cassettes, or what was recorded for them, and directories of these.
+
+    Returns:
+        What waits, and what failed. What is older than the cassette itself is left: it would put old answers back.
+
+    Raises:
+        ConfigurationError: A path leads nowhere, or to a cassette for which nothing was recorded.
+        CassetteFormatError: A file does not read.
+    """
+    cassettes, left = [], []
+    for path in dict.fromkeys(_recorded_for(paths)):
+        fresh = Index(fresh_path(path)) if fresh_path(path).exists() else None
+        if fresh is None:
+            tests, failure = Index(failed_path(path)).header.tests, "its last refresh failed"
+        elif path.exists() and fresh.header.recorded_at < (newest := _newest(path)):
+            reason = f"{fresh.path.name} is older than the cassette itself, of {newest}: record it anew, or delete it"
+            left.append(Left(path=path, reason=reason))
+            continue
+        else:
+            tests, failure = fresh.header.tests, ""
+        cassettes.append(compare_anew(path, tests=tests, failure=failure))
+    return Drift(cassettes=furthest_first(cassettes), left=tuple(left))
+
+
+def _recorded_for(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from (cassette_of(each) for each in library.find([path]) if is_pending(each))
+        elif recorded_anew(cassette_of(path)) is not None:
+            yield cassette_of(path)
+        else:
+            for each in library.find([path]):  # which says so where there is no such file
+                raise ConfigurationError(
+                    f"nothing waits to be accepted for {each}: no refresh recorded it anew. lmtest accept --dry-run "
+                    f"says what waits; lmtest refresh {shlex.quote(str(each))} records it anew."
+                )
+
+
+def _newest(path: Path) -> str:
+    return max((call.recorded_at or "" for call in read_calls(path)), default="")
+
+
+def why_left(cassette: CassetteDrift, policy: Policy) -> str:
+    """Say why a policy does not accept a cassette; empty where it does."""
+    if not cassette.acceptable:
+        return cassette.failure or "a call failed, so it cannot be accepted"
+    if cassette.tier > _FURTHEST[policy]:
+        return f"it moved as far as {cassette.tier.value!r}"
+    if cassette.loses:
+        lost = sum(call.after is None for call in cassette.calls)
+        return (
+            f"it would lose {lost} call{'' if lost == 1 else 's'}, which another test may play; "
+            "lmtest accept without --tier shows them and asks, on a terminal"
+        )
+    return ""
 
 
 def hangs_together(cassette: CassetteDrift) -> bool:
@@ -55,17 +120,17 @@ def accept_calls(cassette: CassetteDrift, kept: Collection[int]) -> None:
     """
     assert cassette.acceptable, "a failed call never overwrites"
     if not kept:
-        pending.accept(cassette.path)
+        library.accept(cassette.path)
         return
     assert not hangs_together(cassette), "a call that was kept would never be asked for"
     if len(kept) == len(cassette.calls):
-        pending.discard(cassette.path)
+        library.discard(cassette.path)
         return
-    fresh = pending.fresh_path(cassette.path)
+    fresh = fresh_path(cassette.path)
     header = replace(Index(fresh).header, source=_both(Index(fresh).header.source, Index(cassette.path).header.source))
     chosen = [call.before if place in kept else call.after for place, call in enumerate(cassette.calls)]
     store.save(fresh, header, [call for call in chosen if call is not None], opened=identity(fresh))
-    pending.accept(cassette.path)
+    library.accept(cassette.path)
 
 
 def _both(one: str, other: str) -> str:

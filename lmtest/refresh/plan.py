@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,8 +13,8 @@ from lmtest import clock
 from lmtest.cassette import blobs, library
 from lmtest.cassette.index import Index
 from lmtest.cassette.lengths import Lengths
-from lmtest.cassette.pending import failed_path, fresh_path, is_pending
-from lmtest.errors import CassetteError, CassetteFormatError
+from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
+from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
 from lmtest.lm.estimate import estimate
 from lmtest.money.prices import price_of, worst_case
 from lmtest.money.terms import asked
@@ -154,8 +155,15 @@ def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:
     """Find the cassettes under paths, each once, without what waits to be accepted.
 
     Raises:
-        ConfigurationError: A path leads nowhere.
+        ConfigurationError: A path leads nowhere, or to what waits to be accepted.
     """
+    paths = list(paths)
+    for path in paths:
+        if is_pending(path) and path.is_file():
+            raise ConfigurationError(
+                f"{path} is what a refresh recorded for {cassette_of(path).name}. Name that one; or take this over: "
+                f"lmtest accept {shlex.quote(str(path))}"
+            )
     return (path for path in dict.fromkeys(library.find(paths)) if not is_pending(path))
 
 
@@ -180,6 +188,7 @@ def _least(calls: Sequence[Interaction], directory: Path) -> Decimal | None:
     lengths, found = Lengths(calls), []
     for call in calls:
         most = (call.request.get("config") or {}).get("max_tokens") or lengths.most(call.key, call.model)
+        most = 0 if call.embeds else most
         if not call.tool and most is not None:
             try:
                 request = blobs.attach(call.request, directory)
@@ -193,7 +202,8 @@ def _least(calls: Sequence[Interaction], directory: Path) -> Decimal | None:
 def _price(call: Interaction, to: str | None) -> Decimal | None:
     if call.failed or call.tool:
         return Decimal(0)
-    found = price_of(call, at=clock.utc_now(), model=to)
+    # Another model's vectors would be no answer to the same search.
+    found = price_of(call, at=clock.utc_now(), model=None if call.embeds else to)
     return None if found is None else found.usd
 
 
@@ -227,7 +237,8 @@ def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
         return False
     newest = max((call.recorded_at or "" for call in calls), default="")
     models = {to} if to else {call.model for call in calls}
-    return index.header.recorded_at >= newest and {call.model for call in anew if not call.tool} <= models
+    asked = {call.model for call in anew if not (call.tool or (to and call.embeds))}
+    return index.header.recorded_at >= newest and asked <= models
 
 
 def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:
@@ -244,5 +255,6 @@ def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path
     if not gone:
         return ""
     left = len(gone) < len(files)
-    advice = "Record it again without that test." if left else "If nothing plays it any more, delete it."
+    moved = "If it was moved, take its recordings along: lmtest mv OLD NEW; if nothing plays it any more, delete it."
+    advice = "Record it again without that test." if left else moved
     return f"its test {gone[0]} is gone: there is no {files[gone[0]]}. {advice}"

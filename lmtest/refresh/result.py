@@ -163,19 +163,43 @@ def gather(
     cassettes, left = [], []
     for job in (*plan.done, *plan.due):
         ended = run.of(*job.names)
-        anew = next((each for each in (fresh_path(job.path), failed_path(job.path)) if each.exists()), None)
         failure = ended.reason or "its test failed" if ended and ended.outcome == "failed" else ""
         if ended and ended.limit:
             left.append(Left(path=job.path, reason="stopped by the limit"))
-        elif anew is None and not failure:
+        elif recorded_anew(job.path) is None and not failure:
             left.append(Left(path=job.path, reason=_not_recorded(job, run)))
         else:
-            drifts = [compare(*each) for each in pair(read_calls(job.path), read_calls(anew))] if anew else []
-            scored = [replace(each, scores=score(each)) for each in drifts] if score else drifts
-            test = ", ".join(job.tests) or None
-            cassettes.append(CassetteDrift(path=job.path, test=test, calls=tuple(scored), failure=failure))
-    cassettes.sort(key=lambda cassette: cassette.tier.rank, reverse=True)
-    return Drift(cassettes=tuple(cassettes), left=tuple(left), stopped=run.stopped, to=to)
+            drift = compare_anew(job.path, tests=job.tests, failure=failure)
+            scored = [replace(each, scores=score(each)) for each in drift.calls] if score else drift.calls
+            cassettes.append(replace(drift, calls=tuple(scored)))
+    return Drift(cassettes=furthest_first(cassettes), left=tuple(left), stopped=run.stopped, to=to)
+
+
+def recorded_anew(path: Path) -> Path | None:
+    """The file of what a refresh recorded for a cassette, if one did."""
+    return next((each for each in (fresh_path(path), failed_path(path)) if each.exists()), None)
+
+
+def compare_anew(path: Path, *, tests: Iterable[str], failure: str = "") -> CassetteDrift:
+    """Compare what a refresh recorded for a cassette, which may be nothing, with what is there.
+
+    Args:
+        path: The cassette.
+        tests: The tests that own it.
+        failure: Why its test did not pass; empty where it did.
+
+    Raises:
+        CassetteFormatError: One of the two does not read.
+    """
+    anew = recorded_anew(path)
+    before = read_calls(path) if path.exists() else []
+    calls = tuple(compare(*each, folder=path.parent) for each in pair(before, read_calls(anew))) if anew else ()
+    return CassetteDrift(path=path, test=", ".join(tests) or None, calls=calls, failure=failure)
+
+
+def furthest_first(cassettes: Iterable[CassetteDrift]) -> tuple[CassetteDrift, ...]:
+    """Sort by how far they moved."""
+    return tuple(sorted(cassettes, key=lambda cassette: cassette.tier.rank, reverse=True))
 
 
 def _not_recorded(job: Job, run: Run) -> str:
@@ -186,4 +210,4 @@ def _not_recorded(job: Job, run: Run) -> str:
         return "its test passed without a call that this cassette would hold"
     if run.stopped:
         return NOT_REACHED
-    return f"pytest ran no such test: {job.names[0]}. If it was renamed, record it again under its new name."
+    return f"pytest ran no such test: {job.names[0]}. If it was renamed, take its recordings along: lmtest mv OLD NEW"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from lmtest.cassette import pending
+from lmtest.cassette import library
 from lmtest.refresh.accept import accept_calls, hangs_together
 from lmtest.refresh.drift import Tier
 from lmtest.report.drift_terminal import print_call, print_cassette
@@ -43,7 +43,7 @@ def review(console: Console, drift: Drift, data: Json, decide: Callable[[str], D
         if kept is None:
             break
         if len(kept) == len(cassette.calls):
-            pending.discard(cassette.path)
+            library.discard(cassette.path)
         else:
             accept_calls(cassette, kept)
             changed.append(cassette)

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from lmtest import literal
 from lmtest.refresh.result import NOT_REACHED
 from lmtest.report.drift_data import relative
 from lmtest.report.drift_text import consumption, difference, headline, measures, score
@@ -38,13 +39,13 @@ def print_plan(console: Console, plan: Plan, *, root: Path, budget: Decimal | No
     if plan.due:
         table = Table(box=None, header_style="bold", pad_edge=False)
         for name in ("cassette", "recorded", "calls", "tokens", "cost", "seconds"):
-            table.add_column(name, justify="left" if name in {"cassette", "recorded"} else "right", overflow="fold")
+            table.add_column(name, justify="left" if name in {"cassette", "recorded"} else "right", no_wrap=True)
         for job in plan.due:
             table.add_row(relative(job.path, root), job.recorded_at[:10], *_costs([job]))
         if len(plan.due) > 1:
             table.add_section()
             table.add_row(f"{len(plan.due)} cassettes", "", *_costs(plan.due))
-        console.print(table)
+        literal.print_table(console, table)
         if budget is not None and plan.least is not None and budget < plan.least:
             console.print(
                 f"The budget is ${budget:f}, and a budget below ${plan.least:f} sends nothing: the cheapest call sets "
@@ -54,9 +55,9 @@ def print_plan(console: Console, plan: Plan, *, root: Path, budget: Decimal | No
     else:
         console.print("Nothing is due.")
     for job in plan.done:
-        console.print(f"{relative(job.path, root)}: re-recorded already, waits to be accepted")
+        console.print(f"{relative(job.path, root)}: re-recorded already, waits to be accepted", soft_wrap=True)
     for skipped in plan.skipped:
-        console.print(f"{relative(skipped.path, root)}: {skipped.reason}", style="yellow")
+        console.print(f"{relative(skipped.path, root)}: {skipped.reason}", style="yellow", soft_wrap=True)
 
 
 def _costs(jobs: Iterable[Job]) -> tuple[str, str, str, str]:
@@ -98,12 +99,12 @@ def _print_left(console: Console, left: list[Json]) -> None:
         console.print(f"left: {unreached} cassette{'' if unreached == 1 else 's'} {NOT_REACHED}", style="yellow")
     for each in left:
         if each["reason"] != NOT_REACHED:
-            console.print(f"left: {each['path']}: {each['reason']}", style="yellow")
+            console.print(f"left: {each['path']}: {each['reason']}", style="yellow", soft_wrap=True)
 
 
 def print_cassette(console: Console, cassette: Json) -> None:
     """Say which cassette the calls that follow belong to."""
-    console.print(_tier(cassette["tier"]), Text(cassette["path"], style="bold", overflow="fold"))
+    console.print(_tier(cassette["tier"]), Text(cassette["path"], style="bold"), soft_wrap=True)
     if cassette["failure"]:
         console.print(_indented(Text(f"its test failed: {cassette['failure']}"), 2))
 

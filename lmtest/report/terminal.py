@@ -48,7 +48,7 @@ def listing(shelves: Iterable[Shelf], *, under: Path) -> str:
     for name in ("calls", "cost", "size"):
         table.add_column(name, justify="right")
     table.add_column("recorded", no_wrap=True)
-    table.add_column("cassette", overflow="fold")
+    table.add_column("cassette", no_wrap=True)
     for shelf in shelves:
         title = Text(str(shelf.path.relative_to(under) if shelf.path.is_relative_to(under) else shelf.path))
         if shelf.problem:
@@ -134,6 +134,9 @@ def _printed(parts: Iterable[RenderableType]) -> str:
         force_terminal=looked_at and "NO_COLOR" not in os.environ,
     )
     for part in parts:
-        console.print(part)
+        if isinstance(part, Table):
+            literal.print_table(console, part)
+        else:
+            console.print(part)
     assert isinstance(console.file, io.StringIO)
     return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())

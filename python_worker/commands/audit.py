@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from python_worker.domain.execution import Execution
     from python_worker.domain.stage import StageRecord
     from python_worker.keys import PrivateKey, PublicKeys
+    from python_worker.store.audit_log import OnRecord
 
 _file = click.Path(path_type=Path)
+_MOST_NAMED = 5
 _moment = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 _key = click.option("--key", type=_file, required=True, help="A private key of `audit keygen`.")
 _public_key = click.option(
@@ -105,11 +107,16 @@ def _named(program: str | None, names: Mapping[str, str]) -> frozenset[str] | No
 @data_dir
 @database_url
 def show(*, execution_id: str, data_dir: Path, database_url: str | None) -> None:
-    """Print what happened at each stage of an execution."""
+    """Print what happened at each stage of an execution, named by its id or by what that begins with."""
+    from python_worker.domain.errors import WorkerError
     from python_worker.store import AuditLog, SqlExecutions
 
     with existing_database(data_dir, database_url) as database:
-        execution = SqlExecutions(database).get(execution_id)
+        try:
+            execution = SqlExecutions(database).get(execution_id)
+        except WorkerError:
+            execution_id = _whole_id(AuditLog(database).executions(), execution_id)
+            execution = SqlExecutions(database).get(execution_id)
         found = next(AuditLog(database).executions(execution_id=execution_id), None)
     asked = f"  asked by {found.asked_by}" if found and found.asked_by else ""
     chain = f"  chain {found.chain}" if found else ""
@@ -118,19 +125,49 @@ def show(*, execution_id: str, data_dir: Path, database_url: str | None) -> None
         click.echo(line)
 
 
+def _whole_id(on_record: Iterator[OnRecord], beginning: str) -> str:
+    """The id that begins so, where one alone does; else what was said, for the store to refuse."""
+    found = [each.execution_id for each in on_record if beginning and each.execution_id.startswith(beginning)]
+    if not found:
+        return beginning
+    if len(found) == 1:
+        return found[0]
+    from python_worker.domain.errors import Reason, WorkerError
+
+    named = ", ".join(found[:_MOST_NAMED]) + (", …" if len(found) > _MOST_NAMED else "")
+    raise WorkerError(
+        f"{len(found)} executions have an id that begins with {beginning!r}: {named}. Say more of it.",
+        reason=Reason.NOT_FOUND,
+        field="execution_id",
+    )
+
+
 @audit.command()
-@click.option("--file", type=_file, help="Prove this export instead; needs no database.")
+@click.argument("export", type=_file, required=False, metavar="[FILE]")
+@click.option("--file", type=_file, hidden=True, help="The same as FILE.")
 @click.option("--against", type=_file, help="See that the database still goes on from this export.")
 @_public_key
 @data_dir
 @database_url
 def verify(
-    *, file: Path | None, against: Path | None, public_key: tuple[Path, ...], data_dir: Path, database_url: str | None
+    *,
+    export: Path | None,
+    file: Path | None,
+    against: Path | None,
+    public_key: tuple[Path, ...],
+    data_dir: Path,
+    database_url: str | None,
 ) -> None:
-    """Walk every chain; exit 1 and name the events where one does not hold."""
+    """Walk every chain; exit 1 and name the events where one does not hold.
+
+    With FILE, those of that export, which needs no database.
+    """
     from python_worker.keys import PublicKeys
     from python_worker.store import AuditLog
 
+    if export and file:
+        raise click.UsageError("FILE and --file are the same: give one of them.")
+    file = export or file
     trust = PublicKeys.read(public_key)
     if file:
         findings = _check_export(file, trust)

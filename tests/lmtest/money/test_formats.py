@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from lmtest.money.formats import dollars, notes
+from lmtest.money.formats import dollars, notes, table
 from lmtest.money.report import Line, Month, Report
 
 
@@ -40,3 +41,10 @@ def test_a_month_is_told_with_its_limit(spent, projected, limit, said):
 )
 def test_small_amounts_keep_two_digits_that_count(usd, text):
     assert dollars(Decimal(usd)) == text
+
+
+def test_names_stay_whole_in_a_table_of_eighty_columns():
+    name = "tests/test_a_module_with_a_long_name.py::test_a_question_whose_name_alone_is_nearly_as_wide_as_that"
+    asked = report("0.50", "0.90", None)
+
+    assert f"{name} " in table(replace(asked, lines=(replace(asked.total, name=name),)), width=80)

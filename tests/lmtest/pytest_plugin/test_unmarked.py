@@ -33,6 +33,36 @@ def test_an_unmarked_test_is_refused_in_an_offline_mode_with_the_line_that_marks
     assert "allow_unmarked = ['test_a.py::test_it']" in run.output
 
 
+@pytest.mark.parametrize("mode", ["replay", "mock"])
+def test_an_unmarked_embedding_is_refused_likewise(suite, mode):
+    suite.write(
+        test_a="""
+            import dspy
+
+            def test_it():
+                dspy.Embedder("openai/text-embedding-3-small", api_base="http://127.0.0.1:9/v1")("Paris")
+        """
+    )
+    run = suite.run(mode=mode)
+    assert run.outcomes == {"failed": 1}
+    assert (
+        "test_a.py::test_it: a call to openai/text-embedding-3-small came from a test without a cassette" in run.output
+    )
+
+
+def test_a_marked_embedding_is_made_up_without_a_network(suite):
+    suite.write(
+        test_a="""
+            import dspy, pytest
+
+            @pytest.mark.lmtest
+            def test_it():
+                assert dspy.Embedder("openai/text-embedding-3-small")(["Paris", "Rome"]).shape == (2, 1536)
+        """
+    )
+    assert suite.run(mode="mock").outcomes == {"passed": 1}
+
+
 @pytest.mark.parametrize("arguments", [["--lmtest-mode=replay"], ["--lmtest-dir=elsewhere"], ["--lmtest-budget=1"]])
 def test_a_flag_says_that_the_project_uses_lmtest(suite, provider, arguments):
     suite.write(test_a=UNMARKED)

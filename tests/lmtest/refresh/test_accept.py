@@ -134,9 +134,10 @@ def test_what_waits_is_no_orphan_of_the_suite(lm, project):
     assert found == ("qa.yaml",), "its test is gone; what waits beside it goes with it"
 
 
-def test_on_a_terminal_each_call_is_asked_about(two_moved, lm):
+@pytest.mark.parametrize("command", [("refresh", "qa.yaml", "--calls-only"), ("accept", "qa.yaml"), ("accept", ".")])
+def test_on_a_terminal_each_call_is_asked_about(two_moved, lm, command):
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "lmtest", "refresh", "qa.yaml", "--calls-only"]
+    command = [sys.executable, "-m", "lmtest", *command]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True) as process:
         os.close(theirs)
         said, waiting = b"", [b"k\n", b"a\n"]

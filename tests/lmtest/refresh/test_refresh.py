@@ -129,6 +129,19 @@ def test_what_may_be_accepted_is_taken_over_later_without_another_call(suite_of_
     assert len(oracle.prompts) == calls
 
 
+def test_the_command_that_a_refresh_ends_with_takes_over_and_calls_nobody(suite_of_six, oracle, refresh):
+    change_answers(oracle)
+    said = " ".join(refresh("--all", "--yes", "--accept", "same").split())
+    calls, (told,) = len(oracle.prompts), re.findall(r"lmtest (accept --tier \w+)", said)
+
+    result = CliRunner(catch_exceptions=False).invoke(cli, told.split())
+
+    assert result.exit_code == 0
+    assert "accepted: cassettes/test_suite/test_reworded.yaml\n" in result.output
+    assert fresh_path(cassette(suite_of_six, "changed")).exists()
+    assert len(oracle.prompts) == calls
+
+
 def test_a_failed_call_never_overwrites_and_its_cassette_is_tried_again_alone(suite_of_six, oracle, refresh):
     before = snapshot(suite_of_six)
     change_answers(oracle)

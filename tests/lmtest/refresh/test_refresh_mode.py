@@ -92,7 +92,7 @@ def test_a_failed_call_is_kept_to_be_read_and_never_accepted(lm, oracle, recorde
     index = Index(Path("qa.failed.yaml"))
     assert [index.read(entry).failed for entry in index.entries] == ["rate_limit", None]
     assert not Path("qa.new.yaml").exists()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(lmtest.CassetteNotFound):
         pending.accept(Path("qa.yaml"))
     assert Path("qa.yaml").read_bytes() == recorded
 

@@ -107,6 +107,23 @@ def test_show_tells_who_asked_and_every_call_of_models_and_tools(worked):
     assert [line.split()[0] for line in lines if line.startswith(" " * 20)] == ["cassette", "client"]
 
 
+@pytest.mark.parametrize("said", ["exec_o", "exec_old"])
+def test_show_takes_what_an_id_begins_with(worked, said):
+    assert invoke("audit", "show", said).startswith("exec_old  succeeded")
+
+
+def test_show_names_the_executions_whose_ids_begin_alike(worked):
+    told = refusal("audit", "show", "exec_")
+    assert told.endswith("2 executions have an id that begins with 'exec_': exec_new, exec_old. Say more of it.")
+    assert "no execution 'exec_none'" in refusal("audit", "show", "exec_none")
+
+
+@pytest.mark.parametrize("how", [[], ["--file"]])
+def test_verify_proves_an_export_that_is_named(worked, key, how):
+    invoke("audit", "export", "all.jsonl", "--key", key)
+    assert "all hold" in invoke("audit", "verify", *how, "all.jsonl", "--public-key", "audit.key.pub")
+
+
 def test_keygen_makes_a_key_that_only_its_owner_reads_and_never_writes_over_one(worked):
     told = invoke("audit", "keygen", "audit.key")
     assert re.fullmatch(r"audit\.key signs, audit\.key\.pub proves: key [0-9a-f]{12}…\n", told)
