@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lmtest.cassette import blobs, pending, store
-from lmtest.cassette.assembled import merged
 from lmtest.cassette.atomic import expect_writable
+from lmtest.cassette.doubts import KEEP_FAILURES, doubts
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
 from lmtest.cassette.interaction import STAND_IN, Usage, is_embedding
@@ -39,8 +39,6 @@ PLAYED: Final = "cassette"
 MOCKED: Final = "mock"
 ABANDONED: Final = "abandoned"
 """How a call failed that its program gave up after it was sent."""
-KEEP_FAILURES: Final = "record it with record_failures=True"
-"""What helps where a program goes on after a failure of the provider."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,13 +200,7 @@ class Cassette:
     def doubts(self) -> tuple[str, ...]:
         """Why what was recorded may replay otherwise than it went, or went otherwise than its provider meant."""
         with self._lock:
-            unkept, fresh = list(self._unkept), list(self._fresh)
-        failed = [
-            f"{each.key[:12]}: a call to {each.model} failed ({each.failed}), and the program went on. The failure is "
-            f"not recorded, so a replay misses the call: {KEEP_FAILURES}."
-            for each in unkept
-        ]
-        return (*dict.fromkeys(failed), *(told for each in fresh for told in merged(each)))
+            return doubts(self._unkept, self._fresh)
 
     @property
     def unplayed(self) -> tuple[Entry, ...]:

@@ -46,7 +46,7 @@ class Events:
             said = mended(text)
             yield event if said == delta.text else replace(event, delta=replace(delta, text=said))
             return
-        if event.type == "end":
+        if getattr(event, "type", "") == "end":
             for (kind, number), half in self._held.items():
                 yield lm15.StreamDeltaEvent(delta=_KINDS[kind](text=mended(half), part_index=number))
         beside = getattr(event, "provider_data", None)

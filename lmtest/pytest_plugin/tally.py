@@ -153,6 +153,13 @@ def add_files(report: Any, test: str, files: tuple[File, ...]) -> None:
     vars(report)[KEY] = replace(tally, files=(*tally.files, *files)).plain
 
 
+def add_doubt(report: Any, test: str, mode: str, doubt: str) -> None:
+    """Have a test's report tell of a doubt, whether the test has a cassette or not."""
+    plain = vars(report).get(KEY)
+    tally = Tally.from_plain(plain) if plain else Tally(test=test, mode=mode)
+    vars(report)[KEY] = replace(tally, doubts=(*tally.doubts, doubt)).plain
+
+
 def of_reports(reports: Iterable[Any]) -> list[Tally]:
     """The tallies that ride on reports."""
     return [Tally.from_plain(data) for report in reports if (data := getattr(report, KEY, None)) is not None]

@@ -13,7 +13,7 @@ from pathlib import Path
 import dspy
 import pytest
 from dspy.utils.exceptions import AdapterParseError
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import lmtest
@@ -44,7 +44,7 @@ class Together:
     steps: tuple
 
 
-HOWS = ["sync", "async", "lm", "stream", "stream of a thread", "left", "cancelled"]
+HOWS = ["sync", "async", "lm", "stream", "stream of a thread", "left", "cancelled", "agent"]
 GIVEN_UP = ["left", "cancelled"]
 ASKS = st.builds(Ask, st.sampled_from(HOWS), candidates=st.integers(1, 2), again=st.booleans())
 TOOLS = st.builds(Use, st.sampled_from(["one", "half \ud83d", "", "1"]))
@@ -130,6 +130,8 @@ class Run:
                 return texts(program(question=question))
             case "async":
                 return texts(asyncio.run(program.acall(question=question)))
+            case "agent":
+                return dict(dspy.ReAct("question -> answer", tools=[spell], max_iters=2)(question=question).items())
             case "lm":
                 return self.lm(question, n=step.candidates)
             case "stream" | "stream of a thread" | "left":
@@ -207,7 +209,7 @@ def told(error):
 
 
 def seen_of(program, lm, path, mode, **options):
-    """All that can be seen of a run: by the program, in DSPy's history and usage, in the cassette; and its doubts."""
+    """All that a run shows: to its program, in DSPy's history and usage, and in the cassette; and its doubts."""
     lm.history.clear()
     run = Run(lm)
     with dspy.context(lm=lm), dspy.track_usage() as usage:
@@ -246,6 +248,7 @@ def test_a_replay_is_to_its_program_what_the_recording_was(program, provider):
 
 
 @given(program=PROGRAMS, provider=st.integers(0, 1).flatmap(providers))
+@example(program=[Ask("sync", again=True), Ask("async", again=True)], provider=(0, [server_error(retry_after=0)]))
 @settings(max_examples=40)
 def test_so_it_is_without_failures_or_the_recording_says_why_not(program, provider):
     retries, script = provider

@@ -210,6 +210,23 @@ def test_in_a_live_mode_it_is_a_row_of_the_ledger(suite, provider, mode):
     assert suite.cassettes == []
 
 
+@pytest.mark.parametrize("how", [(), ("-n", "2")], ids=["in one process", "under xdist"])
+def test_a_recording_run_says_that_its_calls_are_not_recorded(how, suite, provider):
+    suite.write(test_a=UNMARKED, test_b=MARKED)
+    recorded = suite.run(*how, mode="record", provider=provider)
+    assert recorded.green
+    told = "1 call of a test without a cassette went out unrecorded, and a replay refuses such."
+    assert f"doubtful: test_a.py::test_it: {told} To have them recorded: @pytest.mark.lmtest" in recorded.output
+    assert "doubtful" not in suite.run(*how, mode="live", provider=provider).output
+    assert not suite.run().green
+
+
+def test_what_may_call_unmarked_is_no_doubt(suite, provider):
+    suite.ini("lmtest_allow_unmarked = test_a.py::*")
+    suite.write(test_a=UNMARKED, test_b=MARKED)
+    assert "doubtful" not in suite.run(mode="record", provider=provider).output
+
+
 def test_in_a_live_mode_it_is_held_by_the_budget(suite, provider):
     suite.write(test_a=UNMARKED)
     run = suite.run("--lmtest-budget=0.0000001", mode="live", provider=provider)
