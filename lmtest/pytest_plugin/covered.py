@@ -16,6 +16,7 @@ import pytest
 
 from lmtest import settings as project
 from lmtest.errors import ConfigurationError, LimitError, LMTestError, NetworkBlocked
+from lmtest.here import here
 from lmtest.lm.seam import as_caught
 from lmtest.lm.use import use_cassette
 from lmtest.network import block_network
@@ -325,15 +326,24 @@ def _open(item: pytest.Item, asked: Wishes, path: Path, *, test: str | None, tog
         expiry = asked.on_expiry or item.config.getini("lmtest_on_expiry")
         if expiry == "rerecord" and not flag and freshness.may_rerecord(os.environ):
             options["mode"], found = "record", None
+    options["command"] = _command(item, test) if test else None
     scope = use_cassette(path, flag=flag, test=test, may_be_absent=True, allow_misses=True, hold_rows=True, **options)
     opened = Opened(scope, path=path, shared=together, age=found if found is not None and found.stale else None)
     opened.cassette.advice = adoption.advice_for(item, path, owner=test or "")
     if found is not None and found.stale and expiry == "fail" and opened.cassette.mode.value == "replay":
         opened.close()
-        raise freshness.refuse(path, found, command=f"LM_MODE=record pytest {item.nodeid!r}")
+        raise freshness.refuse(path, found, command=_command(item, item.nodeid))
     if opened.cassette.mode.value == "record" and not company.all_run(item, path, owner=test or ""):
         _keep_others(opened, path)
     return opened
+
+
+def _command(item: pytest.Item, test: str) -> str:
+    """The command that records a test: pytest tells ids from the root directory, and takes them from where it runs."""
+    if item.config.invocation_params.dir != item.config.rootpath:
+        file, colons, inner = test.partition("::")
+        test = f"{here(item.config.rootpath / file)}{colons}{inner}"
+    return f"LM_MODE=record pytest {test!r}"
 
 
 def _keep_others(opened: Opened, path: Path) -> None:
@@ -343,8 +353,8 @@ def _keep_others(opened: Opened, path: Path) -> None:
     except LMTestError as error:
         opened.close()
         raise ConfigurationError(
-            f"only some of the tests that {path} belongs to run, and the recordings of the others cannot be kept: "
-            f"{error} Run all of them, or delete the file."
+            f"only some of the tests that {here(path)} belongs to run, and the recordings of the others cannot be "
+            f"kept: {error} Run all of them, or delete the file."
         ) from None
 
 
