@@ -28,7 +28,8 @@ def command(directory: Path | None) -> None:
         click.echo(f"No cassettes in {directory}. Record some: LM_MODE=record pytest")
         return
     if listed:
-        under = directory if directory.is_dir() else directory.parent
+        # Of another directory too, names are such as other commands take.
+        under = settings.cassette_directory()
         click.echo(terminal.listing(map(library.shelve, listed), under=under), nl=False)
     if anew := [path for path in found if path not in listed]:
         failed = sum(path == failed_path(cassette_of(path)) for path in anew)
