@@ -442,7 +442,7 @@ class Cassette:
         index = player.index
         near = nearest(normal, index, unplayed=self.unplayed)
         told = "\n\n".join(render(one) for one in near) or "Nothing is recorded in it."
-        advice = f"{told}\n" if (told := self.advice(key)) else ""
+        advice = f"{advice}\n" if (advice := self.advice(key)) else ""
         asked = f"request to {normal['model']}" if "model" in normal else f"call of the tool {normal.get('tool')!r}"
         return CassetteMiss(
             f"{self.where}: this {asked} is not recorded (key {key[:12]}; "
