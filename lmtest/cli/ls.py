@@ -29,7 +29,8 @@ def command(directory: Path | None) -> None:
     if not found:
         click.echo(f"No cassettes in {directory}. Record some: LM_MODE=record pytest")
     if shelves:
-        click.echo(terminal.listing(shelves, under=directory if directory.is_dir() else directory.parent), nl=False)
+        # Of another directory too, names are such as other commands take.
+        click.echo(terminal.listing(shelves, under=settings.cassette_directory()), nl=False)
     if anew := [path for path in found if path not in listed]:
         failed = sum(path == failed_path(cassette_of(path)) for path in anew)
         told = [f"{len(anew) - failed} waits to be accepted (lmtest accept)" if len(anew) > failed else ""]

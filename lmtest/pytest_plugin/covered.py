@@ -17,6 +17,7 @@ import pytest
 from lmtest import disk
 from lmtest import settings as project
 from lmtest.errors import ConfigurationError, LimitError, LMTestError, NetworkBlocked
+from lmtest.here import here
 from lmtest.lm.seam import as_caught
 from lmtest.lm.use import use_cassette
 from lmtest.modes import Mode, choose_mode
@@ -368,8 +369,7 @@ def _open(item: pytest.Item, asked: Wishes, path: Path, *, test: str | None, tog
         expiry = asked.on_expiry or item.config.getini("lmtest_on_expiry")
         if expiry == "rerecord" and not flag and freshness.may_rerecord(os.environ):
             options["mode"], found = "record", None
-    if test != item.nodeid and test == test_id(item):
-        options["command"] = command(item)
+    options["command"] = command(item, owner=test) if test else None
     scope = use_cassette(path, flag=flag, test=test, may_be_absent=True, allow_misses=True, hold_rows=True, **options)
     opened = Opened(scope, path=path, shared=together, age=found if found is not None and found.stale else None)
     opened.cassette.advice = adoption.advice_for(item, path, owner=test or "")
@@ -388,8 +388,8 @@ def _keep_others(opened: Opened, path: Path) -> None:
     except LMTestError as error:
         opened.close()
         raise ConfigurationError(
-            f"only some of the tests that {path} belongs to run, and the recordings of the others cannot be kept: "
-            f"{error} Run all of them, or delete the file."
+            f"only some of the tests that {here(path)} belongs to run, and the recordings of the others cannot be "
+            f"kept: {error} Run all of them, or delete the file."
         ) from None
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from lmtest.here import here
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,9 +35,20 @@ def test_id(item: pytest.Item) -> str:
     return known
 
 
-def command(item: pytest.Item) -> str:
-    """Give the command that records a test; of one whose id holds a secret, with all of its parameters."""
-    wanted = item.nodeid if test_id(item) == item.nodeid else item.nodeid.partition("[")[0]
+def command(item: pytest.Item, *, owner: str = "") -> str:
+    """Give the command that records a test; of one whose id holds a secret, with all of its parameters.
+
+    pytest tells ids from the root directory, and takes them from where it runs.
+
+    Args:
+        item: The test.
+        owner: The class or module that shares a cassette, where the command is to record all of it.
+    """
+    own = test_id(item)
+    wanted = owner if owner and owner != own else item.nodeid if own == item.nodeid else item.nodeid.partition("[")[0]
+    if item.config.invocation_params.dir != item.config.rootpath:
+        file, colons, inner = wanted.partition("::")
+        wanted = f"{here(item.config.rootpath / file)}{colons}{inner}"
     return f"LM_MODE=record pytest {wanted!r}"
 
 
