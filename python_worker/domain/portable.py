@@ -46,7 +46,7 @@ def portable(pattern: str) -> str | None:
     """
     try:
         parsed = parsed_by_python(pattern)
-        return "".join(_node(*node, parsed.state.flags) for node in parsed)
+        return _sequence(parsed, parsed.state.flags)
     except Foreign:
         return None
 
