@@ -240,6 +240,9 @@ def _refuse_depth(text: str) -> None:
 _MAY_BE_TAG = re.compile(r"(?:^|[\s\[{,:])!", re.MULTILINE)
 
 
+_NO_TAG = "the tag {!r} is refused: a cassette holds plain data only"
+
+
 def _refuse_tags(text: str) -> None:
     """Refuse every tag; one that says what a value is anyway, such as ``!!str``, leaves no trace in a node."""
     if not _MAY_BE_TAG.search(text):
@@ -247,7 +250,7 @@ def _refuse_tags(text: str) -> None:
     for event in yaml.parse(text, Loader=_JSON_LOADER):
         tag = getattr(event, "tag", None)
         if tag is not None:
-            raise _Refused(f"the tag {tag!r} is refused: a cassette holds plain data only", event)
+            raise _Refused(_NO_TAG.format(tag), event)
 
 
 class _Refused(Exception):
@@ -265,13 +268,13 @@ def _construct(node: yaml.Node, seen: set[int]) -> Any:
     if isinstance(node, yaml.ScalarNode):
         read = _READ_SCALAR.get(node.tag)
         if read is None:
-            raise _Refused(f"the tag {node.tag!r} is refused: a cassette holds plain data only", node)
+            raise _Refused(_NO_TAG.format(node.tag), node)
         return read(node.value)
     if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
         return [_construct(item, seen) for item in node.value]
     if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
         return _construct_mapping(node, seen)
-    raise _Refused(f"the tag {node.tag!r} is refused: a cassette holds plain data only", node)
+    raise _Refused(_NO_TAG.format(node.tag), node)
 
 
 def _construct_mapping(node: yaml.MappingNode, seen: set[int]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import click
 
 from lmtest import __version__
 from lmtest.errors import ConfigurationError, LMTestError
-from lmtest.literal import sentence
 from lmtest.variables import refuse_unknown
 
 if TYPE_CHECKING:
@@ -95,5 +94,5 @@ def main() -> None:
     try:
         cli(standalone_mode=True)
     except LMTestError as error:
-        click.echo(f"lmtest: {sentence(str(error))}", err=True)
+        click.echo(f"lmtest: {error}", err=True)
         sys.exit(2)
