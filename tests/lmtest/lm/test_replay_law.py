@@ -5,6 +5,7 @@ answers, refuses, mumbles and hangs up in any order.
 """
 
 import asyncio
+import contextlib
 import itertools
 import tempfile
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 import lmtest
 from lmtest import clock
 from lmtest.cassette.cassette import Cassette
+from lmtest.lm import retry
 from lmtest.testing import ScriptedProvider, cut, fields, rate_limited, server_error
 
 # ── programs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -58,19 +60,15 @@ PROGRAMS = st.lists(st.one_of(ASKS, ASKS, TOOLS, TOGETHER), min_size=1, max_size
 
 WORDS = st.text(st.sampled_from('ab é😀\ud83d\ude00{}"\n'), min_size=1, max_size=12)
 ANSWERS = st.one_of(st.none(), WORDS.map(lambda text: fields(answer=text)), st.just("no field at all"))
-REFUSALS = st.one_of(
-    st.builds(rate_limited, retry_after=st.just(0)),
-    st.builds(server_error, st.sampled_from([500, 503]), retry_after=st.just(0)),
+WAITS = st.sampled_from([None, 0, 7])
+FAULTS = st.one_of(
+    st.builds(rate_limited, retry_after=WAITS),
+    st.builds(server_error, st.sampled_from([500, 503]), retry_after=WAITS),
+    st.builds(cut, st.none(), after=st.integers(0, 3)),
 )
-CUTS = st.builds(cut, st.none(), after=st.integers(0, 3))
-
-
-def providers(retries):
-    """Scripts. What is cut is tried again after a pause of DSPy's own, which is no part of this law."""
-    faults = REFUSALS if retries else st.one_of(REFUSALS, CUTS)
-    return st.tuples(st.just(retries), st.lists(st.one_of(ANSWERS, faults, faults), min_size=1, max_size=8))
-
-
+SCRIPTS = st.lists(st.one_of(ANSWERS, FAULTS, FAULTS), min_size=1, max_size=8)
+RETRIES = st.integers(0, 1)
+PAUSE = retry.pause
 HISTORY = ("messages", "prompt", "outputs", "usage", "cost")
 CAUGHT = (dspy.LMError, AdapterParseError, ValueError, asyncio.CancelledError)
 
@@ -222,42 +220,56 @@ def seen_of(program, lm, path, mode, **options):
     return seen, cassette.doubts
 
 
-@given(program=PROGRAMS, provider=st.integers(0, 1).flatmap(providers))
-@settings(max_examples=40)
-def test_a_replay_is_to_its_program_what_the_recording_was(program, provider):
-    retries, script = provider
+@contextlib.contextmanager
+def project(script, retries):
+    """A model that a script answers, a cassette's path, and no time: DSPy asks again without a pause of its own."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LMTEST_LEDGER", "off")
+        patch.setattr(retry, "pause", lambda *_: 0.0)
+        with ScriptedProvider([*script, None], repeat_last=True) as server:
+            yield server.lm(num_retries=retries), Path(folder) / "law.yaml", server, patch
+
+
+@contextlib.contextmanager
+def waits(patch):
+    """Keep the seconds that lmtest, or DSPy between two attempts, waits for."""
     waited: list[float] = []
+
+    def paused(error, seconds, pause=PAUSE):
+        waited.append(pause(error, seconds))
+        return 0.0
 
     async def sleep_async(seconds, sleep=clock.sleep_async):
         waited.append(seconds)
         await sleep(seconds)
 
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LMTEST_LEDGER", "off")
-        path = Path(folder) / "law.yaml"
-        with ScriptedProvider([*script, None], repeat_last=True) as server:
-            lm = server.lm(num_retries=retries)
-            recorded, _ = seen_of(program, lm, path, "record", record_failures=True)
-        patch.setattr(clock, "sleep", waited.append)
-        patch.setattr(clock, "sleep_async", sleep_async)
-        patch.setattr(Cassette, "wait", lambda _, seconds: waited.append(seconds))
-        replayed, _ = seen_of(program, lm, path, "replay")  # the server is gone
+    patch.setattr(retry, "pause", paused)
+    patch.setattr(clock, "sleep", waited.append)
+    patch.setattr(clock, "sleep_async", sleep_async)
+    patch.setattr(Cassette, "wait", lambda _, seconds: waited.append(seconds))
+    yield waited
+
+
+@given(program=PROGRAMS, script=SCRIPTS, retries=RETRIES)
+@settings(max_examples=40)
+def test_a_replay_is_to_its_program_what_the_recording_was(program, script, retries):
+    with project(script, retries) as (lm, path, server, patch):
+        recorded, _ = seen_of(program, lm, path, "record", record_failures=True)
+        server.close()
+        with waits(patch) as waited:
+            replayed, _ = seen_of(program, lm, path, "replay")
     assert replayed == recorded
     # What was given up is waited for until it is given up again.
-    assert waited == [] or any(isinstance(each, Ask) and each.how in GIVEN_UP for each in program)
+    assert not any(waited) or any(isinstance(each, Ask) and each.how in GIVEN_UP for each in program)
 
 
-@given(program=PROGRAMS, provider=st.integers(0, 1).flatmap(providers))
-@example(program=[Ask("sync", again=True), Ask("async", again=True)], provider=(0, [server_error(retry_after=0)]))
+@given(program=PROGRAMS, script=SCRIPTS, retries=RETRIES)
+@example(program=[Ask("sync", again=True), Ask("async", again=True)], script=[server_error()], retries=0)
 @settings(max_examples=40)
-def test_so_it_is_without_failures_or_the_recording_says_why_not(program, provider):
-    retries, script = provider
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LMTEST_LEDGER", "off")
-        path = Path(folder) / "law.yaml"
-        with ScriptedProvider([*script, None], repeat_last=True) as server:
-            lm = server.lm(num_retries=retries)
-            recorded, doubts = seen_of(program, lm, path, "record")
+def test_so_it_is_without_failures_or_the_recording_says_why_not(program, script, retries):
+    with project(script, retries) as (lm, path, server, _):
+        recorded, doubts = seen_of(program, lm, path, "record")
+        server.close()
         if not doubts:
             replayed, _ = seen_of(program, lm, path, "replay")
             # What DSPy tried again was sent, and is not played.
