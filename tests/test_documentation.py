@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -26,6 +27,7 @@ from lmtest.variables import VARIABLES
 from python_worker.__main__ import cli as worker_command
 from python_worker.client import Action, WorkerError, connect
 from python_worker.security import read_tokens
+from python_worker.signatures import parse
 
 from .pages import BLOCKS, FENCED, PAGES
 
@@ -225,6 +227,28 @@ def test_shell_commands_set_up_a_repository(block, tmp_path):
     subprocess.run(["sh", "-e", "-c", block.text], cwd=tmp_path, check=True)
     driver = subprocess.check_output(["git", "config", "merge.lmtest.driver"], cwd=tmp_path, text=True)
     check(lmtest_command, driver.split(), values=True)
+
+
+def test_the_forms_of_a_signature_are_read():
+    page = PAGES["signatures.md"]
+    [native] = re.findall(r"^((?:    .*\n)+)\nLine layout does not matter", page, re.MULTILINE)
+    assert [each.name for each in parse(native).inputs] == ["question", "context", "max_length"]
+    forms = re.findall(r"^\| (?:native|DSPy's inline|JSON) \| `(.+)` \|$", page, re.MULTILINE)
+    assert [parse(form, name="qa").outputs[0].name for form in forms] == ["n", "n", "n"]
+
+
+def test_limits_of_a_single_model_are_taken_in_each_place():
+    [lines] = re.findall(r"set in the same places:\n\n((?:    .*\n)+)", PAGES["money.md"])
+    flag, variable, marker, code, table = (line.strip() for line in lines.splitlines())
+    name, value = shlex.split(variable)[0].split("=", 1)
+    taken = [
+        lmtest.Limits.parse([shlex.split(flag)[-1]], source="the flag"),
+        lmtest.Limits.from_environ({name: value}),
+        lmtest.Limits.of(eval(marker[1:]).kwargs["limits"], source="the marker"),
+        eval(code),
+        lmtest.Limits.of(tomllib.loads(f"{table}\nusd_per_run = 0.10")["tool"]["lmtest"]["limits"], source="the file"),
+    ]
+    assert {each.by_model["openai/gpt-5"].usd_per_run for each in taken} == {Decimal("0.10")}
 
 
 # ---- commands, wherever they stand
