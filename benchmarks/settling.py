@@ -55,7 +55,7 @@ def call(ledger: Ledger) -> None:
         usage=Usage(),
     )
     asked = Asked(model=MODEL, row=row, estimate=CENT)
-    limits = Budget(ledger, LIMITS, run="run").holding(asked, time.time())
+    limits = Budget(ledger, LIMITS, run="run").holding(asked)
     Queue(ledger).enter(asked, limits)
     settled = LedgerRow(
         time=row.time,

@@ -21,7 +21,6 @@ from lmtest.errors import (
     ToolError,
 )
 from lmtest.modes import Mode, choose_mode
-from lmtest.network import block_network
 
 if TYPE_CHECKING:
     from lmtest.cassette.cassette import Call, Cassette
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from lmtest.lm.tools import tool
     from lmtest.lm.use import use_cassette
     from lmtest.money.limits import Limits
+    from lmtest.network import block_network
+    from lmtest.usable import check_settings
     from lmtest.variables import run_variables
 
 __version__ = "0.1.0"
@@ -62,6 +63,7 @@ __all__ = [
     "ToolError",
     "block_network",
     "budget_left",
+    "check_settings",
     "choose_mode",
     "redact",
     "run_variables",
@@ -69,7 +71,7 @@ __all__ = [
     "use_cassette",
 ]
 
-# Imported when first asked for: these bring DSPy, which takes a second.
+# Imported when first asked for: most of these bring DSPy, which takes a second.
 _LATE = {
     "Call": "lmtest.cassette.cassette",
     "Cassette": "lmtest.cassette.cassette",
@@ -77,7 +79,9 @@ _LATE = {
     "Limits": "lmtest.money.limits",
     "Rule": "lmtest.lm.rules",
     "Stop": "lmtest.lm.stop",
+    "block_network": "lmtest.network",
     "budget_left": "lmtest.lm.billing",
+    "check_settings": "lmtest.usable",
     "redact": "lmtest.cassette.redact",
     "run_variables": "lmtest.variables",
     "tool": "lmtest.lm.tools",

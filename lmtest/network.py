@@ -59,6 +59,7 @@ def block_network(
         if hasattr(socket.socket, name)
     }
     lookups = {name: gate.lookup(getattr(socket, name)) for name in _LOOKUPS}
+    lookups["getnameinfo"] = gate.naming(socket.getnameinfo)
     with _patched(socket.socket, methods), _patched(socket, lookups):
         yield
 
@@ -96,15 +97,26 @@ class _Gate:
 
         return guarded
 
+    def naming(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The look-up of an address's name, behind a check of the address; in numbers nobody is asked."""
+
+        def guarded(address: Any, flags: int) -> Any:
+            if isinstance(address, tuple) and address and not flags & socket.NI_NUMERICHOST:
+                self._check(address[0], "a look-up of")
+            return function(address, flags)
+
+        return guarded
+
     def _check(self, host: object, what: str) -> str | None:
         name = host.decode() if isinstance(host, bytes) else host
         if not isinstance(name, str):
             return None  # no host at all: a wildcard, or an address family that has none
         if not _stays_here(name) and name not in self._resolved and not self._is_allowed(name.lower()):
             refusal = NetworkBlocked(
-                f"{what} {name} was refused: {self._owner} runs offline. Recorded and replayed are calls of dspy.LM "
-                "and of @lmtest.tool functions, and no others: wrap the function that calls in lmtest.tool, keep the "
-                "recorder you have (its marker may stand beside lmtest's), or let the host through: "
+                f"{what} {name} was refused: {self._owner} runs offline. Recorded and replayed are calls of dspy.LM, "
+                "of dspy.Embedder and of @lmtest.tool functions, and no others: wrap the function that calls in "
+                "lmtest.tool, keep the recorder you have (its marker may stand beside lmtest's), or let the host "
+                "through: "
                 f"@pytest.mark.lmtest(allow_hosts=[{name!r}])"
             )
             self._on_refusal(refusal)

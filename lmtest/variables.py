@@ -55,7 +55,7 @@ class Variable:
 
 VARIABLES: Final = (
     Variable(name=MODE, says="the mode: mock, replay, record, auto, refresh or live"),
-    Variable(name=LAYER, says="the mode by a test layer, such as unit, integration or e2e, where `LM_MODE` is not set"),
+    Variable(name=LAYER, says="the mode, or a test layer that stands for one (below), where `LM_MODE` is not set"),
     Variable(name=CASSETTE_DIR, says="where cassettes are kept, where no flag or setting says"),
     Variable(name=TEST_KEY, says="the key that is taken where `GEMINI_API_KEY` is not set"),
     Variable(name=LEDGER, says="where calls are written down: a file, a postgresql:// URL, or `off`"),
@@ -68,7 +68,10 @@ VARIABLES: Final = (
     Variable(name="LMTEST_REQUESTS_PER_MINUTE", says="live calls in a minute, evenly spaced; `none` lifts it"),
     Variable(name="LMTEST_TOKENS_PER_MINUTE", says="tokens in a minute, sent and received together; likewise"),
     Variable(name="LMTEST_MAX_CONCURRENCY", says="live calls under way at once; likewise"),
-    Variable(name="LMTEST_MAX_WAIT", says="seconds that a call may wait for its turn before it is refused"),
+    Variable(
+        name="LMTEST_MAX_WAIT",
+        says="seconds that a call may wait for its turn before it is refused; a minute where it is not set",
+    ),
     Variable(name=COUNT_TOKENS, says="1 asks Gemini and Claude how many tokens a live call has, before it is sent"),
     Variable(name=RECORDS_IN_CI, says="1 lets `auto` and stale cassettes record under `CI=true`"),
     Variable(name=DEFAULT_LIMITS, says="the limits of a run that hold where nobody set any", internal=True),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lmtest.cassette import blobs, pending, store
 from lmtest.cassette.atomic import expect_writable
+from lmtest.cassette.doubts import KEEP_FAILURES, doubts
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
-from lmtest.cassette.interaction import STAND_IN, Usage
+from lmtest.cassette.interaction import STAND_IN, Usage, is_embedding
 from lmtest.cassette.keys import keys_of
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
@@ -23,7 +24,7 @@ from lmtest.here import here
 from lmtest.modes import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lmtest.cassette.index import Entry
@@ -140,8 +141,10 @@ class Cassette:
         self._calls: list[Call] = []
         self._misses: list[CassetteMiss | CassetteNotFound] = []
         self._refused: list[tuple[str, LimitError]] = []
+        self._unkept: list[Interaction] = []
         self._fresh: list[Interaction] = []
         self._sources: set[str] = set()
+        self._closed = threading.Event()
         self._under_way: dict[object, Callable[[], None]] = {}
         self._media: dict[str, bytes] = {}
         self._lengths: Lengths | None = None
@@ -194,6 +197,12 @@ class Cassette:
             return tuple(error for _, error in self._refused)
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why what was recorded may replay otherwise than it went, or went otherwise than its provider meant."""
+        with self._lock:
+            return doubts(self._unkept, self._fresh)
+
+    @property
     def unplayed(self) -> tuple[Entry, ...]:
         """The recordings nobody asked for, when replaying."""
         return self._player.unplayed if self._player is not None else ()
@@ -221,12 +230,18 @@ class Cassette:
     def find(self, request: Json) -> Interaction | None:
         """Give the next recorded outcome for a request, or None where there is none (left).
 
+        An embedding is also put together from others that hold its texts.
+
         Raises:
             CassetteFormatError: The recording does not read.
             CassetteTampered: One of its blobs is missing or was altered.
         """
-        taken = self._player.take(*self.normalise(request)) if self._player is not None else None
-        return taken.read() if taken is not None else None
+        keyed = self._keyed(lambda: request)
+        if (taken := self._next(keyed, lambda: request)) is not None:
+            return taken.read()
+        if self._player is None or not is_embedding(keyed.normal):
+            return None
+        return self._player.gather(keyed.key, keyed.normal)
 
     def play(self, request: Json) -> Interaction:
         """Give the next recorded outcome for a request, with the errors of :meth:`take` and :meth:`find`."""
@@ -244,13 +259,28 @@ class Cassette:
             CassetteMiss: It is not recorded.
             CassetteExhausted: It was asked for more often than it was recorded.
         """
-        key, normal, _ = self._keyed(request, exactly)
-        if self._player is not None and (taken := self._player.take(key, normal)) is not None:
+        keyed = self._keyed(request, exactly)
+        if (taken := self._next(keyed, request, exactly)) is not None:
             return taken
-        miss = self._not_found(key) if self._player is None else self._miss(self._player, key, normal)
+        if self._player is None:
+            miss: CassetteMiss | CassetteNotFound = self._not_found(keyed.key)
+        else:
+            keys = (keyed.key, *(each.key for each in self._keys.older(request, exactly=exactly)))
+            key = next(filter(self._player.recorded, keys), keyed.key)
+            miss = self._miss(self._player, key, keyed.normal)
         with self._lock:
             self._misses.append(miss)
         raise miss
+
+    def _next(self, keyed: Keyed, request: Callable[[], Json], exactly: bytes | None = None) -> Taken | None:
+        """The next recording of a request: by its key, or by one that it had when less was known for a secret."""
+        if self._player is None:
+            return None
+        if (taken := self._player.take(keyed.key, keyed.normal)) is not None:
+            return taken
+        older = (each for each in self._keys.older(request, exactly=exactly) if each.key != keyed.key)
+        found = (self._player.take(each.key, each.normal) for each in older)
+        return next((taken for taken in found if taken is not None), None)
 
     def ended(self, interaction: Interaction) -> CassetteMiss:
         """Keep that more is asked of a call than it had given when it was recorded and given up; give the error."""
@@ -262,8 +292,9 @@ class Cassette:
             key=interaction.key,
             path=self.path,
         )
-        with self._lock:
-            self._misses.append(miss)
+        if not self._closed.is_set():  # else its program has ended, and left a thread behind
+            with self._lock:
+                self._misses.append(miss)
         return miss
 
     def _keyed(self, request: Callable[[], Json], exactly: bytes | None = None) -> Keyed:
@@ -280,12 +311,21 @@ class Cassette:
             interaction: The call and its outcome.
             source: The host that answered, or "" where it was a tool.
         """
-        if not self.mode.writes or (interaction.failed and not self._record_failures and self.mode is not Mode.REFRESH):
+        if not self.mode.writes:
+            return
+        if interaction.failed and not self._record_failures and self.mode is not Mode.REFRESH:
+            with self._lock:
+                self._unkept.append(interaction)
             return
         kept = interaction.saying(self._kept, whole=self._redactor.streamed)
         with self._lock:
             self._fresh.append(kept)
             self._sources |= {source} - {""}
+
+    def tried_again(self, failed: Sequence[Interaction]) -> None:
+        """Keep that failures were those of a call that was answered then: its program never saw them."""
+        with self._lock:
+            self._unkept = [each for each in self._unkept if not any(each is other for other in failed)]
 
     def note(self, call: Call) -> None:
         """Keep that a call was answered."""
@@ -310,11 +350,16 @@ class Cassette:
                 self._under_way.pop(key, None)
 
     def give_up(self) -> None:
-        """Write down the live calls that are still under way: nobody waits for their answers any more."""
+        """Write down the live calls that are still under way as the cassette closes: nobody waits for them any more."""
+        self._closed.set()
         with self._lock:
             left, self._under_way = list(self._under_way.values()), {}
         for give_up in left:
             give_up()
+
+    def wait(self, seconds: float) -> None:
+        """Wait so many seconds, or until the cassette closes."""
+        self._closed.wait(seconds)
 
     @contextmanager
     def limited(self, request: Json) -> Iterator[None]:
@@ -371,6 +416,7 @@ class Cassette:
         fresh = self.recorded
         if self.path is None or not (fresh or self._holds_nothing):
             return
+        header = self._clean(header)
         if self.mode is Mode.REFRESH:
             self._save_beside(self.path, header, ended_well=True)
         else:
@@ -391,12 +437,16 @@ class Cassette:
             CassetteError: It could not be written.
         """
         if self.mode is Mode.REFRESH and self.path is not None and self.recorded:
-            self._save_beside(self.path, header, ended_well=False)
+            self._save_beside(self.path, self._clean(header), ended_well=False)
 
     def _save_beside(self, path: Path, header: Header, *, ended_well: bool) -> None:
         fresh = self.recorded if self._record_failures else pending.without_retried(self.recorded)
         well = ended_well and (self._record_failures or not any(each.failed for each in fresh))
         pending.save(path, header, fresh, well=well, run=self._run, media=self._media_of(fresh))
+
+    def _clean(self, header: Header) -> Header:
+        """A header whose tests' ids hold no secret: whoever opens a cassette by hand may name any."""
+        return header if header.test is None else replace(header, test=self._redactor.text(header.test))
 
     def _media_of(self, interactions: Iterable[Interaction]) -> dict[str, bytes]:
         return {name: self._media[name] for each in interactions for name in blobs.of(each)}
@@ -426,33 +476,43 @@ class Cassette:
     def _not_found(self, key: str = "") -> CassetteNotFound:
         advice = self.advice(key) if key else ""
         told = f"\n\n{advice}\nElse record it: " if advice else " Record it: "
-        return CassetteNotFound(f"there is no cassette {self.where} to replay.{told}{self._command}", path=self.path)
+        return CassetteNotFound(
+            f"there is no cassette {self.where} to replay.{told}{self._command}{self._maybe_failed}", path=self.path
+        )
 
     def _miss(self, player: Player, key: str, normal: Json) -> CassetteMiss:
         times = player.recorded(key)
         if times:
             return CassetteExhausted(
                 f"{self.where}: this request is recorded {times} time{'s' if times != 1 else ''} and was asked for "
-                f'once more (key {key[:12]}). Allow it with repeat="last", or record it again: {self._command}',
+                f'once more (key {key[:12]}). Allow it with repeat="last", or record it again: {self._command}'
+                f"{self._maybe_failed}",
                 key=key,
                 path=self.path,
             )
         from lmtest.cassette.miss import nearest, render  # late: most runs miss nothing
 
         index = player.index
-        near = nearest(normal, index, unplayed=self.unplayed)
+        near = nearest(normal, index, unplayed=self.unplayed, clean=self._redactor.value)
         told = "\n\n".join(render(one) for one in near) or "Nothing is recorded in it."
-        advice = f"{advice}\n" if (advice := self.advice(key)) else ""
+        advice = f"{found}\n" if (found := self.advice(key)) else ""
         asked = f"request to {normal['model']}" if "model" in normal else f"call of the tool {normal.get('tool')!r}"
         return CassetteMiss(
             f"{self.where}: this {asked} is not recorded (key {key[:12]}; "
             f"{len(index.entries)} recorded, {len(self.unplayed)} of them unplayed).\n\n"
             f"The nearest recorded request{'s' if len(near) > 1 else ''}, [-recorded-]{{+asked+}}:\n\n{told}\n\n"
-            f"{self._moved_versions(index.header)}{advice}To record it: {self._command}",
+            f"{self._moved_versions(index.header)}{advice}To record it: {self._command}{self._maybe_failed}",
             key=key,
             path=self.path,
             nearest=near,
         )
+
+    @property
+    def _maybe_failed(self) -> str:
+        """A line for a call that was made when this was recorded, and failed: nothing in the file tells of it."""
+        if self._record_failures:
+            return ""
+        return f"\nIf its provider failed then, and the program went on: {KEEP_FAILURES}."
 
     def _moved_versions(self, header: Header) -> str:
         """A line when the versions moved since the recording: they change prompts without anybody's doing."""

@@ -271,7 +271,7 @@ def _encode_stream(stream: EventStream) -> tuple[str, list[Json]]:
 
 def _encode_failure(failure: Failure) -> tuple[str, Json]:
     fields = {name: getattr(failure, name) for name in failure.__slots__ if name != "events"}
-    data = {name: value for name, value in fields.items() if value is not None}
+    data = {name: value for name, value in fields.items() if value is not None and value != {}}
     if failure.events:
         data["events"] = _encode_stream(EventStream(events=failure.events))[1]
     return "failure", data
@@ -307,6 +307,7 @@ def _outcome(document: Json) -> Outcome:
     failure = dict(document["failure"])
     for name in ("code", "message"):
         _expect(failure, name, str)
+    _expect(failure, "details", dict, optional=True)
     return Failure(**failure | {"events": _events(failure.get("events", ()))})
 
 

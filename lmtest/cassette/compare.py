@@ -71,6 +71,8 @@ def last_said(interaction: Interaction) -> str:
     """The last thing that was said to the model, or to the tool, which tells one call from another."""
     if interaction.tool:
         return " ".join(next(turns(interaction)))
+    if interaction.embeds:
+        return ", ".join(text for who, text in turns(interaction) if who == "embed")
     said = [text for who, text in turns(interaction) if who in {"user", "tool", "developer", "assistant"}]
     messages = interaction.request.get("messages", [])
     return said[len(messages) - 1] if messages and len(said) >= len(messages) else ""

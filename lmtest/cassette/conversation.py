@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from lmtest.cassette import assembled
 from lmtest.cassette.interaction import EventStream, Failure, Raised, Result
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ def turns(interaction: Interaction) -> Iterator[Turn]:
         yield _message(message)
     if tools := request.get("tools"):
         yield "tools", ", ".join(str(tool.get("name")) if isinstance(tool, dict) else str(tool) for tool in tools)
+    for text in request["embed"] if interaction.embeds else ():
+        yield "embed", _brief(text)
     if interaction.tool:
         yield f"tool {interaction.tool}", _brief(request.get("arguments", {}))
     if config := request.get("config"):
@@ -55,22 +59,15 @@ def _answer(outcome: Outcome) -> Iterator[Turn]:
     elif isinstance(outcome, EventStream):
         how = "given up after" if outcome.left else "streamed in"
         yield f"assistant ({how} {len(outcome.events)} events)", _streamed(outcome.events)
+    elif isinstance(vectors := outcome.response.get("vectors"), dict):
+        yield "vectors", "{count} of {dimensions} dimensions [{data}]".format_map(defaultdict(str, vectors))
     else:
         message = outcome.response.get("message")
         yield _message(message) if isinstance(message, dict) else ("assistant", _brief(outcome.response))
 
 
 def _streamed(events: Any) -> str:
-    said: list[str] = []
-    named: set[Any] = set()
-    for streamed in events:
-        delta = streamed.event.get("delta") or {}
-        if isinstance(delta, dict):
-            if delta.get("name") and delta.get("part_index") not in named:
-                named.add(delta.get("part_index"))
-                said.append(f"→ {delta['name']} ")
-            said.append(str(delta.get("text") or delta.get("input") or ""))
-    return "".join(said)
+    return _parts(assembled.parts(streamed.event for streamed in events))
 
 
 def _message(message: Any) -> Turn:

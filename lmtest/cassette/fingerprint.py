@@ -6,20 +6,19 @@ can check a key against the file.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from lmtest.cassette.blobs import is_reference
 from lmtest.cassette.canonical import digest
-from lmtest.cassette.redact import REDACTED, is_told
+from lmtest.cassette.redact import Redactor
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from lmtest.cassette.interaction import Json
-    from lmtest.cassette.redact import Redactor
 
 # Settings that say what the provider does anyway. Absent and default are the same request.
 _DEFAULTS: dict[str, Any] = {
@@ -95,11 +94,14 @@ class Rules:
         return tuple(compiled)
 
 
+_NO_REDACTION: Final = Redactor(environ={}, edition=0)
+
+
 def normalise(
     request: Json,
     rules: Rules = Rules(),
     *,
-    redactor: Redactor | None = None,
+    redactor: Redactor = _NO_REDACTION,
 ) -> Json:
     """Bring a request to the form in which equal requests are equal values.
 
@@ -118,7 +120,7 @@ def normalise(
     >>> normalise({"model": "m", "config": {"timeout": 3, "frequency_penalty": 0.0}})
     {'model': 'm'}
     """
-    normal: Json = _text_of(request, redactor, rules.patterns)
+    normal = _text_of(request, rules, redactor)
     config = normal.get("config")
     if config:
         config = _without_defaults(config)
@@ -148,7 +150,7 @@ def apply(rules: Rules, normal: Json, *, redactor: Redactor) -> Json:
     Raises:
         ConfigurationError: A rule that does not compile.
     """
-    return _without(_text_of(normal, redactor, rules.patterns), rules)
+    return _without(_text_of(normal, rules, redactor), rules)
 
 
 def fingerprint(normal: Json) -> str:
@@ -168,35 +170,22 @@ def _without_defaults(config: Json) -> Json:
     }
 
 
-def _text_of(
-    value: Any,
-    redactor: Redactor | None,
-    patterns: tuple[tuple[re.Pattern[str], str], ...],
-) -> Any:
-    """A copy of the value with each text brought to its normal form.
+def _text_of(request: Json, rules: Rules, redactor: Redactor) -> Json:
+    """A copy whose texts have their normal form, redacted as an answer is: it must read the same when asked with."""
+    then = functools.partial(_scrubbed, patterns=rules.patterns) if rules.patterns else _composed
+    normal: Json = redactor.value(request, then=then, named=_composed)
+    return normal
 
-    It is redacted as :meth:`Redactor.value` does it, in one pass: an answer must read the same when it is asked with.
-    """
-    if isinstance(value, str):
-        if is_reference(value):
-            return value
-        text = redactor.text(value) if redactor is not None else value
-        if not text.isascii():
-            text = unicodedata.normalize("NFC", text)
-        for pattern, replacement in patterns:
-            text = pattern.sub(replacement, text)
-        return text
-    if isinstance(value, dict):
-        normal = {}
-        for key, item in value.items():
-            name, secret = redactor.name(key) if redactor is not None else (key, False)
-            if not name.isascii():
-                name = unicodedata.normalize("NFC", name)
-            normal[name] = REDACTED if secret and is_told(item) else _text_of(item, redactor, patterns)
-        return normal
-    if isinstance(value, (list, tuple)):
-        return [_text_of(item, redactor, patterns) for item in value]
-    return value
+
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _scrubbed(text: str, *, patterns: tuple[tuple[re.Pattern[str], str], ...]) -> str:
+    text = _composed(text)
+    for pattern, replacement in patterns:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def _pattern(text: str) -> tuple[re.Pattern[str], str]:

@@ -5,7 +5,7 @@ Requests and replies are JSON values in the shape of DSPy's ``dspy.lm15`` serial
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.cassette.streamed import changed
@@ -72,6 +72,7 @@ class Failure:
         status: The HTTP status, where there was one.
         retry_after: Seconds the provider asked to wait.
         provider_code: The provider's own code.
+        details: What else the error says, by its attribute's name, such as ``rate_limit_headers``.
         events: What a stream had delivered before it was cut.
     """
 
@@ -80,6 +81,7 @@ class Failure:
     status: int | None = None
     retry_after: float | None = None
     provider_code: str | None = None
+    details: Json = field(default_factory=dict)
     events: tuple[StreamedEvent, ...] = ()
 
 
@@ -206,7 +208,8 @@ class Interaction:
                 outcome = replace(raised, message=change(raised.message), arguments=kept)
             case Failure() as failure:
                 events = _changed(failure.events, change, whole)
-                outcome = replace(failure, message=change(failure.message), events=events)
+                message, details = change(failure.message), change(failure.details)
+                outcome = replace(failure, message=message, details=details, events=events)
         return replace(self, outcome=outcome)
 
     @property
@@ -234,6 +237,11 @@ class Interaction:
         return isinstance(self.outcome, EventStream) and self.outcome.left
 
     @property
+    def streamed(self) -> bool:
+        """Whether the answer came in pieces, the failed one's too."""
+        return isinstance(self.outcome, EventStream | Failure)
+
+    @property
     def model(self) -> str:
         """The model that was asked, in DSPy's spelling; "" where it was a tool."""
         return str(self.request.get("model", ""))
@@ -242,6 +250,20 @@ class Interaction:
     def tool(self) -> str:
         """The tool that was called; "" where it was a model."""
         return "" if "model" in self.request else str(self.request.get("tool", ""))
+
+    @property
+    def embeds(self) -> bool:
+        """Whether a model was asked for vectors."""
+        return is_embedding(self.request)
+
+
+def is_embedding(request: Json) -> bool:
+    """Decide whether a request asks for vectors of texts.
+
+    >>> is_embedding({"model": "openai/text-embedding-3-small", "embed": ["Paris"]})
+    True
+    """
+    return "model" in request and "messages" not in request and isinstance(request.get("embed"), list)
 
 
 def _changed(

@@ -10,7 +10,7 @@ from lmtest.cassette.fingerprint import fingerprint, normalise
 from lmtest.cassette.memo import Memo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lmtest.cassette.fingerprint import Rules
     from lmtest.cassette.interaction import Json
@@ -62,6 +62,14 @@ class Keys:
         if exactly is not None and not media:
             self._known.put(exactly, keyed, weight=len(exactly))
         return keyed
+
+    def older(self, request: Callable[[], Json], *, exactly: bytes | None = None) -> Iterator[Keyed]:
+        """Give the keys that a request had under earlier editions of the redaction, the latest first, as :meth:`of`.
+
+        What was recorded then has a key over what was no secret yet.
+        """
+        for redactor in self._redactor.older:
+            yield keys_of(self._rules, redactor).of(request, exactly=exactly)
 
 
 @functools.lru_cache(maxsize=16)

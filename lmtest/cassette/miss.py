@@ -12,7 +12,7 @@ from lmtest.cassette.interaction import Interaction, Reply
 from lmtest.errors import CassetteFormatError, Difference, NearMiss
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from lmtest.cassette.index import Entry, Index
     from lmtest.cassette.interaction import Json
@@ -24,7 +24,14 @@ _LONGEST_VALUE: Final = 200
 _MOST_DIFFERENCES: Final = 8
 
 
-def nearest(request: Json, index: Index, *, most: int = 3, unplayed: Collection[Entry] = ()) -> tuple[NearMiss, ...]:
+def nearest(
+    request: Json,
+    index: Index,
+    *,
+    most: int = 3,
+    unplayed: Collection[Entry] = (),
+    clean: Callable[[Json], Json] = dict,
+) -> tuple[NearMiss, ...]:
     """Find the recorded requests most like one.
 
     The file is compared as text first, line by line, because parsing thousands of interactions would take seconds; the
@@ -35,11 +42,12 @@ def nearest(request: Json, index: Index, *, most: int = 3, unplayed: Collection[
         index: The cassette.
         most: How many to give.
         unplayed: What nobody asked for yet: of two that are equally alike, the likelier to be meant.
+        clean: Takes the secrets out of a recorded request, which may be from when less was known for one.
     """
     close = []
     for entry in _most_alike(request, index, most + 3):
         try:
-            recorded = index.read(entry).request
+            recorded = clean(index.read(entry).request)
         except CassetteFormatError:  # a file that does not read in one place can still explain a miss in another
             continue
         found = tuple(differences(recorded, request))

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from lmtest.cassette import blobs
+from lmtest.cassette.batches import Batches
 
 if TYPE_CHECKING:
     from lmtest.cassette.index import Entry, Index
@@ -60,6 +61,7 @@ class Player:
         self._lock = threading.Lock()
         self._places: dict[str, list[Entry]] = {}
         self._asked: dict[str, int] = {}
+        self._batches: Batches | None = None
         for entry in index.entries:
             self._places.setdefault(entry.key, []).append(entry)
 
@@ -87,6 +89,23 @@ class Player:
             self._asked[key] = turn + 1
         entry = places[min(turn, len(places) - 1)]
         return Taken(self.index, entry, self.index.text(entry), request)
+
+    def gather(self, key: str, request: Json) -> Interaction | None:
+        """Put an embedding together from the batches that hold its texts, however often; None where one is missing.
+
+        Raises:
+            CassetteFormatError: What is recorded does not read.
+            CassetteTampered: A blob is missing or was altered.
+        """
+        with self._lock:
+            self._batches = self._batches or Batches(self.index)
+            gathered = self._batches.gather(key, request)
+            if gathered is None:
+                return None
+            interaction, used = gathered
+            for entry in used:
+                self._asked[entry.key] = max(1, self._asked.get(entry.key, 0))
+        return interaction
 
     @property
     def unplayed(self) -> tuple[Entry, ...]:

@@ -1,14 +1,16 @@
 """Secrets never reach a file: what looks like one is replaced before a key is taken and before anything is stored.
 
-Replaced are the values of environment variables whose names say they are secret, fields named like a credential, bearer
-tokens, ``?key=`` parameters, passwords in URLs, cookies, private keys, tokens of well-known shapes (the detectors of
-detect-secrets, and those of LM providers, which it lacks), and whatever patterns the user adds.
+Replaced are the values of environment variables whose names say they are secret, what fields hold that are named like
+a credential (:mod:`lmtest.cassette.named`), bearer tokens, ``?key=``, passwords in URLs, cookies, private keys, tokens
+of well-known shapes (:mod:`lmtest.cassette.shapes`), and what the user adds: patterns, and personal data by name
+(:mod:`lmtest.cassette.personal`).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import functools
 import json
 import os
@@ -16,30 +18,20 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from lmtest import settings
+from lmtest.cassette import personal
 from lmtest.cassette.blobs import is_reference
+from lmtest.cassette.halves import mended
+from lmtest.cassette.named import FIELD, NAME_ONLY, QUOTE, REDACTED, WORDS, is_named, tells, without_values
+from lmtest.cassette.shapes import without_tokens
 from lmtest.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-REDACTED: Final = "<redacted>"
+    from collections.abc import Callable, Iterable, Mapping
 
 _SECRET_VARIABLE = re.compile(
     r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(?:_ID)?$", re.IGNORECASE
 )
 _SHORTEST_SECRET: Final = 8
-
-_FIELD = (
-    r"(?:x[_-](?:goog[_-]|amz[_-])?)?(?:(?:[a-z0-9]+[_-])?api[_-]?key|"
-    r"(?:access|refresh|id|o?auth|api|bearer|session|security)[_-]?token|(?:client|app|shared)[_-]?secret|"
-    r"(?:aws[_-])?secret[_-]?(?:access[_-]?)?key|private[_-]?key|password|passwd|passphrase|(?:proxy-)?authorization)"
-)
-# In prose these are words like others.
-_NAME_ONLY = r"(?:secret|credentials?)"
-_FIELD_NAME = re.compile(rf"(?:{_FIELD}|{_NAME_ONLY}|(?:set-)?cookie)\Z", re.IGNORECASE)
-
-# JSON stands in texts too, and in texts inside of it, with a backslash more each time.
-_QUOTE = r"""\\*["']"""
 
 # Our own: what stands around a secret says that it is one. By words of which a text has one, or none of this.
 _IN_CONTEXT: Final = (
@@ -57,7 +49,7 @@ _IN_CONTEXT: Final = (
     (
         ("cookie",),
         re.compile(
-            rf"""(?P<before>\b(?:Set-)?Cookie(?:{_QUOTE})?\s*:\s*(?:{_QUOTE})?)[^\s=;"'<>\\]+="""
+            rf"""(?P<before>\b(?:Set-)?Cookie(?:{QUOTE})?\s*:\s*(?:{QUOTE})?)[^\s=;"'<>\\]+="""
             r"""(?:"[^"\r\n]*"|[^;"'\r\n\\<]*)(?:;[^;"'\r\n\\<]*(?:"[^"\r\n]*"(?=;|\s|\Z))?)*""",
             re.IGNORECASE,
         ),
@@ -65,40 +57,17 @@ _IN_CONTEXT: Final = (
     (
         ("bearer", "key", "token", "secret", "passw", "passphrase", "authorization", "credential"),
         re.compile(
-            rf"""(?P<before>\bBearer\s+|[?&]key=|(?:(?<![\w-]){_FIELD}(?:{_QUOTE})?\s*[:=]|"""
-            rf"""{_QUOTE}{_NAME_ONLY}{_QUOTE}\s*:)\s*(?:{_QUOTE})?(?:(?:Bearer|Basic|Token)\s+)?)"""
-            rf"""(?!<redacted)(?:(?!{_QUOTE})[^\s"',;&<>{{}}\[\]()]){{8,}}""",
+            rf"""(?P<before>\bBearer\s+|[?&]key=|(?:(?<![\w-]){FIELD}(?:{QUOTE})?\s*[:=]|"""
+            rf"""{QUOTE}{NAME_ONLY}{QUOTE}\s*:)\s*(?:{QUOTE})?(?:(?:Bearer|Basic|Token)\s+)?)"""
+            rf"""(?!<redacted)(?:(?!{QUOTE})[^\s"',;&<>{{}}\[\]()]){{8,}}""",
             re.IGNORECASE,
         ),
     ),
 )
 
-# Shapes of LM providers' keys, which the library's detectors do not know.
-_PROVIDER_KEYS = (
-    r"AIza[0-9A-Za-z_-]{35}|\bsk-(?:ant-|proj-|or-)?[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{30,}|\bgsk_[A-Za-z0-9]{40,}"
-)
-
-# A token of any known shape holds such a run; a text without one needs no closer look.
-_RUN = re.compile(r"[A-Za-z0-9_+=-]{20,}")
-_RUN_ON = re.compile(r"[A-Za-z0-9_+/=.-]*")
-
-_DETECTORS: Final = (
-    "aws.AWSKeyDetector",
-    "azure_storage_key.AzureStorageKeyDetector",
-    "discord.DiscordBotTokenDetector",
-    "github_token.GitHubTokenDetector",
-    "gitlab_token.GitLabTokenDetector",
-    "jwt.JwtTokenDetector",
-    "npm.NpmDetector",
-    "openai.OpenAIDetector",
-    "pypi_token.PypiTokenDetector",
-    "sendgrid.SendGridDetector",
-    "slack.SlackDetector",
-    "square_oauth.SquareOAuthDetector",
-    "stripe.StripeDetector",
-    "telegram_token.TelegramBotTokenDetector",
-    "twilio.TwilioKeyDetector",
-)
+EDITION: Final = 2
+"""The edition of these rules. A key is over what they leave of a request, so what an edition knows is never changed:
+what was recorded under it is found by it."""
 
 
 class Redactor:
@@ -106,10 +75,11 @@ class Redactor:
 
     Args:
         environ: Where secret variables are looked up; the process's environment when not given.
-        patterns: Regular expressions of the user's own.
+        patterns: The user's own: regular expressions, and names of :data:`lmtest.cassette.personal.NAMES`.
+        edition: The edition of the rules, up to :data:`EDITION`; 0 has none but the user's own.
 
     Raises:
-        ConfigurationError: A pattern that does not compile.
+        ConfigurationError: A pattern that does not compile, or a name whose package is not installed.
 
     >>> redactor = Redactor(environ={"GEMINI_API_KEY": "s3cr3t-value"})
     >>> redactor.text("call it with s3cr3t-value")
@@ -118,29 +88,57 @@ class Redactor:
     {'api_key': '<redacted>', 'text': 'Bearer <redacted>'}
     """
 
-    def __init__(self, *, environ: Mapping[str, str] | None = None, patterns: Iterable[str] = ()) -> None:
-        named = _secret_variables(os.environ if environ is None else environ)
-        self._names = {value: name for name, value in sorted(named.items(), reverse=True)}
+    def __init__(
+        self, *, environ: Mapping[str, str] | None = None, patterns: Iterable[str] = (), edition: int = EDITION
+    ) -> None:
+        secrets = _secret_variables(os.environ if environ is None else environ)
+        self._names = {value: name for name, value in sorted(secrets.items(), reverse=True)}
         # The longest first: a secret may be the beginning of another.
         values = sorted(self._names, key=len, reverse=True)
         self._values = re.compile("|".join(map(re.escape, values))) if values else None
-        self._patterns = tuple(map(_compiled, patterns))
+        self._patterns = tuple(patterns)
+        self._edition = edition
+        kinds = [personal.finder(pattern) for pattern in self._patterns]
+        self._changes = [
+            kind or functools.partial(_compiled(pattern).sub, REDACTED)
+            for kind, pattern in zip(kinds, self._patterns, strict=True)
+        ]
+        self._knows_numbers = any(kinds)
         # The same system prompt comes with every call of a program.
         self.text = functools.lru_cache(maxsize=512)(self._text)
         # And the same names with every request.
         self.name = functools.lru_cache(maxsize=1024)(self._name)
 
-    def value(self, value: Any) -> Any:
-        """Take the secrets out of every text of a JSON value; returns a new one."""
+    @functools.cached_property
+    def older(self) -> tuple[Redactor, ...]:
+        """Those of earlier editions, the latest first: what was recorded under one has a key over what that left."""
+        environ = {name: value for value, name in self._names.items()}
+        return tuple(
+            Redactor(environ=environ, patterns=self._patterns, edition=edition)
+            for edition in range(self._edition - 1, 0, -1)
+        )
+
+    def value(self, value: Any, *, then: Callable[[str], str] = str, named: Callable[[str], str] = str) -> Any:
+        """Take the secrets out of every text of a JSON value; returns a new one.
+
+        Args:
+            value: The value.
+            then: What is done besides with each text that is kept.
+            named: What is done besides with each name.
+        """
         if isinstance(value, str):
-            return value if is_reference(value) else self.text(value)
+            return value if is_reference(value) else then(self.text(value))
         if isinstance(value, dict):
-            return {
-                name: REDACTED if secret and is_told(item) else self.value(item)
-                for (name, secret), item in ((self.name(key), item) for key, item in value.items())
-            }
+            clean = {}
+            for key, item in value.items():  # not a comprehension: every request passes here
+                name, secret = self.name(key)
+                held = secret and self._tells(item)
+                clean[named(name)] = REDACTED if held else self.value(item, then=then, named=named)
+            return clean
         if isinstance(value, (list, tuple)):
-            return [self.value(item) for item in value]
+            return [self.value(item, then=then, named=named) for item in value]
+        if self._knows_numbers and type(value) is int and (text := self.text(str(value))) != str(value):
+            return text
         return value
 
     def streamed(self, kind: str, text: str) -> str:
@@ -154,11 +152,14 @@ class Redactor:
         if kind != "tool_call":
             return clean
         try:
-            arguments = json.loads(clean)
+            kept = self.value(json.loads(text))
         except (ValueError, RecursionError):
             return clean  # cut short, or no JSON
-        kept = self.value(arguments)
-        return clean if kept == arguments else json.dumps(kept, ensure_ascii=False)
+        with contextlib.suppress(ValueError):
+            # Its half characters are written in ASCII, which a file can hold.
+            if mended(json.loads(clean)) == kept:
+                return clean
+        return json.dumps(kept, ensure_ascii=False)
 
     def media(self, data: str, media_type: str) -> str:
         """Take the secrets out of base64 media that is text; other media is given back as it is."""
@@ -173,7 +174,11 @@ class Redactor:
 
     def _name(self, name: str) -> tuple[str, bool]:
         """A field's name without secrets, and whether it says that the field holds one."""
-        return self._text(name), _FIELD_NAME.match(name) is not None
+        return self._text(name), self._edition > 0 and is_named(name)
+
+    def _tells(self, item: Any) -> bool:
+        """Whether a field that is named like a credential holds one."""
+        return tells(item) and (self._edition > 1 or isinstance(item, str))
 
     def _text(self, text: str) -> str:
         if not text.isascii():
@@ -181,20 +186,20 @@ class Redactor:
             text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         if self._values is not None:
             text = self._values.sub(lambda match: f"<redacted:{self._names[match[0]]}>", text)
+        if self._edition > 0:
+            text = self._without_what_is_known(text)
+        for change in self._changes:
+            text = change(text)
+        return text
+
+    def _without_what_is_known(self, text: str) -> str:
         lower = text.lower()
+        if self._edition > 1 and any(word in lower for word in WORDS):
+            text = without_values(text)
         for words, context in _IN_CONTEXT:
             if any(word in lower for word in words):
                 text = context.sub(lambda match: f"{match['before']}{REDACTED}", text)
-        if _RUN.search(text):
-            text = _without_tokens(text)
-        for pattern in self._patterns:
-            text = pattern.sub(REDACTED, text)
-        return text
-
-
-def is_told(item: Any) -> bool:
-    """Whether a field tells something: a text, and not a JSON Schema's word for what it would tell."""
-    return isinstance(item, str) and item != "" and not item.startswith("#/$defs/")
+        return without_tokens(text, mark=REDACTED, edition=self._edition)
 
 
 def redact(value: Any) -> Any:
@@ -221,10 +226,10 @@ def of_process(patterns: tuple[str, ...] = ()) -> Redactor:
     """The redactor of this process's environment as it is now; the same one while its secrets are the same.
 
     Args:
-        patterns: Regular expressions of the user's own.
+        patterns: The user's own; see :class:`Redactor`.
 
     Raises:
-        ConfigurationError: A pattern that does not compile.
+        ConfigurationError: A pattern that does not compile, or a name whose package is not installed.
     """
     return _redactor(tuple(sorted(_secret_variables(os.environ).items())), patterns)
 
@@ -249,38 +254,10 @@ def _is_secret_name(name: str) -> bool:
     return _SECRET_VARIABLE.search(name) is not None
 
 
-def _without_tokens(text: str) -> str:
-    for pattern, group in _shapes():
-        pieces, done = [], 0
-        for match in pattern.finditer(text):
-            if match.start() < done:
-                continue
-            # Some detectors stop inside the token: what runs on belongs to it.
-            run = _RUN_ON.match(text, match.end())
-            end = run.end() if run else match.end()
-            pieces += [text[done : match.start(group)], REDACTED]
-            done = end
-        if pieces:
-            text = "".join(pieces) + text[done:]
-    return text
-
-
-@functools.cache
-def _shapes() -> tuple[tuple[re.Pattern[str], int], ...]:
-    """Known token shapes, each with the group that holds the token."""
-    import importlib  # late: most texts need no closer look, and the detectors take a fifth of a second to import
-
-    shapes = [(re.compile(_PROVIDER_KEYS), 0)]
-    for name in _DETECTORS:
-        module, _, detector = name.partition(".")
-        denylist = getattr(importlib.import_module(f"detect_secrets.plugins.{module}"), detector).denylist
-        # Of detectors with groups, only AWS's long key and npm's line have the token in one; elsewhere it is the kind.
-        shapes += [(pattern, min(pattern.groups, 1) if module in {"aws", "npm"} else 0) for pattern in denylist]
-    return tuple(shapes)
-
-
 def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise ConfigurationError(f"redact={pattern!r} is no regular expression: {error}.") from error
+        raise ConfigurationError(
+            f"redact={pattern!r} is no regular expression: {error}. Known by name: {', '.join(personal.NAMES)}."
+        ) from error

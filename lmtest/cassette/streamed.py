@@ -7,6 +7,8 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from lmtest.cassette.halves import mended
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 _SAID_IN: Final = {"text": "text", "thinking": "text", "tool_call": "input"}
 """Where the deltas of each kind that come in pieces say theirs."""
 
-_MARK = re.compile(r"(<redacted(?::\w+)?>)")
+_MARK: Final = re.compile(r"(<redacted(?::\w+)?>)")
+# What was no text in JSON is one then, in quotes that were not there.
+_QUOTED_MARK: Final = re.compile(r"""((?:\\*["'])?<redacted(?::\w+)?>(?:\\*["'])?)""")
 _HALF = re.compile(r"[\ud800-\udfff]")
 _CUT_IN_HALF = re.compile(r"(?s)(.*)([\ud800-\udbff])\Z")
 
@@ -60,17 +64,23 @@ def recut(cut: Sequence[str], text: str) -> list[str]:
     before = "".join(cut)
     if text == before:
         return list(cut)
+    whole = [text, *[""] * (len(cut) - 1)]
+    return _recut(cut, text, before, _MARK) or _recut(cut, text, before, _QUOTED_MARK) or whole
+
+
+def _recut(cut: Sequence[str], text: str, before: str, mark: re.Pattern[str]) -> list[str] | None:
+    """Do so where all that stands between the marks stands in the text before; None where it was written anew."""
     ends = list(accumulate(map(len, cut)))
     pieces = [""] * len(cut)
     position = 0
-    *fields, last = _MARK.split(text)
+    *fields, last = mark.split(text)
     for number, field in enumerate([*fields, last]):
         if number % 2:  # a mark: it stands where what it replaces began
             pieces[min(bisect_right(ends, position), len(cut) - 1)] += field
             continue
         start = before.find(field, position) if number < len(fields) else len(before) - len(field)
         if start < position or before[start : start + len(field)] != field:
-            return [text, *[""] * (len(cut) - 1)]  # it was written anew
+            return None
         position = start + len(field)
         for place, end in enumerate(ends):
             begin = end - len(cut[place])
@@ -108,4 +118,4 @@ def _of_whole_characters(cut: list[str]) -> list[str]:
         if half and "\udc00" <= following[:1] <= "\udfff":
             cut[place] += following[0]
             cut[place + 1] = following[1:]
-    return [piece.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for piece in cut]
+    return [mended(piece) for piece in cut]

@@ -9,13 +9,17 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 import click
 
 from lmtest import __version__
 from lmtest.errors import ConfigurationError, LMTestError
+from lmtest.literal import sentence
 from lmtest.variables import refuse_unknown
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 # name -> (module under lmtest.cli, one line for --help)
 _COMMANDS = {
@@ -64,6 +68,8 @@ class _LazyGroup(click.Group):
 
 
 def _added() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # late: our own commands need it not
+
     return {each.name: each for each in entry_points(group="lmtest.commands")}
 
 
@@ -89,5 +95,5 @@ def main() -> None:
     try:
         cli(standalone_mode=True)
     except LMTestError as error:
-        click.echo(f"lmtest: {error}", err=True)
+        click.echo(f"lmtest: {sentence(str(error))}", err=True)
         sys.exit(2)

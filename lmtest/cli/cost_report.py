@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -65,12 +66,15 @@ def command(
     if monthly_limit is None:
         configured = Limits.from_mapping(settings.limits, source="[tool.lmtest.limits]")
         monthly_limit = Limits.from_environ(os.environ).or_else(configured).held("usd_per_month")
-    with Ledger(ledger or _place(settings, root)) as book:
+    with Ledger(ledger or _place(settings, root), root=root) as book:
         if (named := _named(ledger)) and not book.is_there:
             raise ConfigurationError(
                 f"there is no ledger at {book.database.place!r}, which {named} names. It is made by the first call "
                 "that is written down; without a name, the project's own is reported on."
             )
+        if book.is_there:
+            with contextlib.suppress(ConfigurationError):  # a ledger that only reads is reported on as it is
+                book.open()  # what was kept beside it, and calls of killed processes, come in
         report = cost_report(book, by=by, since=since, monthly_limit=monthly_limit)
     click.echo(_render(report, form, top), nl=False)
     if form in {"json", "csv"} and not report.total.calls:

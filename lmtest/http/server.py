@@ -232,7 +232,7 @@ async def _array(bodies: Iterable[dict[str, Any]]) -> AsyncIterator[str]:
     for body in bodies:
         yield f"{opening}{json.dumps(body, ensure_ascii=False)}"
         opening = "\n,\r\n"
-    yield "]\n"
+    yield "]"  # google-generativeai refuses whatever follows, a line end too
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import uuid
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from lmtest import clock, variables
 from lmtest import settings as project
@@ -162,7 +162,8 @@ def _refuse_of_tests(limits: Limits) -> None:
 def budget_left(model: str, *, tighter: Limits | None = None) -> Decimal | None:
     """USD that live calls to a model may still cost in this run and month: the least that any limit leaves.
 
-    What calls under way have set aside counts as spent. Limits of single tests are left out.
+    What calls under way have set aside counts as spent. Inside ``use_cassette`` its limits count, and those of its
+    test; elsewhere limits of single tests are left out.
 
     Args:
         model: As DSPy names it.
@@ -181,22 +182,41 @@ def budget_left(model: str, *, tighter: Limits | None = None) -> Decimal | None:
     >>> 0 <= left <= 0.5
     True
     """
+    from lmtest.lm import seam
+    from lmtest.money.limits import NO_LIMITS
+
+    scope, tighter = seam.bound(), tighter or NO_LIMITS
+    if scope is not None:
+        return cast("Decimal | None", scope.left(model, tighter))
+    settings, root = project.load()
+    return left_of(model, tighter, NO_LIMITS, settings, root, run=run_id(), test=None, environ=os.environ)
+
+
+def left_of(
+    model: str,
+    tighter: Limits,
+    limits: Limits,
+    settings: Settings,
+    root: Path,
+    *,
+    run: str,
+    test: str | None,
+    environ: Mapping[str, str],
+) -> Decimal | None:
+    """What `budget_left` tells, of the calls that `gate_for` would let through with the same arguments."""
     from lmtest.lm.gate import unkept
     from lmtest.money.budget import Budget
-    from lmtest.money.limits import NO_LIMITS
     from lmtest.money.own_prices import located
 
-    settings, root = project.load()
-    ledger = ledger_of(settings, root)
-    located(os.environ)
+    environ, ledger = located(environ), ledger_of(settings, root)
     if ledger is not None:
         ledger.check()  # of one that cannot be written, a call would get nothing of what is left
-    limits, _ = _holding(NO_LIMITS, settings, tighter or NO_LIMITS, os.environ, by_default=ledger is not None)
+    holding, _ = _holding(limits, settings, tighter, environ, by_default=ledger is not None)
     if ledger is None:
-        if limits:
-            raise unkept(limits)
+        if holding:
+            raise unkept(holding)
         return None
-    return Budget(ledger, limits, run=run_id()).left(model=model, now=clock.now())
+    return Budget(ledger, holding, run=run).left(model=model, test=test, now=clock.now())
 
 
 def _holding(

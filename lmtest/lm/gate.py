@@ -25,7 +25,6 @@ from lmtest.money.rate import Rate, forgive
 from lmtest.money.slots import Slots
 from lmtest.money.terms import asked
 from lmtest.money.under_way import UNSETTLED
-from lmtest.money.waiting import Clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from lmtest.money.origin import Origin
     from lmtest.money.queue import Limit
     from lmtest.money.row import LedgerRow
+    from lmtest.money.waiting import Clock
 
 _TOKENS: Final = "tokens_per_minute"
 
@@ -145,9 +145,10 @@ class Gate:
         if sent is None:
             sent = estimate(request, model)
         crossing = self._crossing(model, request, most_output, clock, sent)
+        begun = utc_now()
         if crossing.queue is not None:
-            crossing.queue.enter(crossing.asked, crossing.limits, timeout=self._patience(model))
-        passage = crossing.passage()
+            begun = crossing.queue.enter(crossing.asked, crossing.limits, timeout=self.patience(model))
+        passage = crossing.passage(begun)
         try:
             with _within(crossing.asked.id):
                 yield passage
@@ -167,9 +168,10 @@ class Gate:
         if sent is None:
             sent = await asyncio.to_thread(estimate, request, model)
         crossing = self._crossing(model, request, most_output, clock, sent)
+        begun = utc_now()
         if crossing.queue is not None:
-            await crossing.queue.enter_async(crossing.asked, crossing.limits, timeout=self._patience(model))
-        passage = crossing.passage()
+            begun = await crossing.queue.enter_async(crossing.asked, crossing.limits, timeout=self.patience(model))
+        passage = crossing.passage(begun)
         try:
             with _within(crossing.asked.id):
                 yield passage
@@ -177,7 +179,7 @@ class Gate:
             # The row of a call that was billed must be written, whoever cancels.
             await asyncio.shield(asyncio.to_thread(passage.settle))
 
-    def _patience(self, model: str) -> float | None:
+    def patience(self, model: str) -> float | None:
         """Seconds a call may wait: as its model's limits say, else those of all models, else a minute."""
         said = [limits for _, limits in self._limits.holding(model) if limits.max_wait is not None]
         patience: float | None = said[-1].held("max_wait") if said else MAX_WAIT
@@ -200,9 +202,8 @@ class Gate:
         )
         if self._ledger is None:
             return _Crossing(asked=asked, limits=(), tokens=tokens, ledger=None, queue=None, row=self._row)
-        clock = clock or Clock()
         limits: tuple[Limit, ...] = (
-            *self._budget.holding(asked, clock.now()),
+            *self._budget.holding(asked),
             *self._rates(model, tokens),
             *self._slots(model),
         )
@@ -266,9 +267,9 @@ class _Crossing:
     queue: Queue | None
     row: Callable[[Call], LedgerRow]
 
-    def passage(self) -> Passage:
-        """Begin to send it."""
-        return Passage(partial(self._settle, utc_now()))
+    def passage(self, begun: datetime) -> Passage:
+        """Begin to send it, at the moment at which it was let through."""
+        return Passage(partial(self._settle, begun))
 
     def _settle(self, sent: datetime, passage: Passage) -> None:
         if self.ledger is None:
@@ -302,7 +303,7 @@ class _Crossing:
 
 def _because(model: str, request: Json, most_output: int | None) -> str:
     """Why so much output is reserved, where the call itself does not say how much may come."""
-    if most_output is None or request.get("config", {}).get("max_tokens"):
+    if not most_output or request.get("config", {}).get("max_tokens"):
         return ""
     if most_output == most_output_tokens(model):
         return f"no max_tokens is set, so the model's maximum of {most_output:,} output tokens is reserved"

@@ -24,17 +24,17 @@ from lmtest import clock
 from lmtest.cassette.cassette import ABANDONED, LIVE, Call
 from lmtest.cassette.interaction import STAND_IN, EventStream, Failure, Interaction, Reply, StreamedEvent
 from lmtest.errors import ConfigurationError
-from lmtest.lm import translate
+from lmtest.lm import handed, translate
 from lmtest.lm.answers import MOCK_ID
 from lmtest.lm.count import count, count_async
 from lmtest.lm.estimate import estimate, received_tokens
-from lmtest.lm.retry import retry_after
+from lmtest.lm.retry import retry_after, with_patience
 from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
 from lmtest.money.prices import price, price_of
 from lmtest.money.terms import billed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from dspy.lm15 import Request, Response
 
@@ -81,6 +81,7 @@ class _Live:
         provider.compat = carried
         self._together = query.candidates > 1 and carried
         self._more: list[Response] = []
+        self._failed: list[Interaction] = []  # DSPy asks the same engine when it tries a call again
         self._request = query.several if self._together else query.data
         self._gate = gate
         self._stop = stop
@@ -119,6 +120,7 @@ class _Live:
             ) from None
         except LM15Error as error:
             passage.retry_after = error.retry_after = retry_after(error)
+            with_patience(error, self._gate.patience(self._query.model))
             billed = translate.may_be_billed(error)
             self._end(passage, watch, translate.failure(error, tuple(watch.events)), billed=billed)
             raise
@@ -136,7 +138,11 @@ class _Live:
         self._provider.cost = None if cost is None else float(cost)
         interaction = replace(bare, cost=cost, latency=latency, recorded_at=clock.stamp(watch.started_at))
         source = STAND_IN if _is_made_up(outcome) else self._source
-        self._cassette.record(interaction, source=source)
+        self._keep(interaction, source)
+        if interaction.failed:
+            self._failed.append(interaction)
+        else:
+            self._cassette.tried_again(self._failed)
         call = replace(
             _answered(interaction, self._cassette), price_version=price_version, dspy_cost=self._dspy_estimate(outcome)
         )
@@ -144,6 +150,19 @@ class _Live:
             call = replace(call, provider=STAND_IN)
         self._cassette.note(call)
         return call
+
+    def _keep(self, interaction: Interaction, source: str) -> None:
+        self._cassette.record(interaction, source=source)
+
+    def _received(self, response: Response) -> tuple[Response, Reply]:
+        """A whole answer as the program is handed it, and as it is recorded."""
+        if self._cassette.mode.writes:
+            return handed.response(response, self._query.request)
+        return response, translate.reply(response)
+
+    def _handed(self) -> Callable[[Any], Iterable[Any]]:
+        """What turns an event into those that the program is handed."""
+        return handed.Events().of if self._cassette.mode.writes else lambda event: (event,)
 
     def _first_of(self, response: Response) -> Response:
         """Keep the other candidates of an answer that holds several."""
@@ -220,16 +239,18 @@ class LiveEngine(_Live):
         with handed_through(), self._passed(request) as passage, self._heeded(), self._call(passage) as watch:
             with self._held():
                 response = self._backend.complete(request)
-            watch.outcome = translate.reply(response)
+            response, watch.outcome = self._received(response)
         return self._first_of(response)
 
     def stream(self, request: Request) -> Iterator[Any]:
         """Answer as a stream, with the same errors as :meth:`complete`."""
         with handed_through(), self._passed(request) as passage, self._heeded(), self._call(passage) as watch:
             with self._held():
-                for event in self._backend.stream(request):
-                    watch.see(event)
-                    yield event
+                hand = self._handed()
+                for received in self._backend.stream(request):
+                    for event in hand(received):
+                        watch.see(event)
+                        yield event
             watch.outcome = translate.stream(watch.events)
 
     def close(self) -> None:
@@ -258,7 +279,7 @@ class AsyncLiveEngine(_Live):
                 with self._heeded(), self._call(passage) as watch:
                     async with self._held():
                         response = await self._backend.complete(request)
-                    watch.outcome = translate.reply(response)
+                    response, watch.outcome = self._received(response)
         return self._first_of(response)
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
@@ -266,10 +287,12 @@ class AsyncLiveEngine(_Live):
         with handed_through():
             async with self._passed(request) as passage:
                 with self._heeded(), self._call(passage) as watch:
+                    hand = self._handed()
                     async with _closing(self._backend.stream(request)) as events:
-                        while (event := await self._next(events)) is not None:
-                            watch.see(event)
-                            yield event
+                        while (received := await self._next(events)) is not None:
+                            for event in hand(received):
+                                watch.see(event)
+                                yield event
                     watch.outcome = translate.stream(watch.events)
 
     async def aclose(self) -> None:

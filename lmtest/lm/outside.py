@@ -11,6 +11,7 @@ from lmtest.lm.use import use_cassette
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lmtest.cassette.interaction import Json
     from lmtest.lm.scope import Scope
 
 
@@ -39,7 +40,18 @@ class Refusal:
         Raises:
             NetworkBlocked: Always.
         """
-        error = NetworkBlocked(self._explain(lm.model))
+        self._refuse(lm.model)
+
+    def embedded(self, asked: Json, **_: Any) -> Never:
+        """Refuse.
+
+        Raises:
+            NetworkBlocked: Always.
+        """
+        self._refuse(asked["model"])
+
+    def _refuse(self, model: str) -> Never:
+        error = NetworkBlocked(self._explain(model))
         self._refused(error)
         with seam.handed_through():
             raise error

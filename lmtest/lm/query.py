@@ -72,7 +72,7 @@ class Query:
     @cached_property
     def data(self) -> Json:
         """The call as plain data, from which its key is made."""
-        data = translate.request_json(self.request) if self.body is None else _body_json(self.body)
+        data = translate.request_json(self.request) if self.body is None else plain_body(self.body)
         return data if self.rollout is None else data | {"rollout_id": self.rollout}
 
     @property
@@ -136,7 +136,7 @@ def _simple(message: Json) -> Json:
     return {"role": role if role in {"system", "assistant"} else "user", "content": content or "?"}
 
 
-def _body_json(body: Json) -> Json:
+def plain_body(body: Json) -> Json:
     """Give what LiteLLM is asked as plain data, without the way it takes."""
     return {
         name: plain

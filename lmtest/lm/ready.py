@@ -6,7 +6,7 @@ import importlib
 
 from lmtest.modes import Mode
 
-_LIVE = ("lmtest.lm.live", "lmtest.lm.gate", "lmtest.money.sqlite")
+_LIVE = ("lmtest.lm.live", "lmtest.lm.live_embeddings", "lmtest.lm.gate", "lmtest.money.sqlite")
 
 
 def make_ready(mode: Mode) -> None:

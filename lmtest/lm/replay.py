@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from lmtest.lm.query import Query
     from lmtest.lm.seam import Billed
 
-_GRACE: Final = 1.0  # seconds more than the recorded program waited
+_GRACE: Final = 1.0
+"""Seconds that is waited more than the recorded program waited for what it gave up."""
 
 
 class ReplayEngine:
@@ -61,7 +62,7 @@ class ReplayEngine:
         try:
             return self.answer(request)
         except GivenUp as given_up:
-            self.end(given_up.interaction)
+            self._end(given_up.interaction)
 
     def answer(self, request: Request) -> Response:
         """Answer whole, or say that there is no whole answer.
@@ -82,9 +83,9 @@ class ReplayEngine:
                 self._note(answer.call, answer.cost)
                 return answer.response()
             interaction = taken.read()
-        call, cost = _played(interaction, self._cassette), _cost(interaction)
+        call, cost = played(interaction, self._cassette), _cost(interaction)
         self._note(call, cost)
-        response = translate.response(_whole(interaction).answer, request)
+        response = translate.response(whole(interaction).answer, request)
         remember(taken, response, call, cost)
         return response
 
@@ -92,7 +93,7 @@ class ReplayEngine:
         return recorded(self._cassette, self._query) or self._cassette.play(self._query.data)
 
     def _first_of(self, interaction: Interaction, request: Request) -> Response:
-        response = translate.response(_whole(interaction).answer, request)
+        response = translate.response(whole(interaction).answer, request)
         if self._query.candidates > 1 and "n" in interaction.request:
             response, *self._more = translate.candidates(response, request)
         return response
@@ -105,7 +106,7 @@ class ReplayEngine:
                     clock.sleep(pause)
                 yield event
         except GivenUp as given_up:
-            self.end(given_up.interaction)
+            self._end(given_up.interaction)
 
     def paced(self) -> Iterator[tuple[float, Any]]:
         """Give each event with the seconds to wait before it, or say that no more were received.
@@ -119,7 +120,12 @@ class ReplayEngine:
         for at, event in translate.events(interaction.answer):
             yield ((at - before) / self._speed if self._speed else 0.0), event
             before = at
-        _whole(interaction)
+        whole(interaction)
+
+    def _end(self, interaction: Interaction) -> Never:
+        """Let whoever waits for this thread give up as when this was recorded; longer than then nobody waits."""
+        self._cassette.wait(patience(interaction))
+        self.end(interaction)
 
     def end(self, interaction: Interaction) -> Never:
         """Refuse to go on where the recorded program gave up.
@@ -134,7 +140,7 @@ class ReplayEngine:
         """Nothing is held open."""
 
     def _noted(self, interaction: Interaction) -> Interaction:
-        self._note(_played(interaction, self._cassette), _cost(interaction))
+        self._note(played(interaction, self._cassette), _cost(interaction))
         return interaction
 
     def _note(self, call: Call, cost: float | None) -> None:
@@ -176,7 +182,7 @@ class AsyncReplayEngine:
 
     async def _end(self, interaction: Interaction) -> Never:
         """Let the program give up as it did when this was recorded; longer than then nobody waits."""
-        await clock.sleep_async((interaction.latency or 0.0) + _GRACE)
+        await clock.sleep_async(patience(interaction))
         self._sync.end(interaction)
 
     async def aclose(self) -> None:
@@ -187,6 +193,11 @@ def recorded(cassette: Cassette, query: Query) -> Interaction | None:
     """Take the next recorded outcome of a call, under any of its forms; None where there is none (left)."""
     found = (cassette.find(form) for form in query.forms)
     return next((interaction for interaction in found if interaction is not None), None)
+
+
+def patience(interaction: Interaction) -> float:
+    """Seconds in which a program that gave a call up when it was recorded gives it up again."""
+    return (interaction.latency or 0.0) + _GRACE
 
 
 class GivenUp(Exception):
@@ -201,13 +212,19 @@ class GivenUp(Exception):
         self.interaction = interaction
 
 
-def _whole(interaction: Interaction) -> Interaction:
+def whole(interaction: Interaction) -> Interaction:
+    """Give a call that was not given up.
+
+    Raises:
+        GivenUp: It was.
+    """
     if interaction.left:
         raise GivenUp(interaction)
     return interaction
 
 
-def _played(interaction: Interaction, cassette: Cassette) -> Call:
+def played(interaction: Interaction, cassette: Cassette) -> Call:
+    """Give what is noted of a call that was played."""
     return Call(
         key=interaction.key,
         model=interaction.model,

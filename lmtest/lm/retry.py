@@ -1,4 +1,6 @@
-"""How long a provider asks to wait before it is called again: in a header, in the body of its error, or in words.
+"""How long a provider asks to wait before it is called again, and how long DSPy then does.
+
+A provider asks in a header, in the body of its error, or in words.
 
 The headers: RFC 9110, 10.2.3, and Azure's in milliseconds. The body: google.rpc.RetryInfo,
 https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto
@@ -6,9 +8,10 @@ https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.pr
 
 from __future__ import annotations
 
+import logging
 import math
 import re
-from datetime import UTC
+from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from dspy import LMError, lm15
 
 from lmtest import clock
+from lmtest.errors import RateLimited
+from lmtest.money.queue import LONG_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +28,11 @@ if TYPE_CHECKING:
 DELAY: Final = "lmtest_retry_delay"
 """The attribute of an error of lm15's that keeps the delay of a body, which lm15 does not hand on; see `in_body`."""
 
+_PLAYED: Final = "lmtest_played"
+_PATIENCE: Final = "lmtest_patience"
+_LOG: Final = logging.getLogger("lmtest")
 _OF_DSPY: Final = (lm15.LM15Error, LMError)
+_YEAR: Final = 31_536_000  # seconds, beyond which there may be no date
 _BUSY: Final = (lm15.RateLimitError, lm15.ServerError)
 _IN_MILLISECONDS: Final = ("retry-after-ms", "x-ms-retry-after-ms")
 # A body may stand in a message as JSON, or as JSON in JSON: with quotes that are escaped.
@@ -64,6 +73,48 @@ def retry_after(error: lm15.LM15Error) -> float | None:
     if told is None:
         told = in_body(error.message)
     return in_words(error.message) if told is None else told
+
+
+def played(error: lm15.LM15Error) -> lm15.LM15Error:
+    """Mark an error that was recorded or made up: no time that passes makes the next answer any other."""
+    setattr(error, _PLAYED, True)
+    return error
+
+
+def with_patience(error: lm15.LM15Error, seconds: float | None) -> None:
+    """Mark an error with how long its call may wait; None for as long as it takes."""
+    setattr(error, _PATIENCE, seconds)
+
+
+def pause(error: BaseException, seconds: float) -> float:
+    """Decide how long DSPy waits before it asks again; a long wait is said.
+
+    Args:
+        error: What the call ended with.
+        seconds: As DSPy would wait.
+
+    Returns:
+        Seconds; 0 after an error that was `played`.
+
+    Raises:
+        RateLimited: The provider asks for longer than the call may wait.
+    """
+    marks = {name: value for each in causes(error) for name, value in vars(each).items()}
+    if _PLAYED in marks:
+        return 0.0
+    if _PATIENCE not in marks:
+        return seconds
+    until, most = f"{clock.utc_now() + timedelta(seconds=min(seconds, _YEAR)):%Y-%m-%d %H:%M:%S} UTC", marks[_PATIENCE]
+    if most is not None and seconds > most and getattr(error, "retry_after", None) is not None:
+        raise RateLimited(
+            f"the provider asks to wait {seconds:g} s, until {until}, longer than the {most:g} s that it may, "
+            "and it was not asked again. Let it wait longer (max_wait, LMTEST_MAX_WAIT=SECONDS or none), try again "
+            "later, or answer from cassettes: LM_MODE=replay.",
+            retry_after=seconds,
+        )
+    if seconds > LONG_WAIT:
+        _LOG.warning("A call is asked again in %g s, at %s: %s", seconds, until, error)
+    return seconds
 
 
 def in_body(body: str) -> float | None:

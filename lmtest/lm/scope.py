@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from lmtest.errors import LMTestError
-from lmtest.lm import seam
+from lmtest.lm import embeddings, seam
+from lmtest.lm.embeddings import Embedding
 from lmtest.lm.query import Query, texts_of
 from lmtest.lm.replay import AsyncReplayEngine, ReplayEngine, recorded
 from lmtest.lm.seam import LITELLM, Billed
@@ -19,11 +20,14 @@ from lmtest.modes import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from decimal import Decimal
 
     from lmtest.cassette.cassette import Cassette
+    from lmtest.cassette.interaction import Json
     from lmtest.lm.gate import Gate
     from lmtest.lm.rules import Script
     from lmtest.lm.stop import Stop
+    from lmtest.money.limits import Limits
 
 _CONNECTION: Final = frozenset({"api_key", "api_base", "base_url", "api_version"})
 
@@ -41,12 +45,14 @@ class Scope:
         cassette: The cassette.
         outside: Whether it answers calls that are made outside every cassette.
         uncached: Whether DSPy's cache may not answer in its place.
+        left: Tells what its calls to a model may still cost, in USD, within limits that are tighter.
         spoiled: What a tool inside was refused for first. The next model call is refused for it too, because programs
             go on with what their tools raise; not those after it, because tests may share a cassette.
 
     Args:
         cassette: The cassette.
         gate: Gives what live calls pass, when one is made.
+        left: As the attribute.
         replay_speed: How fast streams are played; 0 is at once.
         to: The model that answers instead of the program's own.
         script: What mock mode replies to some calls.
@@ -58,6 +64,7 @@ class Scope:
         cassette: Cassette,
         gate: Callable[[], Gate],
         *,
+        left: Callable[[str, Limits], Decimal | None],
         replay_speed: float = 0.0,
         to: str | None = None,
         script: Script | None = None,
@@ -66,6 +73,7 @@ class Scope:
         self.cassette = cassette
         self.spoiled: LMTestError | None = None
         self._untold: LMTestError | None = None
+        self.left = left
         self._gate = gate
         self._speed = replay_speed
         self._to = to
@@ -141,13 +149,7 @@ class Scope:
         Returns:
             The engine, the request it is to be given, and the provider's name.
         """
-        with seam.handed_through():
-            self.check_open(f"a call to {lm.model}")
-            if self._stop is not None:
-                self._stop.check(lm.model)
-            untold, self._untold = self._untold, None
-            if untold is not None:
-                raise untold
+        self._admit(lm.model)
         mode = self.cassette.mode
         provider = Billed(_provider(lm))
         replay = partial(
@@ -170,6 +172,37 @@ class Scope:
             )
             return engine, query.request, provider
         return go_live(provider)
+
+    def embedded(self, asked: Json, *, asynchronous: bool) -> Any:
+        """Answer a call of a ``dspy.Embedder``; see :class:`lmtest.lm.seam.Claim`."""
+        embedding = Embedding.of(asked)
+        self._admit(embedding.model)
+        live = partial(self._embedder, embedding, asynchronous=asynchronous)
+        return (embeddings.answer_async if asynchronous else embeddings.answer)(self, embedding, live)
+
+    def _embedder(self, embedding: Embedding, *, asynchronous: bool) -> Any:
+        from lmtest.lm.live_embeddings import AsyncLiveEmbedder, LiveEmbedder  # late, as for LMs
+
+        seam.litellm_of_embeddings()  # its seconds are none of the call's
+        with seam.handed_through():
+            gate = self._gate()
+        answerer = AsyncLiveEmbedder if asynchronous else LiveEmbedder
+        source = _host(embedding.settings) or embedding.model.partition("/")[0]
+        return answerer(self, embedding, Billed(LITELLM), source=source, gate=gate, stop=self._stop)
+
+    def _admit(self, model: str) -> None:
+        """Let a call in that can still be answered.
+
+        Raises:
+            LMTestError: It cannot, or a tool before it was refused and the program does not know.
+        """
+        with seam.handed_through():
+            self.check_open(f"a call to {model}")
+            if self._stop is not None:
+                self._stop.check(model)
+            untold, self._untold = self._untold, None
+            if untold is not None:
+                raise untold
 
     def check_open(self, what: str) -> None:
         """Refuse what comes too late.
@@ -276,5 +309,10 @@ def _route(model: str) -> str:
 
 def _source(lm: Any) -> str:
     """The host that answers, or the provider where the LM names no host."""
-    base = lm.kwargs.get("api_base") or lm.kwargs.get("base_url")
-    return urlsplit(base).hostname or base if base else _provider(lm)
+    return _host(lm.kwargs) or _provider(lm)
+
+
+def _host(settings: Json) -> str:
+    """The host that settings name; "" where they name none."""
+    base = settings.get("api_base") or settings.get("base_url")
+    return urlsplit(base).hostname or base if base else ""

@@ -1,10 +1,11 @@
 """The only file that names what DSPy keeps private, and the check that it still is as it was.
 
 Every call of every ``dspy.LM`` passes three functions of ``dspy.clients.execution``: ``prepare`` decides whether DSPy's
-cache may answer, ``_engine`` chooses who does, ``_price_result`` says what it cost. :func:`hook` stands before all
-three, and hands through every call that belongs to no scope. It stays there: a call that outlives its scope must be
-refused, not sent. A scope travels in DSPy's own settings overrides, because DSPy
-carries those into the threads and tasks it starts; whoever copies, shows or saves DSPy's settings does not see it.
+cache may answer, ``_engine`` chooses who does, ``_price_result`` says what it cost. What a ``dspy.Embedder`` asks of a
+hosted model passes three of ``dspy.clients.embedding``: two ask DSPy's cache, one gives LiteLLM. :func:`hook` stands
+before them all, and hands through every call that belongs to no scope. It stays there: a call that outlives its scope
+must be refused, not sent. A scope travels in DSPy's own settings overrides, because DSPy carries those into the threads
+and tasks it starts; whoever copies, shows or saves DSPy's settings does not see it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ try:
     from dspy._vendor.lm15.result import StreamAccumulator
     from dspy._vendor.lm15.router import LMRouter
     from dspy._vendor.lm15.transports import StdlibTransport
-    from dspy.clients import execution, model_metadata
+    from dspy.clients import embedding, execution, model_metadata
     from dspy.clients import lm as lm_module
     from dspy.clients.backend_selection import select_backend
     from dspy.clients.call_result import attributes
@@ -82,10 +83,13 @@ __all__ = [
     "hook",
     "in_dspy",
     "is_litellm",
+    "litellm_errors",
+    "litellm_of_embeddings",
     "most_input_tokens",
     "most_output_tokens",
     "other_candidates",
     "serde",
+    "vector_size",
     "wire",
 ]
 
@@ -153,6 +157,17 @@ class Claim(Protocol):
             The engine, the request it is to be given, and the provider's name.
         """
 
+    def embedded(self, asked: dict[str, Any], *, asynchronous: bool) -> Any:
+        """Answer a call of a ``dspy.Embedder`` to a hosted model.
+
+        Args:
+            asked: What DSPy gives to LiteLLM.
+            asynchronous: Whether the answer is awaited.
+
+        Returns:
+            The answer, or what gives it when awaited; its ``data`` has a mapping with an ``embedding`` for each text.
+        """
+
 
 # ── the check ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -161,8 +176,18 @@ _EXPECTED = {
     "_engine": ("lm", "call", "asynchronous"),
     "_canonical": ("call",),
     "_price_result": ("lm", "result", "response", "provider", "request"),
+    "_delay": ("exc", "attempt"),
 }
 """The functions of dspy.clients.execution that we stand before or call, with their first parameters."""
+
+_EMBEDDING = {
+    "_get_litellm": (),
+    "_compute_embeddings": ("model", "batch_inputs", "caching", "kwargs"),
+    "_acompute_embeddings": ("model", "batch_inputs", "caching", "kwargs"),
+    "_cached_compute_embeddings": ("model", "batch_inputs", "caching", "kwargs"),
+    "_cached_acompute_embeddings": ("model", "batch_inputs", "caching", "kwargs"),
+}
+"""The functions of dspy.clients.embedding, likewise."""
 
 
 def check() -> None:
@@ -174,15 +199,12 @@ def check() -> None:
     version = tuple(int(part) for part in dspy.__version__.split(".")[:2])
     if version >= _NEWEST:
         raise _unsupported("it is newer than any that was tried")
-    for name, parameters in _EXPECTED.items():
-        function = getattr(execution, name, None)
-        if function is None:
-            raise _unsupported(f"dspy.clients.execution has no {name}")
-        found = tuple(inspect.signature(function).parameters)
-        if found[: len(parameters)] != parameters:
-            raise _unsupported(
-                f"dspy.clients.execution.{name} takes ({', '.join(found)}) where ({', '.join(parameters)}) was expected"
-            )
+    for module, expected in ((execution, _EXPECTED), (embedding, _EMBEDDING)):
+        for name, parameters in expected.items():
+            _check_function(module, name, parameters)
+    for name, asks in (("_compute_embeddings", "embedding"), ("_acompute_embeddings", "aembedding")):
+        if not {"_get_litellm", "cache", asks} <= {*getattr(embedding, name).__code__.co_names}:
+            raise _unsupported(f"{embedding.__name__}.{name} does not call _get_litellm().{asks}")
     if "managed" not in execution.PreparedCall.__dataclass_fields__:
         raise _unsupported("dspy.clients.execution.PreparedCall has no managed")
     for owner, names in (
@@ -197,6 +219,17 @@ def check() -> None:
         for name in names:
             if not hasattr(owner, name):
                 raise _unsupported(f"{owner.__module__}.{owner.__name__} has no {name}")
+
+
+def _check_function(module: Any, name: str, parameters: tuple[str, ...]) -> None:
+    function = getattr(module, name, None)
+    if function is None:
+        raise _unsupported(f"{module.__name__} has no {name}")
+    found = tuple(inspect.signature(function).parameters)
+    if found[: len(parameters)] != parameters:
+        raise _unsupported(
+            f"{module.__name__}.{name} takes ({', '.join(found)}) where ({', '.join(parameters)}) was expected"
+        )
 
 
 check()
@@ -254,6 +287,15 @@ def _normalize_with_delay(lm: Any, status: int, body: str) -> Any:
     return error
 
 
+_delay = execution._delay
+
+
+@functools.wraps(_delay)
+def _delay_as_asked(exc: BaseException, attempt: int) -> float:
+    """Wait between two attempts as DSPy does, but not for what was recorded, nor beyond the call's patience."""
+    return retry.pause(exc, _delay(exc, attempt))
+
+
 # ── the hook ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _ORIGINALS = (execution.prepare, execution._engine, execution._price_result)
@@ -304,6 +346,8 @@ def hook(claim: Callable[[], Claim | None]) -> None:
             result.cost, result.cost_details = provider.cost, {"kind": "lmtest"}
 
     execution.prepare, execution._engine, execution._price_result = prepare_uncached, choose_engine, price_as_billed
+    execution._delay = _delay_as_asked
+    _hook_embeddings(claim)
     Settings.copy, Settings.__repr__ = _copy_without_scope, _repr_without_scope
     counted.listen()
     GeminiLM.normalize_error = _normalize_with_delay
@@ -376,6 +420,71 @@ def _canonical(lm: Any, call: Any) -> Any:
         if lm.engine == "lm15":
             raise  # DSPy refuses it too
         return None
+
+
+# ── embeddings ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_ORIGINALS_OF_EMBEDDING = (
+    embedding._get_litellm,
+    embedding._cached_compute_embeddings,
+    embedding._cached_acompute_embeddings,
+)
+
+
+def litellm_of_embeddings() -> Any:
+    """Give LiteLLM as DSPy sets it up; it is imported only now.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    return _ORIGINALS_OF_EMBEDDING[0]()
+
+
+def _hook_embeddings(claim: Callable[[], Claim | None]) -> None:
+    """Stand before what every ``dspy.Embedder`` asks of hosted models; a function of the user's own is let alone."""
+    _, cached, cached_async = _ORIGINALS_OF_EMBEDDING
+
+    def is_uncached(model: Any) -> bool:
+        owner = _embedder(claim) if isinstance(model, str) else None
+        return owner is not None and owner.uncached
+
+    @functools.wraps(cached)
+    def cached_unless_claimed(model: Any, *args: Any, **kwargs: Any) -> Any:
+        return (embedding._compute_embeddings if is_uncached(model) else cached)(model, *args, **kwargs)
+
+    @functools.wraps(cached_async)
+    async def cached_unless_claimed_async(model: Any, *args: Any, **kwargs: Any) -> Any:
+        return await (embedding._acompute_embeddings if is_uncached(model) else cached_async)(model, *args, **kwargs)
+
+    embedding._get_litellm = functools.partial(_LiteLLM, claim)
+    embedding._cached_compute_embeddings = cached_unless_claimed
+    embedding._cached_acompute_embeddings = cached_unless_claimed_async
+
+
+def _embedder(claim: Callable[[], Claim | None]) -> Claim | None:
+    return None if nested.inside() else claim()
+
+
+class _LiteLLM:
+    """LiteLLM as ``dspy.Embedder`` sees it, for one call; not imported where somebody else answers that."""
+
+    def __init__(self, claim: Callable[[], Claim | None]) -> None:
+        self._owner = _embedder(claim)
+
+    @property
+    def cache(self) -> Any:
+        # LiteLLM's own cache, where a program has set one up, would answer too.
+        return litellm_of_embeddings().cache if self._owner is None else None
+
+    def embedding(self, **asked: Any) -> Any:
+        if self._owner is None:
+            return litellm_of_embeddings().embedding(**asked)
+        return self._owner.embedded(asked, asynchronous=False)
+
+    async def aembedding(self, **asked: Any) -> Any:
+        if self._owner is None:
+            return await litellm_of_embeddings().aembedding(**asked)
+        return await self._owner.embedded(asked, asynchronous=True)
 
 
 # ── the compatibility path ───────────────────────────────────────────────────────────────────────────────────────────
@@ -585,6 +694,11 @@ def most_output_tokens(model: str) -> int | None:
 def most_input_tokens(model: str) -> int | None:
     """How many tokens a model can be sent at most, by the same table."""
     return _table(model, "max_input_tokens")
+
+
+def vector_size(model: str) -> int | None:
+    """How many dimensions a model's embeddings have, by the same table."""
+    return _table(model, "output_vector_size")
 
 
 @functools.cache

@@ -14,13 +14,13 @@ from dspy.lm15 import TransportError
 from lmtest import clock
 from lmtest.errors import Stopped
 from lmtest.lm import seam
-from lmtest.money.waiting import Clock
+from lmtest.money.waiting import Clock, ThreadBell
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from lmtest.money.waiting import TaskBell, ThreadBell
+    from lmtest.money.waiting import TaskBell
 
 
 class Stop:
@@ -161,12 +161,12 @@ class _Waiting(Clock):
         self._stop = stop
         self._model = model
 
-    def sleep(self, seconds: float, bell: ThreadBell) -> None:
-        self._stop.pause(seconds, bell)
+    def sleep(self, seconds: float, bell: ThreadBell | None = None) -> None:
+        self._stop.pause(seconds, bell or ThreadBell())
         if self._stop.over:
             raise _not_sent(self._model)
 
-    async def sleep_async(self, seconds: float, bell: TaskBell) -> None:
+    async def sleep_async(self, seconds: float, bell: TaskBell | None = None) -> None:
         try:
             async with self._stop.holding_task():
                 await super().sleep_async(seconds, bell)

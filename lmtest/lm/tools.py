@@ -19,6 +19,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from lmtest import clock
 from lmtest.cassette.cassette import LIVE, MOCKED, PLAYED, Call
+from lmtest.cassette.halves import mended
 from lmtest.cassette.interaction import Interaction, Raised, Result, Usage
 from lmtest.errors import CassetteFormatError, CassetteMiss, CassetteNotFound, ConfigurationError
 from lmtest.lm.raised import rebuilt, taken_down
@@ -149,10 +150,13 @@ class _Tool:
         """A copy of a JSON value: what the program does to its own is not recorded."""
         kind = type(value)
         if kind is dict and all(type(key) is str for key in value):
-            return {key: self._plain(item, f"{where}.{key}" if where else key, did) for key, item in value.items()}
+            inner = f"{where}." if where else ""
+            return {mended(key): self._plain(item, f"{inner}{key}", did) for key, item in value.items()}
         if kind is list:
             return [self._plain(item, f"{where}[{index}]", did) for index, item in enumerate(value)]
-        if value is None or kind in {str, bool, int} or (kind is float and math.isfinite(value)):
+        if kind is str:
+            return mended(value)
+        if value is None or kind in {bool, int} or (kind is float and math.isfinite(value)):
             return value
         what = (
             repr(value)

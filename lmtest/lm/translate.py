@@ -12,7 +12,7 @@ from dspy import lm15
 
 from lmtest.cassette.interaction import EventStream, Failure, Reply, StreamedEvent
 from lmtest.lm.counted import beside
-from lmtest.lm.retry import causes, retry_after
+from lmtest.lm.retry import causes, played, retry_after
 from lmtest.lm.seam import StreamAccumulator, error_class_for_code, other_candidates, serde
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ _NOT_CONNECTED = frozenset(
         "gaierror",
     }
 )
+# What DSPy hands on of an error beside what a Failure has a place for.
+_DETAILS = ("provider", "model", "request_id", "env_keys", "credential_hint", "part_index")
 _NO_TEXT = object()  # which marshal refuses
 _WORDS = re.compile(r"\s*\S+\s*")
 
@@ -97,6 +99,7 @@ def failure(raised: lm15.LM15Error, events: tuple[StreamedEvent, ...] = ()) -> F
         status=raised.status,
         retry_after=retry_after(raised),
         provider_code=raised.provider_code,
+        details=_details(raised),
         events=events,
     )
 
@@ -170,13 +173,28 @@ def is_failure_code(code: str) -> bool:
 
 def error(outcome: Failure) -> lm15.LM15Error:
     """A recorded failure as the error that lm15 raised."""
-    return error_class_for_code(outcome.code)(
+    details = dict(outcome.details)
+    raised: lm15.LM15Error = error_class_for_code(outcome.code)(
         outcome.message,
         code=outcome.code,
         status=outcome.status,
         retry_after=outcome.retry_after,
         provider_code=outcome.provider_code,
+        rate_limit_headers=details.pop("rate_limit_headers", None),
     )
+    # Some make their text anew, with advice that is in the recorded one already.
+    raised.message, raised.args = outcome.message, (outcome.message,)
+    for name, value in details.items():
+        if name in _DETAILS:
+            setattr(raised, name, tuple(value) if isinstance(value, list) else value)
+    return played(raised)
+
+
+def _details(raised: lm15.LM15Error) -> Json:
+    said = {name: value for name in _DETAILS if (value := getattr(raised, name, None))}
+    headers = {name: list(values) for name, values in raised.rate_limit_headers.items()}
+    details = {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+    return details | ({"rate_limit_headers": headers} if headers else {})
 
 
 def _word_by_word(event: Any) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import dspy
 
 import lmtest
-from lmtest import clock, variables
+from lmtest import clock, disk, variables
 from lmtest import settings as project
 from lmtest.cassette import redact
 from lmtest.cassette.cassette import Cassette
@@ -20,7 +21,7 @@ from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.interaction import Header
 from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError, LimitError, LMTestError
-from lmtest.lm.billing import gate_for, row_of, run_id, write_played
+from lmtest.lm.billing import gate_for, left_of, row_of, run_id, write_played
 from lmtest.lm.ready import make_ready
 from lmtest.lm.scope import Scope
 from lmtest.modes import Mode, choose_mode
@@ -28,6 +29,7 @@ from lmtest.money.limits import NO_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from decimal import Decimal
     from types import TracebackType
 
     from lmtest.cassette.cassette import Call
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from lmtest.modes import ModeChoice
     from lmtest.money.row import LedgerRow
 
+_LOG = logging.getLogger("lmtest")
 _CALLING = frozenset({Mode.RECORD, Mode.REFRESH, Mode.LIVE})
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -151,7 +154,19 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
                 gate()
         to = os.environ.get(variables.REFRESH_TO) if cassette.mode is Mode.REFRESH else None
         script = self._script(cassette)
-        return Scope(cassette, gate, replay_speed=self._speed, to=to, script=script, stop=self._stop)
+        return Scope(cassette, gate, left=self._left, replay_speed=self._speed, to=to, script=script, stop=self._stop)
+
+    def _left(self, model: str, tighter: Limits) -> Decimal | None:
+        return left_of(
+            model,
+            self._tighter.tightened(tighter),
+            self._limits,
+            self._settings,
+            self._root,
+            run=self._run,
+            test=self._test,
+            environ=self._environ,
+        )
 
     def _gate(self, cassette: Cassette) -> Gate:
         """What live calls pass; made for the first, and only where what comes of it can be written down."""
@@ -205,6 +220,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             raise cassette.refused[0]
         if cassette.mode.writes:
             cassette.save(self._header(cassette))
+            for doubt in cassette.doubts:
+                _LOG.warning("%s: %s", cassette.where, doubt)
 
     def __getstate__(self) -> dict[str, Any]:
         # What it decorates may be saved with a program; what is open here is not open where that is loaded.
@@ -273,7 +290,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         if repeat not in {None, "last"}:
             raise ConfigurationError(f"repeat={repeat!r} is not known; it is 'last' or nothing.")
         return Cassette(
-            None if self._path is None else self._path.absolute(),  # wherever the program goes meanwhile
+            None if self._path is None else disk.spelled(self._path.absolute()),  # wherever the program goes meanwhile
             mode=mode,
             rules=Rules(
                 ignore=(*configured.ignore, *self._more["ignore"]), scrub=(*configured.scrub, *self._more["scrub"])

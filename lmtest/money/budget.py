@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Literal
 
 from lmtest.errors import BudgetExceeded
 from lmtest.money.amounts import to_pico, to_usd
+from lmtest.money.horizon import SECOND
 from lmtest.money.ledger import periods
+from lmtest.money.limits import bare
 from lmtest.money.origin import Origin
 from lmtest.money.queue import Block
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from lmtest.money.limits import Limits
     from lmtest.money.queue import Ahead, Asked
 
+_ANY = datetime(1970, 1, 1, tzinfo=UTC)  # a moment, where only the names of periods are asked for
 _LOG = logging.getLogger("lmtest")
 _warned: set[str] = set()
 
@@ -64,19 +67,14 @@ class Budget:
         self._origin = origin or Origin()
         self._assumed = assumed
 
-    def holding(self, asked: Asked, now: float) -> list[Allowance]:
-        """The limits that hold a call, each in the period in which it would be sent.
-
-        Args:
-            asked: The call.
-            now: Seconds since 1970.
-        """
+    def holding(self, asked: Asked) -> list[Allowance]:
+        """The limits that hold a call."""
         priced = asked.estimate is not None
         if not priced and any(name.startswith("usd_") for name in self._assumed):
             _warn_once(asked.model)
         if not priced and self._on_unknown_price == "allow":
             return []
-        return self._allowances(asked.model, asked.test, now, priced=priced)
+        return self._allowances(asked.model, asked.test, priced=priced)
 
     def left(self, *, model: str, test: str | None = None, now: float) -> Decimal | None:
         """USD that calls to a model may still cost: the least that any limit leaves, and never below 0.
@@ -91,27 +89,27 @@ class Budget:
         Returns:
             None where no limit holds such a call.
         """
-        held = self._allowances(model, test, now)
+        held = self._allowances(model, test)
         if not held:
             return None
         with self._ledger.database.reading() as connection:
-            used = [0 if connection is None else sum(each.used(connection)) for each in held]
+            used = [0 if connection is None else sum(each.used(connection, int(now * SECOND))) for each in held]
         return max(Decimal(0), min(each.limit - to_usd(its) for each, its in zip(held, used, strict=True)))
 
-    def _allowances(self, model: str, test: str | None, now: float, *, priced: bool = True) -> list[Allowance]:
+    def _allowances(self, model: str, test: str | None, *, priced: bool = True) -> list[Allowance]:
         limits = self._limits if priced else self._limits.without(self._assumed)
-        named = periods(time=datetime.fromtimestamp(now, UTC), run=self._run, test=test)
         return [
             Allowance(
                 field=field,
-                period=period,
+                run=self._run,
+                test=test,
                 model=whose,
                 limit=limit,
                 assumed=not whose and field in self._assumed,
                 origin=self._origin,
             )
             for whose, its in limits.holding(model)
-            for field, period in named.items()
+            for field in periods(time=_ANY, run=self._run, test=test)
             if (limit := its.held(field)) is not None
         ]
 
@@ -122,7 +120,8 @@ class Allowance:
 
     Attributes:
         field: The limit's field of `lmtest.money.limits.Limits`.
-        period: Whose calls count, see `lmtest.money.ledger.periods`.
+        run: The run that calls.
+        test: The test that calls.
         model: The model that it holds, as the limit names it; "" is all models together.
         limit: USD.
         assumed: Whether nobody set it.
@@ -130,53 +129,74 @@ class Allowance:
     """
 
     field: str
-    period: str
+    run: str
+    test: str | None
     model: str
     limit: Decimal
     assumed: bool
     origin: Origin
 
-    weight = 0
-
     @property
     def name(self) -> str:
-        """What it is held under."""
-        return f"{self.period} {self.model}".rstrip()
+        """What it is waited for by."""
+        return f"{self.field} {self.run} {self.test or ''} {self.model}"
 
-    def used(self, connection: Connection) -> tuple[int, int]:
-        """Picodollars that are spent, and that calls under way hold."""
+    @property
+    def weight(self) -> int:
+        """The limit in picodollars: whoever is allowed less, such as a session, keeps nobody else waiting."""
+        return to_pico(self.limit)
+
+    def used(self, connection: Connection, now: int) -> tuple[int, int]:
+        """Picodollars that are spent, and that calls under way hold.
+
+        Args:
+            connection: An open transaction.
+            now: Nanoseconds since 1970, in whose period.
+        """
+        period = self._period(now)
         spent, held = connection.execute(
             """
             SELECT coalesce((SELECT usd FROM spend WHERE period = ? AND model = ?), 0),
                 CAST(coalesce((SELECT sum(usd) FROM hold WHERE name = ?), 0) AS BIGINT)
             """,
-            (self.period, self.model, self.name),
+            (period, self.model, self._held_as(now)),
         ).fetchone()
+        if self.model and "/" not in self.model:  # that model at any provider
+            found = connection.execute("SELECT model, usd FROM spend WHERE period = ?", (period,)).fetchall()
+            spent = sum(usd for model, usd in found if bare(model) == self.model)
         return spent, held
 
-    def room(self, connection: Connection, asked: Asked, now: int, ahead: Ahead) -> Block | Callable[[], None]:  # noqa: ARG002 - a rate asks the time
+    def room(self, connection: Connection, asked: Asked, now: int, ahead: Ahead) -> Block | Callable[[], None]:
         """As `lmtest.money.queue.Limit.room`."""
         if asked.estimate == 0:
             return _nothing  # it can exceed no limit, not even one that is exceeded
-        spent, held = self.used(connection)
-        limit = to_pico(self.limit)
+        spent, held = self.used(connection, now)
+        limit = self.weight
         wanted = None if asked.estimate is None else to_pico(asked.estimate)
-        if wanted is not None and not ahead.calls and spent + held + wanted <= limit:
-            return partial(self._take, connection, asked.id, wanted)
-        of_others = held - self._within(connection, asked)
+        passed = not any(its >= limit for its in ahead.weights)
+        if wanted is not None and passed and spent + held + wanted <= limit:
+            return partial(self._take, connection, asked.id, wanted, now)
+        of_others = held - self._within(connection, asked, now)
         final = wanted is None or spent + held - of_others + wanted > limit
         aside = _dollars(to_usd(held))
         why = f"{self._whose} is {_dollars(self.limit)}, of which {aside} is set aside by calls under way"
         return Block(self._refusal(asked, spent, held), why=why, final=final)
 
-    def _take(self, connection: Connection, id_: str, usd: int) -> None:
-        connection.execute("INSERT INTO hold (name, id, usd) VALUES (?, ?, ?)", (self.name, id_, usd))
+    def _take(self, connection: Connection, id_: str, usd: int, now: int) -> None:
+        connection.execute("INSERT INTO hold (name, id, usd) VALUES (?, ?, ?)", (self._held_as(now), id_, usd))
 
-    def _within(self, connection: Connection, asked: Asked) -> int:
+    def _period(self, now: int) -> str:
+        """Whose calls count, see `lmtest.money.ledger.periods`: a month's border may pass while a call waits."""
+        return periods(time=datetime.fromtimestamp(now / SECOND, UTC), run=self.run, test=self.test)[self.field]
+
+    def _held_as(self, now: int) -> str:
+        return f"{self._period(now)} {self.model}".rstrip()
+
+    def _within(self, connection: Connection, asked: Asked, now: int) -> int:
         """Picodollars that calls hold which settle only after this one, so that waiting for them is in vain."""
         if not asked.within:
             return 0
-        held = connection.execute("SELECT id, usd FROM hold WHERE name = ?", (self.name,)).fetchall()
+        held = connection.execute("SELECT id, usd FROM hold WHERE name = ?", (self._held_as(now),)).fetchall()
         return sum(usd for id_, usd in held if id_ in asked.within)
 
     @property

@@ -19,7 +19,6 @@ from lmtest.errors import ConfigurationError
 from lmtest.money import under_way
 from lmtest.money.amounts import to_pico, to_usd
 from lmtest.money.database import PATIENCE
-from lmtest.money.limits import bare
 from lmtest.money.places import open_database
 from lmtest.money.row import LedgerRow
 from lmtest.money.spool import Entry, Spool
@@ -379,8 +378,8 @@ def _spending(rows: Iterable[LedgerRow], at_most: Decimal | None, *, sign: int =
     for row in rows:
         if row.hit == "live" and (usd := to_pico(at_most if row.held is None else row.held)):
             for period in periods(time=row.time, run=row.run, test=row.test).values():
-                for model in {ALL_MODELS, row.model, bare(row.model)}:
-                    sums[period, model] += usd
+                sums[period, ALL_MODELS] += usd
+                sums[period, row.model] += usd
     return [(*key, sign * usd) for key, usd in sums.items()]
 
 

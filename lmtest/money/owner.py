@@ -7,6 +7,10 @@ import hashlib
 import os
 import platform
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def claimed(name: str) -> str:
@@ -49,6 +53,18 @@ def has_died(claim: str) -> bool:
         pass  # another user's
     state, begins = _stat(int(process))
     return state in {"Z", "X"} or bool(began and begins and began != begins)
+
+
+def dead(claims: Iterable[str]) -> set[str]:
+    """Those of some names whose processes are known to be gone; each process is looked at once.
+
+    >>> dead([claimed("a"), "another-machine/1@7/a"])
+    set()
+    """
+    by_process: dict[str, list[str]] = {}
+    for claim in claims:
+        by_process.setdefault(claim.rpartition("/")[0], []).append(claim)
+    return {claim for theirs in by_process.values() if has_died(theirs[0]) for claim in theirs}
 
 
 @functools.cache

@@ -77,8 +77,7 @@ class Postgres:
                 yield connection
                 connection.execute(b"COMMIT")
             except BaseException:
-                if not connection.closed:
-                    connection.execute(b"ROLLBACK")
+                _roll_back(connection)
                 raise
 
     def _begun(self, begin: bytes) -> psycopg.Connection[Any]:
@@ -86,11 +85,9 @@ class Postgres:
         connection = self._connect()
         try:
             connection.execute(begin)
-        except psycopg.OperationalError:
-            if not connection.closed:
-                connection.execute(b"ROLLBACK")  # a lock that was not had in time
-                raise
-            if not used:
+        except BaseException as error:
+            _roll_back(connection)  # where a lock was not had in time
+            if not (isinstance(error, psycopg.OperationalError) and connection.closed and used):
                 raise
             # The server was restarted, or cut what was idle, since it was used last: nothing was lost with it.
             connection = self._connect()
@@ -151,6 +148,15 @@ class Postgres:
                 f"The ledger {self.place!r} cannot be used: {first}. Check that the server runs and that the user may "
                 "create a schema there, or point LMTEST_LEDGER to another place."
             ) from error
+
+
+def _roll_back(connection: psycopg.Connection[Any]) -> None:
+    """End a transaction; a connection on which that cannot be, as in the midst of a statement, is given up."""
+    try:
+        if not connection.closed:
+            connection.execute(b"ROLLBACK")
+    except psycopg.Error:
+        connection.close()
 
 
 class _Dialect:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from lmtest.errors import ConfigurationError
 from lmtest.money import under_way
-from lmtest.money.horizon import LEASE, SECOND, last_expiry
-from lmtest.money.owner import claimed, has_died
+from lmtest.money.horizon import SECOND, last_expiry
+from lmtest.money.owner import claimed, dead
 from lmtest.money.waiting import Clock, TaskBell, ThreadBell, wait, wait_async
 
 if TYPE_CHECKING:
@@ -75,12 +75,20 @@ class Ahead(NamedTuple):
     """Those who came before and wait for the same.
 
     Attributes:
-        calls: How many.
-        weight: What they will take of a rate, in nanoseconds of its time.
+        weights: What each takes of the limit, as the limit weighs it; see `Limit.weight`.
     """
 
-    calls: int = 0
-    weight: int = 0
+    weights: tuple[int, ...] = ()
+
+    @property
+    def calls(self) -> int:
+        """How many they are."""
+        return len(self.weights)
+
+    @property
+    def weight(self) -> int:
+        """What they take together."""
+        return sum(self.weights)
 
 
 class Block(NamedTuple):
@@ -99,6 +107,9 @@ class Block(NamedTuple):
     final: bool = False
 
 
+_Blocked = dict[str, tuple[Block, Ahead]]  # by the name of what has no room
+
+
 class Limit(Protocol):
     """What holds a call."""
 
@@ -108,7 +119,7 @@ class Limit(Protocol):
 
     @property
     def weight(self) -> int:
-        """What the call takes of it, where it is a rate: nanoseconds of its time."""
+        """What those behind it are to know of the call: of a rate, the nanoseconds of its time that it takes."""
 
     def room(self, connection: Connection, asked: Asked, now: int, ahead: Ahead) -> Block | Callable[[], None]:
         """See if there is room.
@@ -137,7 +148,7 @@ class Queue:
         self._database = ledger.database
         self._clock = clock or Clock()
 
-    def enter(self, asked: Asked, limits: Sequence[Limit], *, timeout: float | None = None) -> None:
+    def enter(self, asked: Asked, limits: Sequence[Limit], *, timeout: float | None = None) -> datetime:
         """Wait until a call may be sent; it is under way then, until it is settled or released.
 
         Args:
@@ -145,11 +156,14 @@ class Queue:
             limits: What holds it.
             timeout: Seconds it may wait; 0 for not at all, None for as long as it takes.
 
+        Returns:
+            When it was let through.
+
         Raises:
             LimitError: A limit has no room, or will have none in time. Nothing is held.
         """
         bell = ThreadBell()
-        wait(self._looks(asked, limits, timeout, bell), self._clock, bell)
+        return wait(self._looks(asked, limits, timeout, bell), self._clock, bell)
 
     async def enter_async(
         self,
@@ -157,71 +171,69 @@ class Queue:
         limits: Sequence[Limit],
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - a refusal, no cancellation
-    ) -> None:
+    ) -> datetime:
         """Wait as `enter` does, leaving the event loop free."""
         bell = TaskBell()
         try:
-            await wait_async(self._looks(asked, limits, timeout, bell), self._clock, bell)
+            return await wait_async(self._looks(asked, limits, timeout, bell), self._clock, bell)
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.to_thread(self._ledger.release, asked.id))
             raise
 
-    def _looks(self, asked: Asked, limits: Sequence[Limit], timeout: float | None, bell: Bell) -> Generator[float]:
-        begun, ticket, said, pause = self._now(), 0, False, _FIRST
-        latest = None if timeout is None else begun + int(timeout * SECOND)
+    def _looks(
+        self, asked: Asked, limits: Sequence[Limit], timeout: float | None, bell: Bell
+    ) -> Generator[float, None, datetime]:
+        """Look until all have room; gives the seconds to each next look, and at last when it was let through."""
+        line, waits = self._database.line, _Wait(asked, self._now(), timeout)
+        joined = frozenset[str]()
         try:
             while True:
                 self._ledger.take_in()
-                ticket, blocked = self._look(asked, limits, ticket)
+                now, blocked = self._look(waits, limits)
                 if not blocked:
-                    return
-                now = self._now()
-                for block, _ in blocked.values():
-                    if block.final or (latest is not None and (now >= latest or (block.until or now) > latest)):
-                        raise block.error
-                self._database.line.join(bell, ticket, blocked)
-                until = _until([block for block, _ in blocked.values()])
-                if not said and max(until or 0, now) - begun > LONG_WAIT * SECOND:
-                    said = True
-                    _say(asked, next(iter(blocked.values()))[0], until, latest)
-                behind = max(ahead.calls for _, ahead in blocked.values())
-                seconds = pause * (1 + behind) if until is None else (until - now) / SECOND
-                pause = min(2 * pause, _LAST)
-                seconds = min(max(seconds, 0.0), _LONGEST)
-                yield seconds if latest is None else min(seconds, (latest - now) / SECOND)
+                    waits.ticket = 0
+                    return datetime.fromtimestamp(now / SECOND, UTC)
+                waits.refuse(now, blocked)
+                if blocked.keys() != joined:
+                    joined = frozenset(blocked)
+                    line.join(bell, waits.ticket, joined)
+                    continue  # whoever gave something back since that look has rung for nobody
+                waits.say(now, blocked)
+                yield waits.pause(now, blocked)
         finally:
-            self._database.line.leave(bell)
-            if ticket:
+            line.leave(bell)
+            if waits.ticket:
                 self._leave(asked.id)
 
-    def _look(self, asked: Asked, limits: Sequence[Limit], ticket: int) -> tuple[int, dict[str, tuple[Block, Ahead]]]:
-        """Let it through, or give its ticket and what has no room for it."""
+    def _look(self, waits: _Wait, limits: Sequence[Limit]) -> tuple[int, _Blocked]:
+        """Let it through, or give what has no room for it; and the moment."""
+        asked = waits.asked
         with self._database.writing(durable=False) as connection:
             now = self._now()
             anybody, overdue = connection.execute(_AT_FIRST, (now, last_expiry(now))).fetchone()
             if overdue:
                 under_way.settle_overdue(self._ledger, connection, now)
-            ahead = _ahead(connection, asked, ticket, now) if anybody and not asked.within else {}
+            ahead = _ahead(connection, waits, now) if anybody and not asked.within else {}
             blocked, takes = _rooms(connection, asked, limits, now, ahead)
             if blocked and under_way.settle_dead(self._ledger, connection):
                 blocked, takes = _rooms(connection, asked, limits, now, ahead)
-            if ticket:
+            if waits.ticket:
                 connection.execute("DELETE FROM waiting WHERE id = ?", (asked.id,))
             if not blocked:
                 for take in takes:
                     take()
-                under_way.begin(connection, asked, expires=now + int(LEASE * SECOND))
+                under_way.begin(connection, asked, now)
             elif not asked.within:
-                ticket = ticket or _next_ticket(connection)
+                waits.ticket = waits.ticket or _next_ticket(connection)
                 weights = {limit.name: limit.weight for limit in limits}
                 connection.executemany(
                     "INSERT INTO waiting (name, id, ticket, weight, expires) VALUES (?, ?, ?, ?, ?)",
                     [
-                        (name, asked.id, ticket, weights[name], _next_look(block, now) + _ABSENT)
+                        (name, asked.id, waits.ticket, weights[name], _next_look(block, now) + _ABSENT)
                         for name, (block, _) in blocked.items()
                     ],
                 )
-        return ticket, blocked
+        return now, blocked
 
     def _leave(self, id_: str) -> None:
         """Wait no more; where that cannot be written, whoever waits behind sees it by the time that has passed."""
@@ -235,10 +247,62 @@ class Queue:
         return int(self._clock.now() * SECOND)
 
 
+class _Wait:
+    """How one call waits.
+
+    Args:
+        asked: The call.
+        begun: When it came, nanoseconds since 1970.
+        timeout: Seconds it may wait; None for as long as it takes.
+    """
+
+    def __init__(self, asked: Asked, begun: int, timeout: float | None) -> None:
+        self.asked = asked
+        self.ticket = 0
+        self._begun = begun
+        self._latest = None if timeout is None else begun + int(timeout * SECOND)
+        self._pause = _FIRST
+        self._said = False
+
+    def refuse(self, now: int, blocked: _Blocked) -> None:
+        """End it where it would be in vain, or longer than it may be.
+
+        Raises:
+            LimitError: What has no room.
+        """
+        for block, _ in blocked.values():
+            if block.final:
+                raise block.error
+            if self._latest is not None and (now >= self._latest or (block.until or now) > self._latest):
+                raise block.error
+
+    def pause(self, now: int, blocked: _Blocked) -> float:
+        """Seconds to the next look: to the moment that is known, else longer each time, and for each who is ahead."""
+        until = _until(blocked)
+        if until is not None:
+            seconds = (until - now) / SECOND
+        else:
+            seconds = self._pause * (1 + max(ahead.calls for _, ahead in blocked.values()))
+            self._pause = min(2 * self._pause, _LAST)
+        seconds = min(max(seconds, 0.0), _LONGEST)
+        return seconds if self._latest is None else min(seconds, (self._latest - now) / SECOND)
+
+    def say(self, now: int, blocked: _Blocked) -> None:
+        """Say once that it waits long, or will."""
+        until = _until(blocked)
+        if self._said or max(until or 0, now) - self._begun <= LONG_WAIT * SECOND:
+            return
+        self._said = True
+        ends = "until there is room" if until is None else f"until {_time(until)}"
+        given = "" if self._latest is None else f", and gives up at {_time(self._latest)} (max_wait)"
+        why = next(iter(blocked.values()))[0].why
+        _LOG.warning("A call to %s waits %s%s: %s.", self.asked.model, ends, given, why)
+
+
 def _rooms(
     connection: Connection, asked: Asked, limits: Sequence[Limit], now: int, ahead: dict[str, Ahead]
-) -> tuple[dict[str, tuple[Block, Ahead]], list[Callable[[], None]]]:
-    blocked: dict[str, tuple[Block, Ahead]] = {}
+) -> tuple[_Blocked, list[Callable[[], None]]]:
+    blocked: _Blocked = {}
     takes = []
     for limit in limits:
         before = ahead.get(limit.name, Ahead())
@@ -250,17 +314,16 @@ def _rooms(
     return blocked, takes
 
 
-def _ahead(connection: Connection, asked: Asked, ticket: int, now: int) -> dict[str, Ahead]:
+def _ahead(connection: Connection, waits: _Wait, now: int) -> dict[str, Ahead]:
     """Those who came before, by what they wait for; whoever is gone is put out."""
     waiting = connection.execute("SELECT name, id, ticket, weight, expires FROM waiting").fetchall()
-    ids = {id_: expires for _, id_, _, _, expires in waiting if id_ != asked.id}
-    gone = [id_ for id_, expires in ids.items() if expires <= now or has_died(id_)]
+    others = {id_: expires for _, id_, _, _, expires in waiting if id_ != waits.asked.id}
+    gone = dead(others) | {id_ for id_, expires in others.items() if expires <= now}
     connection.executemany("DELETE FROM waiting WHERE id = ?", [(id_,) for id_ in gone])
     ahead: dict[str, Ahead] = {}
-    for name, id_, its, weight, _ in waiting:
-        if id_ in ids and id_ not in gone and (not ticket or its < ticket):
-            calls, total = ahead.get(name, Ahead())
-            ahead[name] = Ahead(calls + 1, total + weight)
+    for name, id_, ticket, weight, _ in waiting:
+        if id_ in others and id_ not in gone and (not waits.ticket or ticket < waits.ticket):
+            ahead[name] = Ahead((*ahead.get(name, Ahead()).weights, weight))
     return ahead
 
 
@@ -274,16 +337,10 @@ def _next_look(block: Block, now: int) -> int:
     return max(now, min(block.until or now, now + int(_LONGEST * SECOND)))
 
 
-def _until(blocks: Sequence[Block]) -> int | None:
+def _until(blocked: _Blocked) -> int | None:
     """When all will have room, where each can say so."""
-    moments = [block.until for block in blocks if block.until is not None]
-    return max(moments) if len(moments) == len(blocks) else None
-
-
-def _say(asked: Asked, block: Block, until: int | None, latest: int | None) -> None:
-    ends = "until there is room" if until is None else f"until {_time(until)}"
-    given = "" if latest is None else f", and gives up at {_time(latest)} (max_wait)"
-    _LOG.warning("A call to %s waits %s%s: %s.", asked.model, ends, given, block.why)
+    moments = [block.until for block, _ in blocked.values() if block.until is not None]
+    return max(moments) if len(moments) == len(blocked) else None
 
 
 def _time(moment: int) -> str:

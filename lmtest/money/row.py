@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Self
 
 from lmtest.cassette.interaction import STAND_IN, Usage
+
+_ENCODER = json.JSONEncoder(default=str, ensure_ascii=False)  # made once, for it is as dear as what it does
 
 Hit = Literal["live", "cassette", "mock"]
 """Where the answer came from."""
@@ -72,11 +74,10 @@ class LedgerRow:
         >>> LedgerRow.from_json(row.to_json()) == row
         True
         """
-        said: dict[str, Any] = {
-            each.name: value for each in fields(self) if (value := getattr(self, each.name)) is not None
-        }
+        said: dict[str, Any] = {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
         counted = {name: count for name in Usage.__slots__ if (count := getattr(self.usage, name)) is not None}
-        return json.dumps({**said, "usage": counted}, default=str, ensure_ascii=False)
+        said["usage"] = counted
+        return _ENCODER.encode(said)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

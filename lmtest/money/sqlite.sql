@@ -82,7 +82,6 @@ CREATE TABLE hold (
     usd INTEGER NOT NULL,
     PRIMARY KEY (name, id)
 ) WITHOUT ROWID;
-CREATE INDEX hold_by_id ON hold (id);
 
 -- Calls that wait, one row for each limit that has no room for them, in order of their tickets. The weight is what they
 -- will take of a rate, in nanoseconds of its time.

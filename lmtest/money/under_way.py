@@ -6,11 +6,13 @@ entered as ``unsettled`` at its worst case, for it may have been sent. If it is 
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from lmtest.money.amounts import to_pico, to_usd
 from lmtest.money.horizon import LEASE, SECOND, shorten_leases
-from lmtest.money.owner import has_died, is_of_this_machine
+from lmtest.money.owner import dead, is_of_this_machine
 from lmtest.money.row import LedgerRow
 from lmtest.money.spool import Entry
 
@@ -25,17 +27,18 @@ UNSETTLED: Final = "unsettled"
 """The outcome of a call of which nobody came to say what became of it."""
 
 
-def begin(connection: Connection, asked: Asked, *, expires: int) -> None:
+def begin(connection: Connection, asked: Asked, now: int) -> None:
     """Enter a call that is about to be sent.
 
     Args:
         connection: An open transaction.
         asked: The call.
-        expires: When it is taken for dead, nanoseconds since 1970.
+        now: Nanoseconds since 1970.
     """
+    row = replace(asked.row, time=datetime.fromtimestamp(now / SECOND, UTC))
     connection.execute(
         "INSERT INTO under_way (id, expires, usd, row) VALUES (?, ?, ?, ?)",
-        (asked.id, expires, to_pico(asked.estimate), asked.row.to_json()),
+        (asked.id, now + int(LEASE * SECOND), to_pico(asked.estimate), row.to_json()),
     )
 
 
@@ -55,7 +58,8 @@ def settle_overdue(ledger: Ledger, connection: Connection, now: int) -> None:
     """
     shorten_leases(connection, now)
     overdue = [id_ for (id_,) in connection.execute("SELECT id FROM under_way WHERE expires <= ?", (now,)).fetchall()]
-    alive = [id_ for id_ in overdue if is_of_this_machine(id_) and not has_died(id_)]
+    died = dead(overdue)
+    alive = [id_ for id_ in overdue if is_of_this_machine(id_) and id_ not in died]
     renewed = now + int(LEASE * SECOND)
     connection.executemany("UPDATE under_way SET expires = ? WHERE id = ?", [(renewed, id_) for id_ in alive])
     _settle(ledger, connection, [id_ for id_ in overdue if id_ not in alive])
@@ -63,9 +67,9 @@ def settle_overdue(ledger: Ledger, connection: Connection, now: int) -> None:
 
 def settle_dead(ledger: Ledger, connection: Connection) -> bool:
     """Settle the calls of processes that are known to have died; give if there was any."""
-    dead = [id_ for (id_,) in connection.execute("SELECT id FROM under_way").fetchall() if has_died(id_)]
-    _settle(ledger, connection, dead)
-    return bool(dead)
+    died = dead(id_ for (id_,) in connection.execute("SELECT id FROM under_way").fetchall())
+    _settle(ledger, connection, died)
+    return bool(died)
 
 
 def _settle(ledger: Ledger, connection: Connection, ids: Iterable[str]) -> None:

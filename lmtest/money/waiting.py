@@ -10,12 +10,16 @@ import contextlib
 import os
 import threading
 from contextlib import closing
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from lmtest import clock as machine
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator
+
+
+T = TypeVar("T")
 
 
 class Bell(Protocol):
@@ -71,13 +75,13 @@ class Clock:
         """Seconds since 1970."""
         return machine.now()
 
-    def sleep(self, seconds: float, bell: ThreadBell) -> None:
-        """Let a thread wait; the bell ends it early."""
-        bell.wait(seconds)
+    def sleep(self, seconds: float, bell: ThreadBell | None = None) -> None:
+        """Let a thread wait; a bell ends it early."""
+        (bell or ThreadBell()).wait(seconds)
 
-    async def sleep_async(self, seconds: float, bell: TaskBell) -> None:
-        """Let a task wait; the bell ends it early."""
-        await bell.wait(seconds)
+    async def sleep_async(self, seconds: float, bell: TaskBell | None = None) -> None:
+        """Let a task wait; a bell ends it early."""
+        await (bell or TaskBell()).wait(seconds)
 
 
 class Line:
@@ -121,26 +125,43 @@ class Line:
                 first.ring()
 
 
-def wait(steps: Generator[float], clock: Clock, bell: ThreadBell) -> None:
-    """Take the steps in this thread, sleeping between them."""
+@dataclass(frozen=True, slots=True)
+class _End(Generic[T]):
+    """What the steps ended with; a `StopIteration` cannot come out of another thread."""
+
+    value: T
+
+
+def _next(steps: Generator[float, None, T]) -> float | _End[T]:
+    try:
+        return next(steps)
+    except StopIteration as end:
+        return _End(end.value)
+
+
+def wait(steps: Generator[float, None, T], clock: Clock, bell: ThreadBell) -> T:
+    """Take the steps in this thread, sleeping between them; gives what they end with."""
     with closing(steps):
-        for seconds in steps:
-            clock.sleep(seconds, bell)
+        while True:
+            step = _next(steps)
+            if isinstance(step, _End):
+                return step.value
+            clock.sleep(step, bell)
 
 
-async def wait_async(steps: Generator[float], clock: Clock, bell: TaskBell) -> None:
+async def wait_async(steps: Generator[float, None, T], clock: Clock, bell: TaskBell) -> T:
     """Take the steps without blocking the event loop: each runs in a thread, because SQLite may wait for its turn."""
     try:
         while True:
-            step = asyncio.ensure_future(asyncio.to_thread(next, steps, None))
+            taken = asyncio.ensure_future(asyncio.to_thread(_next, steps))
             try:
-                seconds = await asyncio.shield(step)
+                step = await asyncio.shield(taken)
             except asyncio.CancelledError:
                 # A thread cannot be stopped: only when its step is over can what it took be given back.
-                await asyncio.wait([step])
+                await asyncio.wait([taken])
                 raise
-            if seconds is None:
-                return
-            await clock.sleep_async(seconds, bell)
+            if isinstance(step, _End):
+                return step.value
+            await clock.sleep_async(step, bell)
     finally:
         await asyncio.shield(asyncio.to_thread(steps.close))

@@ -28,7 +28,7 @@ def commands(run: Run, environ: Mapping[str, str], *, unused: Unused) -> Iterato
             for text in told:
                 yield f"::error file={file},line={each.line},title=lmtest {title}::{_message(text)}"
     for path, sentence in summary.warnings(run):
-        kind = "error" if unused == "fail" and not sentence.startswith("stale") else "warning"
+        kind = "error" if unused == "fail" and not sentence.startswith(("stale", "doubtful")) else "warning"
         yield f"::{kind} file={_property(path)},title=lmtest::{_message(sentence)}"
 
 

@@ -10,7 +10,7 @@ from lmtest.errors import CassetteFormatError
 from lmtest.pytest_plugin.tally import relative
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lmtest.pytest_plugin.tally import Tally
 
@@ -48,33 +48,58 @@ class Leftovers:
         return bool(self.unplayed or self.orphans)
 
 
-def unplayed(tallies: Iterable[Tally], *, whole: bool = True) -> tuple[Unplayed, ...]:
-    """Find the recordings that no test asked for, of cassettes whose tests all passed in replay.
+@dataclass(frozen=True, kw_only=True)
+class Tests:
+    """Which tests there are, and which of them ran.
+
+    Attributes:
+        root: The directory that test ids count from.
+        collected: Those of every module that was collected; not all of these, where the run was narrowed.
+        ran: Those that were not deselected or skipped.
+        whole: Whether the modules ran whole.
+    """
+
+    root: Path
+    collected: frozenset[str]
+    ran: frozenset[str]
+    whole: bool
+
+    def are_idle(self, owner: str) -> bool:
+        """Whether a test, or one of a class or module that shares a cassette, is there and did not run."""
+        if (self.whole or owner in self.collected) and (tests := {each for each in self.collected if _is(owner, each)}):
+            return not tests <= self.ran
+        module = owner.partition("::")[0]
+        known = self.whole and any(each.partition("::")[0] == module for each in self.collected)
+        return not known and (self.root / module).exists()
+
+
+def unplayed(tallies: Iterable[Tally], tests: Tests) -> tuple[Unplayed, ...]:
+    """Find the recordings that no test asked for, of cassettes whose tests all ran and passed in replay.
 
     A cassette that several tests opened, in one process or in several, has only those left over that all of them left.
 
     Args:
         tallies: What was run.
-        whole: Whether the modules ran whole; else a shared cassette tells nothing.
+        tests: Which tests there are.
     """
     left: dict[str, set[int]] = {}
-    tests: dict[str, str] = {}
+    openers: dict[str, str] = {}
     spoiled: set[str] = set()
     for tally in tallies:
         for file in tally.files:
             if tally.failed or file.mode != "replay":
                 spoiled.add(file.path)
-            elif file.unplayed is not None and (whole or not file.shared):
+            elif file.unplayed is not None and (tests.whole or not file.shared):
                 left[file.path] = left.get(file.path, set(file.unplayed)) & set(file.unplayed)
-                tests.setdefault(file.path, tally.test)
+                openers.setdefault(file.path, tally.test)
     return tuple(
-        Unplayed(path=path, test=tests[path], places=tuple(sorted(places)))
+        Unplayed(path=path, test=openers[path], places=tuple(sorted(places)))
         for path, places in sorted(left.items())
-        if places and path not in spoiled
+        if places and path not in spoiled and not any(map(tests.are_idle, owners_of(tests.root / path)))
     )
 
 
-def orphans(directory: Path, *, root: Path, collected: Collection[str], tallies: Sequence[Tally]) -> tuple[str, ...]:
+def orphans(directory: Path, *, root: Path, collected: Mapping[str, str], tallies: Sequence[Tally]) -> tuple[str, ...]:
     """Find the cassettes whose header names a test that is gone, or that has another cassette by now.
 
     A module that was not collected says nothing about its tests; a module that is not there any more says all.
@@ -82,12 +107,12 @@ def orphans(directory: Path, *, root: Path, collected: Collection[str], tallies:
     Args:
         directory: Where cassettes are kept.
         root: The directory that test ids count from.
-        collected: The ids of the tests of every module that was collected, whole.
+        collected: The tests of every module that was collected, whole: their ids as written down, by pytest's own.
         tallies: What was run.
     """
     from lmtest.cassette.pending import is_pending
 
-    ids = set(collected)
+    ids = set(collected.values())
     modules = {each.partition("::")[0] for each in ids}
     used = {file.path for tally in tallies for file in tally.files}
     ran = {tally.test for tally in tallies}
@@ -99,7 +124,8 @@ def orphans(directory: Path, *, root: Path, collected: Collection[str], tallies:
             or _is_elsewhere(path.relative_to(directory), root, modules)
         ):
             continue
-        owners = owners_of(path)
+        # The header of one that an earlier version wrote may hold a secret.
+        owners = {collected.get(each, each) for each in owners_of(path)}
         gone = {each for each in owners if is_gone(each, root, modules, ids)}
         if owners and all(each in gone or each in ran for each in owners):
             found.append(relative(path, root))
@@ -144,7 +170,11 @@ def is_gone(owner: str, root: Path, modules: set[str], ids: set[str]) -> bool:
 
 def _exists(owner: str, ids: set[str]) -> bool:
     """Whether a test, or a class or module that shares a cassette, was collected."""
-    return owner in ids or any(each.startswith(f"{owner}::") for each in ids)
+    return any(_is(owner, each) for each in ids)
+
+
+def _is(owner: str, test: str) -> bool:
+    return test == owner or test.startswith(f"{owner}::")
 
 
 def owners_of(path: Path) -> tuple[str, ...]:

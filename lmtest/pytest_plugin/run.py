@@ -74,5 +74,5 @@ class Run:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to tell."""
-        happened = any(self.count(name) for name in ("asked", "bare"))
+        happened = any(self.count(name) for name in ("asked", "bare", "doubts"))
         return not (happened or self.stale or self.leftovers or self.pruned)

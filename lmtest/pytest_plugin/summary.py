@@ -73,14 +73,23 @@ def warnings(run: Run, *, named: Callable[[str], str] = str) -> list[tuple[str, 
         for each, count in left
     ]
     orphans = [(path, f"orphan: {named(path)} belongs to no test") for path in run.leftovers.orphans]
-    return [*stale, *unplayed, *orphans]
+    return [*doubts(run, named=named), *stale, *unplayed, *orphans]
+
+
+def doubts(run: Run, *, named: Callable[[str], str] = str) -> list[tuple[str, str]]:
+    """What a recording run recorded that may replay otherwise than it went: the test's file and a sentence each."""
+    return [
+        (each.test.partition("::")[0], f"doubtful: {named(each.test)}: {doubt}")
+        for each in run.tallies
+        for doubt in each.doubts
+    ]
 
 
 def _bare(run: Run, *, names: bool) -> Iterator[str]:
     if bare := [each.test for each in run.tallies if each.bare]:
         yield (
-            f"nothing recorded: {_many(len(bare), 'marked test')} called neither an lmtest.tool nor a dspy.LM that asks"
-            f" a provider{'' if names else ' (-v names them)'}"
+            f"nothing recorded: {_many(len(bare), 'marked test')} called no lmtest.tool, and no dspy.LM or"
+            f" dspy.Embedder that asks a provider{'' if names else ' (-v names them)'}"
         )
         yield from (f"  {test}" for test in bare if names)
 

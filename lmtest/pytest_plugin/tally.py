@@ -60,6 +60,7 @@ class Tally:
         unpriced: Calls of unknown price.
         seconds: Seconds its calls took; of played ones, when they were recorded.
         failed: Whether the test did not pass.
+        doubts: Why what it recorded may replay otherwise than it went.
         bare: Whether it is marked, passed in record mode, and asked for nothing that can be recorded.
         files: Its cassettes.
     """
@@ -79,6 +80,7 @@ class Tally:
     unpriced: int = 0
     seconds: float = 0.0
     failed: bool = False
+    doubts: tuple[str, ...] = ()
     bare: bool = False
     files: tuple[File, ...] = field(default=())
 
@@ -99,7 +101,7 @@ class Tally:
         """
         files = tuple(File(**{**each, "unplayed": _tuple(each["unplayed"])}) for each in data["files"])
         money = {name: Decimal(data[name]) for name in _AMOUNTS}
-        wrong = {name: tuple(data[name]) for name in ("missed", "blocked", "refused")}
+        wrong = {name: tuple(data[name]) for name in ("missed", "blocked", "refused", "doubts")}
         return cls(**{**data, **money, **wrong, "files": files})
 
     @property
@@ -149,6 +151,13 @@ def add_files(report: Any, test: str, files: tuple[File, ...]) -> None:
     plain = vars(report).get(KEY)
     tally = Tally.from_plain(plain) if plain else Tally(test=test, mode=files[0].mode)
     vars(report)[KEY] = replace(tally, files=(*tally.files, *files)).plain
+
+
+def add_doubt(report: Any, test: str, mode: str, doubt: str) -> None:
+    """Have a test's report tell of a doubt, whether the test has a cassette or not."""
+    plain = vars(report).get(KEY)
+    tally = Tally.from_plain(plain) if plain else Tally(test=test, mode=mode)
+    vars(report)[KEY] = replace(tally, doubts=(*tally.doubts, doubt)).plain
 
 
 def of_reports(reports: Iterable[Any]) -> list[Tally]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from lmtest.pytest_plugin import options
+from lmtest.refresh.written import test_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -74,6 +75,25 @@ class Unmarked:
         """Fail a test whose call was refused, even if the program caught that."""
         return (yield from self._failing())
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Say with a test's last report that calls of it were sent in a recording run, and not recorded."""
+        report = yield
+        if call.when == "teardown" and item.nodeid in self._live:
+            self._doubt(item, report)
+        return report
+
+    def _doubt(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        calls, mode = len(self._live[item.nodeid].cassette.calls), options.mode_of(self._config).mode
+        if calls and mode.writes:
+            from lmtest.pytest_plugin.tally import add_doubt  # late: most runs call nothing outside
+
+            what, marker = _caller(item)
+            sent = f"{calls} call{'' if calls == 1 else 's'} of {what} went out unrecorded, and a replay refuses such"
+            add_doubt(report, item.nodeid, mode.value, f"{sent}. To have them recorded: {marker}")
+
     def _failing(self) -> Generator[None, Any, Any]:
         __tracebackhide__ = True
         result = yield
@@ -119,7 +139,9 @@ class Unmarked:
         if any(fnmatch.fnmatchcase(test, pattern) for pattern in options.allow_unmarked(self._config)):
             return None
         choice = options.mode_of(self._config)
-        return self._refusal(choice) if choice.mode.offline else self._live_for(test).scope
+        if choice.mode.offline:
+            return self._refusal(choice)
+        return self._live_for(test_id(self._item) if self._item is not None else "").scope
 
     def _live_for(self, test: str) -> Live:
         from lmtest.lm.outside import Live
@@ -141,17 +163,25 @@ class Unmarked:
                 f"a call to {model} came outside every test, while tests were collected or a session ended, and was "
                 f"not sent: in {mode} nothing is called. Call it in a test, or within lmtest.use_cassette(PATH)."
             )
+        test = test_id(item)
+        pattern = test if test == item.nodeid else f"{item.nodeid.partition('[')[0]}*"
         near = difflib.get_close_matches("lmtest", {mark.name for mark in item.iter_markers()}, n=1, cutoff=0.8)
         typo = f" Its marker is {near[0]!r}: did you mean 'lmtest'?" if near and near[0] != "lmtest" else ""
-        what = "a fixture that the test shares" if options.is_marked(item) else "a test without a cassette"
-        marker = "@pytest.mark.lmtest" if not options.is_marked(item) else "@pytest.mark.lmtest(scope='module')"
+        what, marker = _caller(item)
         return (
-            f"{item.nodeid}: a call to {model} came from {what}, and was not sent: in {mode} nothing is called."
+            f"{test}: a call to {model} came from {what}, and was not sent: in {mode} nothing is called."
             f"{typo}\n\n"
             f"To have it recorded and replayed, mark the test, or every test by lmtest_auto = true:\n\n"
             f"    {marker}\n\n"
-            f"To let it call, name it under [tool.lmtest]: allow_unmarked = [{item.nodeid!r}]"
+            f"To let it call, name it under [tool.lmtest]: allow_unmarked = [{pattern!r}]"
         )
+
+
+def _caller(item: pytest.Item) -> tuple[str, str]:
+    """What called outside every cassette while a test ran, and the marker that gives it one."""
+    if options.is_marked(item):
+        return "a fixture that the test shares", "@pytest.mark.lmtest(scope='module')"
+    return "a test without a cassette", "@pytest.mark.lmtest"
 
 
 class _AfterImport(MetaPathFinder):

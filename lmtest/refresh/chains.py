@@ -29,6 +29,11 @@ def why_not(calls: Sequence[Interaction]) -> str:
                 f"call {number} ({call.key[:12]}) is one of the tool {call.tool!r}, which only its test can make; "
                 "run that instead, without --calls-only."
             )
+        if call.embeds:
+            return (
+                f"call {number} ({call.key[:12]}) is an embedding, and what its test asks later may depend on it; "
+                "run that instead, without --calls-only."
+            )
         if mark := _TAKEN_OUT.search(json.dumps(call.request)):
             return (
                 f"call {number} ({call.key[:12]}) was recorded without what {mark[0]} stands for; "

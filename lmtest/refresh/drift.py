@@ -6,12 +6,16 @@ import enum
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from lmtest.cassette import blobs
+from lmtest.cassette.vectors import nearness, unpacked, vectors_of
 from lmtest.refresh.answer import read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from lmtest.cassette.interaction import Interaction
     from lmtest.refresh.answer import Answer
@@ -22,6 +26,8 @@ PROSE: Final = frozenset({"reasoning", "next_thought"})
 _TOOL_FIELDS: Final = ("next_tool_name", "next_tool_args")
 _TEXT: Final = "text"
 _MEDIA: Final = "media"
+_NEAR: Final = 0.999
+"""The least cosine of vectors that have moved by no more than noise."""
 
 # What says something about a number stays; else a mark is dropped, and a dash parts words.
 _MARK = re.compile(
@@ -105,21 +111,25 @@ class CallDrift:
         return one
 
 
-def compare(before: Interaction | None, after: Interaction | None) -> CallDrift:
+def compare(before: Interaction | None, after: Interaction | None, folder: Path | None = None) -> CallDrift:
     """Put a call in its tier.
 
     Args:
         before: The call as it was recorded.
         after: The call as it is answered now. At most one of the two is None.
+        folder: Where their cassettes are, for the vectors of an embedding; None where the calls hold all of theirs.
+
+    Raises:
+        CassetteError: The vectors of an embedding are missing, or were altered.
     """
-    tier, reason, changes = _judge(before, after)
+    tier, reason, changes = _judge(before, after, folder)
     return CallDrift(before=before, after=after, tier=tier, reason=reason, changes=changes)
 
 
 _Judgement = tuple[Tier, str, tuple[Change, ...]]
 
 
-def _judge(before: Interaction | None, after: Interaction | None) -> _Judgement:
+def _judge(before: Interaction | None, after: Interaction | None, folder: Path | None) -> _Judgement:
     was, now = _code(before), _code(after)
     if after is None:
         return Tier.STRUCTURE, "no longer asked", ()
@@ -131,6 +141,8 @@ def _judge(before: Interaction | None, after: Interaction | None) -> _Judgement:
         return Tier.STRUCTURE, f"failed before ({was}), is answered now" if was else "not asked before", ()
     if after.tool:
         return _judge_results(before, after)
+    if after.embeds:
+        return _judge_vectors(before, after, folder)
     return _judge_answers(read_answer(before), read_answer(after))
 
 
@@ -143,6 +155,27 @@ def _judge_results(before: Interaction, after: Interaction) -> _Judgement:
         return Tier.STRUCTURE, f"raised {now['raised']}" if "raised" in now else "raised before, answers now", ()
     name = next(iter(now))
     return Tier.CHANGED, "", (Change(field=name, before=was[name], after=now[name], wording=False),)
+
+
+def _judge_vectors(before: Interaction, after: Interaction, folder: Path | None) -> _Judgement:
+    """Providers give no two vectors alike to the last bit, and what is searched with them finds the same."""
+    if before.outcome == after.outcome:
+        return Tier.SAME, "", ()
+    if before.left or after.left:
+        return Tier.STRUCTURE, "given up before its answer came" if after.left else "was given up, is answered now", ()
+    attached = partial(blobs.attach, directory=folder) if folder else _as_it_is
+    one, other = (vectors_of(each.saying(attached)) for each in (before, after))
+    was, now = ((each["count"], each["dimensions"]) for each in (one, other))
+    if was != now:
+        return Tier.STRUCTURE, "{} vectors of {} dimensions, were {} of {}".format(*now, *was), ()
+    if one == other:
+        return Tier.SAME, "", ()
+    near = nearness(unpacked(one), unpacked(other))
+    return (Tier.WORDING if near >= _NEAR else Tier.CHANGED), f"vectors moved, to a cosine of {near:.6f}", ()
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _judge_answers(before: Answer, after: Answer) -> _Judgement:

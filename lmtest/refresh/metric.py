@@ -66,7 +66,7 @@ class Metric:
 
 
 def _fields(call: Interaction | None) -> Mapping[str, Any] | None:
-    return None if call is None or call.failed or call.tool else read_answer(call).fields
+    return None if call is None or call.failed or call.tool or call.embeds else read_answer(call).fields
 
 
 def _load(name: str, root: Path | None) -> Callable[..., Any]:

@@ -20,7 +20,8 @@ def pair(before: Sequence[Interaction], after: Sequence[Interaction]) -> list[Pa
     """Pair calls by request and turn first, the rest by their order.
 
     A later call of a chain holds an earlier answer, so its request moves with that answer. The model is left out of
-    the comparison: a refresh may ask another one. A model's call is never paired with a tool's, nor with another tool.
+    the comparison: a refresh may ask another one. A model's call is never paired with a tool's, nor with another tool,
+    and an embedding with nothing else.
 
     Args:
         before: The calls as they were recorded.
@@ -31,15 +32,19 @@ def pair(before: Sequence[Interaction], after: Sequence[Interaction]) -> list[Pa
     """
     counterparts = dict(_turns(after))
     partners = {place: counterparts.pop(place, None) for place, _ in _turns(before)}
-    moved: dict[str, deque[Interaction]] = defaultdict(deque)
+    moved: dict[tuple[str, bool], deque[Interaction]] = defaultdict(deque)
     for call in counterparts.values():
-        moved[call.tool].append(call)
+        moved[_who(call)].append(call)
     pairs: list[Pair] = [
-        (call, partners[place] or (moved[call.tool].popleft() if moved[call.tool] else None))
+        (call, partners[place] or (moved[_who(call)].popleft() if moved[_who(call)] else None))
         for place, call in _turns(before)
     ]
     left = {id(call) for calls in moved.values() for call in calls}
     return [*pairs, *((None, call) for call in counterparts.values() if id(call) in left)]
+
+
+def _who(call: Interaction) -> tuple[str, bool]:
+    return call.tool, call.embeds
 
 
 def _request(call: Interaction) -> str:

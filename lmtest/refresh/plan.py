@@ -188,6 +188,7 @@ def _least(calls: Sequence[Interaction], directory: Path) -> Decimal | None:
     lengths, found = Lengths(calls), []
     for call in calls:
         most = (call.request.get("config") or {}).get("max_tokens") or lengths.most(call.key, call.model)
+        most = 0 if call.embeds else most
         if not call.tool and most is not None:
             try:
                 request = blobs.attach(call.request, directory)
@@ -201,7 +202,8 @@ def _least(calls: Sequence[Interaction], directory: Path) -> Decimal | None:
 def _price(call: Interaction, to: str | None) -> Decimal | None:
     if call.failed or call.tool:
         return Decimal(0)
-    found = price_of(call, at=clock.utc_now(), model=to)
+    # Another model's vectors would be no answer to the same search.
+    found = price_of(call, at=clock.utc_now(), model=None if call.embeds else to)
     return None if found is None else found.usd
 
 
@@ -235,7 +237,8 @@ def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
         return False
     newest = max((call.recorded_at or "" for call in calls), default="")
     models = {to} if to else {call.model for call in calls}
-    return index.header.recorded_at >= newest and {call.model for call in anew if not call.tool} <= models
+    asked = {call.model for call in anew if not (call.tool or (to and call.embeds))}
+    return index.header.recorded_at >= newest and asked <= models
 
 
 def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:

@@ -193,7 +193,7 @@ def compare_anew(path: Path, *, tests: Iterable[str], failure: str = "") -> Cass
     """
     anew = recorded_anew(path)
     before = read_calls(path) if path.exists() else []
-    calls = tuple(compare(*each) for each in pair(before, read_calls(anew))) if anew else ()
+    calls = tuple(compare(*each, folder=path.parent) for each in pair(before, read_calls(anew))) if anew else ()
     return CassetteDrift(path=path, test=", ".join(tests) or None, calls=calls, failure=failure)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from lmtest.cassette.conversation import turns
+from lmtest.cassette.compare import last_said
 from lmtest.refresh.prompt import read_inputs
 from lmtest.refresh.result import amounts
 
@@ -95,8 +95,8 @@ def asked(call: Interaction) -> str:
     'Why is the sky blue?'
     """
     inputs = read_inputs(call.request)
-    if call.tool:
-        text = " ".join(next(turns(call)))
+    if call.tool or call.embeds:
+        text = last_said(call)
     elif inputs:
         text = "; ".join(f"{name}: {value}" for name, value in inputs.items())
     else:

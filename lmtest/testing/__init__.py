@@ -4,7 +4,17 @@
 :class:`SuiteRunner` runs a suite of tests inside a test, through pytest's own ``pytester``.
 """
 
-from lmtest.testing.provider import Fault, ScriptedProvider, cut, fields, rate_limited, server_error, timeout
+from lmtest.testing.provider import (
+    Fault,
+    ScriptedProvider,
+    cut,
+    fields,
+    page,
+    rate_limited,
+    server_error,
+    timeout,
+    unfinished,
+)
 from lmtest.testing.suite import SuiteResult, SuiteRunner
 
 __all__ = [
@@ -14,7 +24,9 @@ __all__ = [
     "SuiteRunner",
     "cut",
     "fields",
+    "page",
     "rate_limited",
     "server_error",
     "timeout",
+    "unfinished",
 ]

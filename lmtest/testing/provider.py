@@ -31,11 +31,11 @@ class Fault:
         kind: What.
         status: The HTTP status, of a refusal.
         retry_after: Seconds the ``Retry-After`` header says, where it does.
-        after: How many pieces of a stream arrive before it is cut.
-        text: The answer that is cut; None for the one that the stand-in would give.
+        after: How many pieces of a stream arrive before it is cut, or ends.
+        text: The answer that is cut or ends too early, None for the one that the stand-in would give; a page's text.
     """
 
-    kind: Literal["refuse", "stall", "cut"]
+    kind: Literal["refuse", "stall", "cut", "end", "page"]
     status: int = 200
     retry_after: float | None = None
     after: int = 0
@@ -91,6 +91,25 @@ def cut(text: str | None = None, *, after: int = 1) -> Fault:
         after: How many pieces of a stream, of three words each, arrive before; a whole answer is cut halfway.
     """
     return Fault(kind="cut", after=after, text=text)
+
+
+def unfinished(text: str | None = None, *, after: int = 1) -> Fault:
+    """End an answer in order, but too early: a stream without its finish, a whole answer in the middle of its JSON.
+
+    Args:
+        text: The answer; by default the one that the stand-in would give.
+        after: How many pieces of a stream, of three words each, arrive before.
+    """
+    return Fault(kind="end", after=after, text=text)
+
+
+def page(text: str = "<html><body>Down for maintenance</body></html>") -> Fault:
+    """Answer 200 with something else, as a gateway in front of a provider does.
+
+    Args:
+        text: The page; "" for an empty answer.
+    """
+    return Fault(kind="page", text=text)
 
 
 class ScriptedProvider:
@@ -209,39 +228,46 @@ class _Handler(BaseHTTPRequestHandler):
             message = f"the script says {step.status}"
             error = gemini.GeminiError(step.status, _STATUS.get(step.status, "INTERNAL"), message)
             self._send(step.status, error.body, headers=waits)
+        elif isinstance(step, Fault) and step.kind == "page":
+            self._write(200, (step.text or "").encode(), {"content-type": "text/html"})
         else:
             self._say(found[1], prompts, step, streamed=found[2] == "streamGenerateContent")
 
     def _say(self, model: str, prompts: list[Prompt], step: Step, *, streamed: bool) -> None:
         text = step.text if isinstance(step, Fault) else step
         answer = write_answer(prompts[0]) if text is None else Answer(id=f"{MOCK_ID}scripted", text=text)
-        after = step.after if isinstance(step, Fault) else None
+        fault = step if isinstance(step, Fault) else None
         if streamed:
             pieces = [_event(body) for body in gemini.stream_bodies(model, prompts, [answer])]
-            self._stream(pieces, after)
+            self._stream(pieces, fault)
         else:
-            self._send(200, gemini.whole_body(model, prompts, [answer]), cut_short=after is not None)
+            self._send(200, gemini.whole_body(model, prompts, [answer]), fault=fault)
 
     def _send(
-        self, status: int, body: dict[str, Any], *, headers: dict[str, str] | None = None, cut_short: bool = False
+        self, status: int, body: dict[str, Any], *, headers: dict[str, str] | None = None, fault: Fault | None = None
     ) -> None:
         content = json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in {"content-type": "application/json", "connection": "close", **(headers or {})}.items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if cut_short else content)
+        part = content[: len(content) // 2] if fault else content
+        promised = part if fault and fault.kind == "end" else content
+        self._write(status, part, {"content-type": "application/json", **(headers or {})}, length=len(promised))
 
-    def _stream(self, pieces: list[bytes], after: int | None) -> None:
+    def _write(self, status: int, content: bytes, headers: dict[str, str], *, length: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "connection": "close"}.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(content) if length is None else length))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _stream(self, pieces: list[bytes], fault: Fault | None) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.send_header("connection", "close")
         self.end_headers()
-        for piece in pieces[:after]:
+        for piece in pieces[: fault.after] if fault else pieces:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-        if after is None:
+        if fault is None or fault.kind == "end":
             self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name

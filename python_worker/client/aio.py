@@ -11,6 +11,7 @@ import grpc
 
 from python_worker.client import calls
 from python_worker.client.aio_tools import AsyncToolMethods
+from python_worker.client.arguments import deadline_of
 from python_worker.client.channel import MOST_BYTES, OPTIONS, bearer
 from python_worker.client.errors import Unavailable, from_rpc
 from python_worker.client.executions import AsyncExecutionMethods
@@ -64,7 +65,7 @@ class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods, AsyncToolMethods):
         self._channel = channel
         self._most_bytes = most_bytes
         self._metadata = bearer(token)
-        self._deadline = deadline
+        self._deadline = deadline_of(deadline)
         self._state: Any = StateStub(channel)
         # A stub's methods are its attributes, and no two of the services' have one name.
         self._stub: Any = WorkerStub(channel)

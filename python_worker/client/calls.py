@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
+from python_worker.client.arguments import carried
 from python_worker.client.errors import from_message
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.session import check_same_lm
@@ -133,6 +134,7 @@ def signed(method: _Method, make: Callable[..., Any]) -> _Method:
     return method
 
 
+@carried
 def create_session(
     session_id: str, *, ttl: float | None, metadata: Mapping[str, str] | None, lm: SessionLM | None, or_get: bool
 ) -> Call[Session]:
@@ -147,6 +149,7 @@ def create_session(
     return Call(method="CreateSession", request=request, read=wire.session_from_wire)
 
 
+@carried
 def get_session(session_id: str, *, lm: SessionLM | None = None) -> Call[Session]:
     """Tell a session, which must have that language model where one is given."""
 
@@ -159,16 +162,19 @@ def get_session(session_id: str, *, lm: SessionLM | None = None) -> Call[Session
     return Call(method="GetSession", request=pb.GetSessionRequest(session=session_id), read=read)
 
 
+@carried
 def touch_session(session_id: str) -> Call[Session]:
     """Let a session live on."""
     return Call(method="TouchSession", request=pb.TouchSessionRequest(session=session_id), read=wire.session_from_wire)
 
 
+@carried
 def end_session(session_id: str) -> Call[None]:
     """Take a session away."""
     return Call(method="EndSession", request=pb.EndSessionRequest(session=session_id), read=nothing)
 
 
+@carried
 def list_sessions(token: str) -> Call[tuple[list[Session], str]]:
     """A page of sessions, with the token of the next."""
     request = pb.ListSessionsRequest(page_size=PAGE, page_token=token)
@@ -179,6 +185,7 @@ def list_sessions(token: str) -> Call[tuple[list[Session], str]]:
     )
 
 
+@carried
 def register(
     session_id: str, name: str, value: Value, *, type_text: str, metadata: Mapping[str, str] | None
 ) -> Call[Variable]:
@@ -189,18 +196,21 @@ def register(
     return Call(method="RegisterVariable", request=request, read=wire.variable_from_wire)
 
 
+@carried
 def get(session_id: str, key: str) -> Call[Variable]:
     """Tell a variable."""
     request = pb.GetVariableRequest(session=session_id, variable=key)
     return Call(method="GetVariable", request=request, read=wire.variable_from_wire)
 
 
+@carried
 def get_value(session_id: str, key: str) -> Call[Value]:
     """Tell a variable's value."""
     request = pb.GetVariableRequest(session=session_id, variable=key)
     return Call(method="GetVariable", request=request, read=lambda message: from_wire(message.value, message.name))
 
 
+@carried
 def set_(
     session_id: str,
     key: str,
@@ -209,7 +219,7 @@ def set_(
     expected_version: int | None = None,
     metadata: Mapping[str, str] | None = None,
     reason: str = "",
-    register: bool = False,
+    register: bool = True,
 ) -> Call[Variable]:
     """Give a variable a value."""
     request = pb.SetVariableRequest(
@@ -224,12 +234,14 @@ def set_(
     return Call(method="SetVariable", request=request, read=wire.variable_from_wire)
 
 
+@carried
 def increment(session_id: str, key: str, by: float, *, reason: str) -> Call[Variable]:
     """Add to a number."""
     request = pb.IncrementVariableRequest(session=session_id, variable=key, by=to_wire(by, "by"), reason=reason)
     return Call(method="IncrementVariable", request=request, read=wire.variable_from_wire)
 
 
+@carried
 def append(session_id: str, key: str, items: Sequence[Value], *, reason: str) -> Call[Variable]:
     """Append to a list."""
     messages = [to_wire(item, f"items[{index}]") for index, item in enumerate(items)]
@@ -237,6 +249,7 @@ def append(session_id: str, key: str, items: Sequence[Value], *, reason: str) ->
     return Call(method="AppendVariable", request=request, read=wire.variable_from_wire)
 
 
+@carried
 def roll_back(session_id: str, key: str, version: int, *, expected_version: int | None, reason: str) -> Call[Variable]:
     """Give a variable the value it had."""
     request = pb.RollBackVariableRequest(
@@ -245,6 +258,7 @@ def roll_back(session_id: str, key: str, version: int, *, expected_version: int 
     return Call(method="RollBackVariable", request=request, read=wire.variable_from_wire)
 
 
+@carried
 def delete(session_id: str, key: str, *, expected_version: int | None, reason: str) -> Call[int]:
     """Take a variable away; the answer is the position of that change."""
     request = pb.DeleteVariableRequest(
@@ -253,6 +267,7 @@ def delete(session_id: str, key: str, *, expected_version: int | None, reason: s
     return Call(method="DeleteVariable", request=request, read=lambda response: int(response.position))
 
 
+@carried
 def list_variables(session_id: str, pattern: str, token: str) -> Call[tuple[list[Variable], str]]:
     """A page of variables, with the token of the next."""
     request = pb.ListVariablesRequest(session=session_id, pattern=pattern, page_size=PAGE, page_token=token)
@@ -263,6 +278,7 @@ def list_variables(session_id: str, pattern: str, token: str) -> Call[tuple[list
     )
 
 
+@carried
 def history(session_id: str, key: str) -> Call[list[Change]]:
     """Tell a variable's changes."""
     request = pb.GetHistoryRequest(session=session_id, variable=key)
@@ -273,6 +289,7 @@ def history(session_id: str, key: str) -> Call[list[Change]]:
     )
 
 
+@carried
 def get_many(session_id: str, keys: Sequence[str]) -> Call[list[Variable]]:
     """Tell those variables that there are."""
     request = pb.GetVariablesRequest(session=session_id, variables=keys)
@@ -283,20 +300,32 @@ def get_many(session_id: str, keys: Sequence[str]) -> Call[list[Variable]]:
     )
 
 
+@carried
 def set_many(
     session_id: str, values: Mapping[str, Value], *, atomic: bool, register: bool, reason: str
 ) -> Call[dict[str, Variable | WorkerError]]:
     """Give many variables their values; the answer tells of each what became of it."""
-    items = [
-        pb.SetVariablesRequest.Item(variable=key, value=to_wire(value, key), register=register, reason=reason)
-        for key, value in values.items()
-    ]
+    made: dict[str, pb.SetVariablesRequest.Item | WorkerError] = {}
+    for key, value in values.items():
+        try:
+            made[key] = _item(key, value, register=register, reason=reason)
+        except WorkerError as error:
+            if atomic:
+                raise
+            made[key] = error
+    items = [each for each in made.values() if not isinstance(each, WorkerError)]
 
     def read(response: pb.SetVariablesResponse) -> dict[str, Variable | WorkerError]:
-        return dict(zip(values, map(_result, response.results), strict=True))
+        told = map(_result, response.results)
+        return {key: each if isinstance(each, WorkerError) else next(told) for key, each in made.items()}
 
     request = pb.SetVariablesRequest(session=session_id, items=items, atomic=atomic)
     return Call(method="SetVariables", request=request, read=read)
+
+
+@carried
+def _item(key: str, value: Value, *, register: bool, reason: str) -> pb.SetVariablesRequest.Item:
+    return pb.SetVariablesRequest.Item(variable=key, value=to_wire(value, key), register=register, reason=reason)
 
 
 def _result(message: pb.SetVariablesResponse.Result) -> Variable | WorkerError:

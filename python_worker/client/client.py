@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import grpc
 
 from python_worker.client import calls
+from python_worker.client.arguments import deadline_of
 from python_worker.client.channel import MOST_BYTES, OPTIONS, bearer
 from python_worker.client.errors import from_rpc
 from python_worker.client.executions import ExecutionMethods
@@ -57,7 +58,7 @@ class Client(ProgramMethods, ExecutionMethods, ToolMethods):
         self._channel = channel
         self._most_bytes = most_bytes
         self._metadata = bearer(token)
-        self._deadline = deadline
+        self._deadline = deadline_of(deadline)
         self._stub = WorkerStub(channel)
         self._state = StateStub(channel)
         # A stub's methods are its attributes, and no two of the services' have one name.

@@ -8,6 +8,7 @@ import grpc
 from google.protobuf.message import Message
 
 from python_worker.client import calls
+from python_worker.client.arguments import carried, deadline_of
 from python_worker.client.errors import from_message, from_rpc
 from python_worker.client.order import Order, taking
 from python_worker.v1 import worker_pb2 as pb
@@ -34,12 +35,14 @@ def execute(order: Order) -> calls.Call[Execution]:
     )
 
 
+@carried
 def cancel(execution_id: str) -> calls.Call[Execution]:
     """Stop an execution, whoever started it; the execution as it ended."""
     request = pb.CancelExecutionRequest(execution_id=execution_id)
     return calls.Call(method="CancelExecution", request=request, read=wire.execution_from_wire)
 
 
+@carried
 def get_execution(execution_id: str) -> calls.Call[Execution]:
     """The execution with its trail, however it ended."""
     request = pb.GetExecutionRequest(execution_id=execution_id)
@@ -56,6 +59,7 @@ def list_executions(
 ) -> Callable[[str], calls.Call[tuple[list[Execution], str]]]:
     """What makes the call for a page of executions, by the token of the page before."""
 
+    @carried
     def page(token: str) -> calls.Call[tuple[list[Execution], str]]:
         request = pb.ListExecutionsRequest(
             session=session,
@@ -80,6 +84,7 @@ def adapters() -> calls.Call[list[AdapterInfo]]:
     )
 
 
+@carried
 def batch_request(orders: Sequence[Order], parallel: int) -> pb.ExecuteBatchRequest:
     """The request for a batch."""
     return pb.ExecuteBatchRequest(requests=[each.request() for each in orders], parallel=parallel)
@@ -133,7 +138,8 @@ class ExecutionMethods(calls.Runner):
             parallel: How many at once; as many as the worker has threads when 0.
             deadline: Seconds for all of them; None is no limit beside their own.
         """
-        call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=deadline, metadata=self._metadata)
+        patience = None if deadline is None else deadline_of(deadline)
+        call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=patience, metadata=self._metadata)
         return _heard(call, read_result)
 
     def list_executions(
@@ -187,7 +193,8 @@ class AsyncExecutionMethods(calls.AsyncRunner):
         self, orders: Sequence[Order], *, parallel: int = 0, deadline: float | None = None
     ) -> AsyncIterator[tuple[int, Execution | WorkerError]]:
         """Run many programs, some at once."""
-        call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=deadline, metadata=self._metadata)
+        patience = None if deadline is None else deadline_of(deadline)
+        call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=patience, metadata=self._metadata)
         async for result in _heard_async(call):
             yield read_result(result)
 

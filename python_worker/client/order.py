@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import KW_ONLY, dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from python_worker.client import calls
+from python_worker.client.arguments import carried
 from python_worker.domain.ask import LONGEST_TIMEOUT
-from python_worker.domain.errors import Reason, WorkerError
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.durations import duration
 from python_worker.wire.programs import actions_to_wire
@@ -60,16 +59,14 @@ class Order:
     actions: Sequence[Action] = ()
     version: int = 0
 
+    @carried
     def request(self) -> pb.ExecuteRequest:
         """The request for it.
 
         Raises:
-            WorkerError: ``unserializable``: an input that no message can carry; ``invalid_argument``: a timeout that is
-                no number, or adapters that are no list.
+            WorkerError: ``unserializable``: an input that no message can carry; ``invalid_argument``: a number out of
+                range, or adapters that are no list.
         """
-        if self.timeout is not None and not math.isfinite(self.timeout):
-            told = f"a timeout of {self.timeout} s: give a number of seconds, or None for the worker's own."
-            raise WorkerError(told, reason=Reason.INVALID_ARGUMENT, field="timeout")
         return pb.ExecuteRequest(
             program=self.program,
             inputs=fields_to_wire(self.inputs),

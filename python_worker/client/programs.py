@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from python_worker.client.arguments import carried
 from python_worker.client.calls import (
     PAGE,
     AsyncRunner,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from python_worker.domain.value import Fields
 
 
+@carried
 def create_signature(
     text: str,
     *,
@@ -53,18 +55,21 @@ def create_signature(
     return Call(method="CreateSignature", request=request, read=wire.signature_from_wire)
 
 
+@carried
 def get_signature(signature: str, *, session: str = "") -> Call[SignatureRecord]:
     """The signature of that id or name; the session's own before everybody's."""
     request = pb.GetSignatureRequest(signature=signature, session=session)
     return Call(method="GetSignature", request=request, read=wire.signature_from_wire)
 
 
+@carried
 def delete_signature(signature: str, *, session: str = "") -> Call[None]:
     """Take away the session's own signature of that id or name, or everybody's; refused while a program has it."""
     request = pb.DeleteSignatureRequest(signature=signature, session=session)
     return Call(method="DeleteSignature", request=request, read=nothing)
 
 
+@carried
 def list_signatures(pattern: str, session: str, token: str) -> Call[tuple[list[SignatureRecord], str]]:
     """A page of signatures, with the token of the next."""
     request = pb.ListSignaturesRequest(session=session, pattern=pattern, page_size=PAGE, page_token=token)
@@ -75,6 +80,7 @@ def list_signatures(pattern: str, session: str, token: str) -> Call[tuple[list[S
     )
 
 
+@carried
 def create_program(
     name: str,
     *,
@@ -135,12 +141,14 @@ def create_program(
     return Call(method="CreateProgram", request=request, read=wire.program_from_wire)
 
 
+@carried
 def get_program(program: str, *, session: str = "", version: int = 0) -> Call[Program]:
     """A version, the newest where 0, of the program of that id or name; the session's own before everybody's."""
     request = pb.GetProgramRequest(program=program, session=session, version=version)
     return Call(method="GetProgram", request=request, read=wire.program_from_wire)
 
 
+@carried
 def update_program(
     program: str,
     *,
@@ -180,12 +188,14 @@ def update_program(
     return Call(method="UpdateProgram", request=request, read=wire.program_from_wire)
 
 
+@carried
 def delete_program(program: str, *, session: str = "") -> Call[None]:
     """Free the name of the session's own program, or of everybody's; executions keep their trail."""
     request = pb.DeleteProgramRequest(program=program, session=session)
     return Call(method="DeleteProgram", request=request, read=nothing)
 
 
+@carried
 def list_programs(pattern: str, session: str, token: str) -> Call[tuple[list[Program], str]]:
     """A page of programs, with the token of the next."""
     request = pb.ListProgramsRequest(session=session, pattern=pattern, page_size=PAGE, page_token=token)

@@ -60,7 +60,7 @@ class RemoteSession(MutableMapping[str, Any]):
         return copy.deepcopy(value) if isinstance(value, list | dict) else value
 
     def __setitem__(self, name: str, value: Value) -> None:
-        self.set(name, value, register=True)
+        self.set(name, value)
 
     def __delitem__(self, name: str) -> None:
         self.delete(name)
@@ -161,9 +161,9 @@ class RemoteSession(MutableMapping[str, Any]):
         expected_version: int | None = None,
         metadata: Mapping[str, str] | None = None,
         reason: str = "",
-        register: bool = False,
+        register: bool = True,
     ) -> Variable:
-        """Give a variable a value.
+        """Give a variable a value; where it is not there it is registered, unless that is not wanted.
 
         Args:
             name: Or id.
@@ -174,7 +174,7 @@ class RemoteSession(MutableMapping[str, Any]):
             register: Whether it is registered, by the inferred type, where it is not there.
 
         Raises:
-            VariableNotFound: There is none.
+            VariableNotFound: There is none, and it was not to be registered.
             InvalidValue: The value is not of its type.
             StaleVersion: It is at another version.
         """

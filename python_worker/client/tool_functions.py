@@ -109,4 +109,5 @@ def _served(name: str, function: Callable[..., Any], timeout: float | None) -> S
         parameters=parameters,
         timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
     )
+    tool.check()
     return ServedFunction(tool=tool, _adapter=adapter)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
+from python_worker.client.arguments import carried
 from python_worker.client.errors import Unavailable, from_rpc
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire.state import change_from_wire
@@ -34,6 +35,7 @@ class Request:
         self._include_initial = include_initial
         self._after = after
 
+    @carried
     def message(self) -> pb.WatchRequest:
         """The request that goes on where the last stream broke."""
         return pb.WatchRequest(

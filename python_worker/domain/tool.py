@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.value import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +54,8 @@ class Tool:
             raise _refused(f"a tool cannot be called {self.name!r}: ReAct has one of that name. Rename it.", "name")
         if not 0 < self.timeout <= LONGEST_TIMEOUT:
             raise _refused(
-                f"tool {self.name!r} has a timeout of {self.timeout:g} s: it must be more than 0 and at most "
-                f"{LONGEST_TIMEOUT:g} s.",
+                f"tool {self.name!r} has a timeout of {excerpt(self.timeout, length=30)} s: it must be more than 0 "
+                f"and at most {LONGEST_TIMEOUT:g} s.",
                 "timeout",
             )
 

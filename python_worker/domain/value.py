@@ -47,6 +47,8 @@ def excerpt(value: object, *, length: int = 200) -> str:
     '"abcabca…'
     >>> excerpt(float("inf"))
     'Infinity'
+    >>> excerpt(10**5000)
+    'int too long or too deep to be shown'
     """
     if isinstance(value, float) and not math.isfinite(value):
         return json.dumps(value)  # which JSON has no word for, and orjson would write as null
@@ -54,7 +56,10 @@ def excerpt(value: object, *, length: int = 200) -> str:
         option = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
         text = orjson.dumps(value, option=option, default=repr).decode()
     except TypeError:  # an integer beyond 64 bits, or text that is no Unicode: Python's own writer takes both
-        text = json.dumps(value, sort_keys=True, default=repr)
+        try:
+            text = json.dumps(value, sort_keys=True, default=repr)
+        except (ValueError, RecursionError):  # thousands of digits, or of levels
+            return f"{type(value).__name__} too long or too deep to be shown"
     return text if len(text) <= length else text[:length] + "…"
 
 

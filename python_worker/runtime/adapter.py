@@ -33,6 +33,8 @@ class Task:
         lm: Who answers, where not the worker's own.
         tell: Called with what the model says while it says it; None where nobody listens.
         tools: What it may call; None is nothing.
+        check: Raises a WorkerError for outputs for which the execution will fail; asked before what they were made of
+            is recorded. None lets all pass.
     """
 
     program: Program
@@ -42,6 +44,7 @@ class Task:
     lm: SessionLM = field(default_factory=SessionLM)
     tell: Callable[[Token | StatusText], None] | None = None
     tools: Toolbox | None = None
+    check: Callable[[Mapping[str, Any]], object] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

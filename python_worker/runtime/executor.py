@@ -214,6 +214,7 @@ class Executor:
             lm=plan.lm,
             execution_id=plan.execution_id,
             tell=plan.tell,
+            check=lambda outputs: self._serialize(accept_outputs(program, signature, outputs)),
         )
 
     def _accept(

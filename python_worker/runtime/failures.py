@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 import lmtest
@@ -11,6 +13,8 @@ from python_worker.runtime.sandbox import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from dspy import LMError
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,6 +29,10 @@ _LMTEST = (
     (lmtest.LimitError, Reason.LIMIT),
     (lmtest.LMTestError, Reason.CONFIGURATION),
 )
+
+
+_READING = {"parse_response", "parse_stream_events"}
+"""By lm15's protocol of providers, what reads an answer; what it stumbles over stays an error of Python's own."""
 
 
 def explain(error: BaseException) -> WorkerError:
@@ -81,11 +89,34 @@ def _from_dspy(chain: list[BaseException]) -> WorkerError | None:
             return WorkerError(words(error), reason=Reason.UNPARSABLE_ANSWER)
         if isinstance(error, exceptions.LMConfigurationError):
             return WorkerError(words(error), reason=Reason.CONFIGURATION)
-        if isinstance(error, exceptions.LMError) and not isinstance(error, exceptions.LMUnexpectedError):
-            retryable = exceptions.is_retryable_lm_error(error)
+        if not isinstance(error, exceptions.LMError):
+            continue
+        unread = _is_unread(error)
+        if unread or not isinstance(error, exceptions.LMUnexpectedError):
+            retryable = unread or exceptions.is_retryable_lm_error(error)
             reason = Reason.PROVIDER_FAILURE if retryable else Reason.PROVIDER_REFUSAL
             return WorkerError(words(error), reason=reason, retryable=retryable, retry_after=error.retry_after)
     return None
+
+
+def _is_unread(error: LMError) -> bool:
+    """Decide whether a provider answered, and not with an answer: a page, nothing, a stream without its finish."""
+    from dspy.utils import exceptions
+
+    if isinstance(error, exceptions.LMStreamAssemblyError):
+        return True
+    if type(error) is exceptions.LMProviderError:  # what is of no kind; a refusal's status says so
+        return error.status is None or error.status in range(200, 300)
+    of_this_call = list(causes(error.__cause__))
+    if isinstance(error, exceptions.LMUnexpectedError):
+        return any(_came_of_reading(each) for each in of_this_call)
+    # LiteLLM's own status for an answer of 200 that it stumbled over; a provider's comes with no error of Python's.
+    stumbled = any(isinstance(each, ValueError | TypeError | LookupError | AttributeError) for each in of_this_call)
+    return stumbled and error.status == HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def _came_of_reading(error: BaseException) -> bool:
+    return any(frame.f_code.co_name in _READING for frame, _ in walk_tb(error.__traceback__))
 
 
 def _bug(error: BaseException) -> WorkerError:

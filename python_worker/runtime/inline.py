@@ -206,12 +206,24 @@ class _Run:
             with opened as self._scope:
                 outputs = self._predict(self._words)
                 _check_wanted(self.stop)
+                self._check(outputs)
+        except _Refused:
+            pass  # told where the outputs are accepted, with the stage
         except ToolLost as lost:
             failure = lost.error
         except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever a program raises is an outcome, told apart by explain
             failure = explain(error)
         processor = time.thread_time() - processor
         return replace(self.so_far, outputs=outputs, error=failure, waited=waited, processor=processor)
+
+    def _check(self, outputs: dict[str, Any]) -> None:
+        """Have nothing recorded of an execution that will fail for its outputs, where anything might be."""
+        if self._task.check is None or not self._lms.spends(self._task.lm):
+            return
+        try:
+            self._task.check(outputs)
+        except WorkerError as error:
+            raise _Refused from error
 
     def _predict(self, words: LastWords) -> dict[str, Any]:
         import dspy
@@ -233,6 +245,10 @@ class _Run:
             from python_worker.runtime.streaming import run_streaming
 
             return answers(run_streaming(module, inputs, tell=task.tell))
+
+
+class _Refused(Exception):
+    """Ends a scope as failed, so that no cassette is written."""
 
 
 def _only_asks(program: Program) -> bool:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 # Field names that a module uses itself, beside the signature's.
 _TAKEN = {
     Module.CHAIN_OF_THOUGHT: frozenset[str](),
-    Module.REACT: frozenset({"trajectory", "max_iters", "next_thought", "next_tool_name", "next_tool_args"}),
+    Module.REACT: frozenset(
+        {"base", "max_iters", "module", "next_thought", "next_tool_args", "next_tool_name", "self", "trajectory"}
+    ),
     Module.PROGRAM_OF_THOUGHT: frozenset(
         {"generated_code", "previous_code", "error", "final_generated_code", "code_output", "interpreter"}
     ),

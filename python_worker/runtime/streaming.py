@@ -38,10 +38,11 @@ def run_streaming(
         What the program answered.
     """
     ears = _Ears(module)
+    failed: list[BaseException] = []
 
     async def listen() -> dspy.Prediction:
         prediction: dspy.Prediction | None = None
-        heard = streamify(_into_this_loop(module), include_final_prediction_in_output_stream=True)
+        heard = streamify(_into_this_loop(module, failed), include_final_prediction_in_output_stream=True)
         stream: AsyncGenerator[Any, None] = heard(**inputs)
         async with contextlib.aclosing(stream):
             async for said in stream:
@@ -57,15 +58,23 @@ def run_streaming(
         assert prediction is not None, "a stream that ends well ends with a prediction"
         return prediction
 
-    return asyncio.run(listen())
+    try:
+        return asyncio.run(listen())
+    except Exception as error:
+        # DSPy raises it "from None": what it came of tells a provider's failure from a program's.
+        raise error from next(iter(failed), None)
 
 
-def _into_this_loop(module: dspy.Module) -> Callable[..., Any]:
+def _into_this_loop(module: dspy.Module, failed: list[BaseException]) -> Callable[..., Any]:
     loop = asyncio.get_running_loop()
 
     def run(**inputs: Any) -> Any:
-        with dspy.context(send_stream=_Mouth(dspy.settings.send_stream, loop)):
-            return module(**inputs)
+        try:
+            with dspy.context(send_stream=_Mouth(dspy.settings.send_stream, loop)):
+                return module(**inputs)
+        except Exception as error:
+            failed.extend([error.__cause__] if error.__cause__ else [])
+            raise
 
     return run
 

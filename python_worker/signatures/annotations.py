@@ -94,7 +94,7 @@ def annotation_of(type_: Type, *, answered: bool = True) -> Any:  # noqa: C901, 
         case ReasoningChainType():
             return list[annotation_of(STEP, answered=answered)]  # type: ignore[misc]
         case EnumType() | ModuleType() if type_.choices:
-            return Literal[type_.choices]
+            return Literal[tuple(type_.constraint_keywords()["enum"])]
         case LiteralType():
             return Literal[type_.values]
     if type(type_) in _MEDIA:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 # DSPy's modules take these as their own keyword arguments.
 _TAKEN = frozenset({"config", "demos", "lm", "prediction", "signature"})
+_TAKEN_OF_INPUTS = frozenset({"completions", "instance", "new_signature", "self"})
+# What begins so is an Example's own, and left out of what it holds.
+_OWN = "dspy_"
 
 # JSON Schema's names for what pydantic, and by it DSPy's prompts, have words for.
 _PYDANTIC = {
@@ -102,10 +105,11 @@ def _check_names(signature: Signature) -> None:
     import dspy
 
     for field in (*signature.inputs, *signature.outputs):
-        if field.name in _TAKEN or hasattr(dspy.Signature, field.name):
+        taken = _TAKEN | _TAKEN_OF_INPUTS if field in signature.inputs else _TAKEN
+        if field.name in taken or field.name.startswith(_OWN) or hasattr(dspy.Signature, field.name):
             raise WorkerError(
                 f"signature {signature.name!r}: DSPy uses the name {field.name!r} itself; call the field otherwise, "
-                f"such as {field.name + '_value'!r}.",
+                f"such as {field.name.removeprefix(_OWN) + '_value'!r}.",
                 reason=Reason.INVALID_ARGUMENT,
                 field=field.name,
             )

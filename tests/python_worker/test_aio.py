@@ -1,11 +1,22 @@
 """The client for asyncio, against a real server on loopback."""
 
 import asyncio
+import inspect
 
 import pytest
 import pytest_asyncio
 
-from python_worker.client import NotFound, StaleVersion, Unavailable, VariableNotFound, connect_async
+from python_worker.client import (
+    AsyncClient,
+    AsyncSession,
+    Client,
+    NotFound,
+    RemoteSession,
+    StaleVersion,
+    Unavailable,
+    VariableNotFound,
+    connect_async,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -33,6 +44,19 @@ async def test_each_method_does_what_its_twin_does(session):
     await session.delete("y")
     assert [variable.name async for variable in session.variables()] == ["log", "x"]
     assert (await session.info()).variables == (await session.touch()).variables == 2
+
+
+ALONE = {"get", "session", "watch", "run", "open_watch", "serve_tools"}
+"""What the twins are given otherwise: a mapping's ``get``, a cache, who tells changes and calls tools."""
+
+
+@pytest.mark.parametrize(("ours", "twin"), [(RemoteSession, AsyncSession), (Client, AsyncClient)])
+async def test_both_clients_take_the_same_arguments_with_the_same_defaults(ours, twin):
+    shared = {name for name in dir(twin) if not name.startswith("_")} & set(dir(ours)) - ALONE
+    assert len(shared) > 10
+    for name in shared:
+        signatures = [inspect.signature(getattr(kind, name)).parameters for kind in (ours, twin)]
+        assert signatures[0] == signatures[1], name
 
 
 async def test_errors_are_those_of_the_twin(session):

@@ -1,17 +1,27 @@
 """How executions end badly: each way told apart, whatever the provider, the database or the machine does."""
 
 import contextlib
+import functools
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from threading import Event
 
+import dspy
 import pytest
 import sqlalchemy as sa
 from dspy.utils.callback import BaseCallback
 
 import lmtest
-from lmtest.testing.provider import ScriptedProvider, fields, rate_limited, server_error, timeout
+from lmtest.testing.provider import (
+    ScriptedProvider,
+    fields,
+    page,
+    rate_limited,
+    server_error,
+    timeout,
+    unfinished,
+)
 from python_worker.client import Order, Reason, SessionLimits, SessionLM, connect
 from python_worker.domain.access import Grant, Tokens
 from python_worker.domain.execution import ExecutionStatus
@@ -35,6 +45,11 @@ def execute(worker, **request):
     message = pb.ExecuteRequest(program="qa", inputs={"question": pb.Value(string="sky")}, **request)
     code, detail = status(worker, "Execute", message)
     return code.name, detail
+
+
+def through_litellm(monkeypatch):
+    """Let DSPy's own way to a provider be LiteLLM, as it is for those that lm15 does not know."""
+    monkeypatch.setattr(dspy.LM, "__init__", functools.partialmethod(dspy.LM.__init__, engine="litellm"))
 
 
 # ---- each told apart
@@ -71,6 +86,33 @@ def test_each_ending_has_its_status_reason_and_stage(live, script):
     kept = worker.client.get_execution(detail.execution_id)
     assert (kept.error.reason.value, kept.error.stage.name) == (detail.reason, pb.Stage.Name(detail.stage)[6:])
     assert kept.stages[-1].stage is kept.error.stage
+
+
+@pytest.mark.parametrize("litellm", [False, True], ids=["lm15", "litellm"])
+@pytest.mark.parametrize(
+    "fault",
+    [page(), page(""), page("[]"), unfinished(GOOD)],
+    ids=["a page", "nothing", "JSON that is no answer", "half an answer"],
+)
+def test_what_is_no_answer_is_a_failure_of_the_provider_and_asked_for_again(live, monkeypatch, fault, litellm):
+    worker = live(fault, GOOD)
+    if litellm:
+        through_litellm(monkeypatch)
+    code, detail = execute(worker)
+    assert (code, detail.reason, detail.retryable) == ("UNAVAILABLE", "provider_failure", True)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [page(), page(""), page("data: {oops\r\n\r\n"), page("data: []\r\n\r\n"), unfinished(GOOD, after=2)],
+    ids=["a page", "nothing", "half an event", "an event that is none", "no finish"],
+)
+def test_a_stream_without_its_finish_is_a_failure_of_the_provider_and_asked_for_again(live, fault):
+    worker = live(fault, GOOD)
+    error = refused(lambda: list(worker.client.stream("qa", ASKED)))
+    assert (error.reason, error.retryable) == (Reason.PROVIDER_FAILURE, True)
+    *_, execution = worker.client.stream("qa", ASKED)
+    assert execution.outputs["answer"] == "blue"
 
 
 def test_an_invalid_input_never_reaches_the_provider(live):

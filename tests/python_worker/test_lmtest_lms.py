@@ -7,11 +7,15 @@ import pytest
 
 import lmtest
 from lmtest.money.ledger import Ledger
+from lmtest.testing import fields
 from python_worker.domain.program import ProgramConfig
 from python_worker.domain.session import SessionLM
+from python_worker.domain.stage import Stage
 from python_worker.runtime import LmtestLMs
 from python_worker.runtime.last_words import LastWords, listen
 from python_worker.runtime.lmtest_lms import MAX_MODELS
+
+from .calling import refused
 
 
 @pytest.fixture
@@ -69,3 +73,22 @@ def test_the_last_words_are_heard_of_a_model_asked_either_way_and_of_its_copies(
             assert lm("What is the capital of France?") == [once.text]
             listen(awaited := LastWords())
             assert asyncio.run(lm.acall("And of Spain?")) == [awaited.text]
+
+
+@pytest.mark.parametrize("call", ["execute", "stream"])
+def test_an_execution_that_fails_for_its_outputs_leaves_no_recording(call, live, tmp_path):
+    worker = live(fields(answer="blue", confidence=1.5), fields(answer="blue", confidence=0.9), mode=lmtest.Mode.RECORD)
+    ask = getattr(worker.client, call)
+    error = refused(lambda: list(ask("qa", {"question": "sky"})))
+    assert error.stage is Stage.OUTPUT_VALIDATION
+    assert [*tmp_path.glob("cassettes/**/*.yaml")] == []
+    worker.client.execute("qa", {"question": "sky"})
+    assert len([*tmp_path.glob("cassettes/**/*.yaml")]) == 1
+
+
+def test_half_a_character_is_recorded_and_replayed_alike(live, tmp_path):
+    recorder = live("[[ ## answer ## ]]\nhalf \ud83e end\n\n[[ ## confidence ## ]]\n0.9\n", mode=lmtest.Mode.RECORD)
+    recorded = recorder.client.execute("qa", {"question": "sky"}).outputs
+    player = live(mode=lmtest.Mode.REPLAY)
+    assert recorded == player.client.execute("qa", {"question": "sky"}).outputs
+    assert recorded["answer"] == "half \ufffd end"

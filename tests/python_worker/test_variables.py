@@ -226,6 +226,13 @@ def test_a_name_that_is_taken_again_has_no_history_of_the_one_before(session):
     assert [change.new for change in session.history("x")] == ["new"]
 
 
+def test_what_is_set_is_registered_unless_that_is_not_wanted(session):
+    assert (session.set("x", 1).type, session["x"]) == (":integer", 1)
+    refused(VariableNotFound, session.set, "y", 1, register=False)
+    refused(StaleVersion, session.set, "y", 1, expected_version=1)
+    assert "y" not in session
+
+
 # ---- many at once
 
 
@@ -245,6 +252,17 @@ def test_a_batch_that_is_not_atomic_tells_of_each_item_what_became_of_it(session
     results = session.set_many({"x": 10, "y": "no number", "z": 3}, atomic=False)
     assert [isinstance(result, InvalidValue) for result in results.values()] == [False, True, False]
     assert dict(session) == {"x": 10, "y": 2, "z": 3}
+
+
+def test_an_item_that_is_no_value_is_its_own_error_in_a_batch_that_is_not_atomic(session):
+    results = session.set_many({"x": 1, "y": object(), "z": 2**70, "\ud83d": 1, "w": [2]}, atomic=False)
+    reasons = [result.reason if isinstance(result, WorkerError) else result.value for result in results.values()]
+    unserializable = Reason.UNSERIALIZABLE
+    assert reasons == [1, unserializable, unserializable, Reason.INVALID_ARGUMENT, [2]]
+    assert dict(session) == {"x": 1, "w": [2]}
+    assert refused(WorkerError, session.set_many, {"x": 2, "y": object()}).reason is unserializable
+    assert list(session.set_many({"y": object()}, atomic=False)) == ["y"]
+    assert session["x"] == 1
 
 
 def test_variables_are_listed_by_pattern_over_many_pages(session):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from python_worker.domain.constraints import Choices, Constraint, Kind, contradiction
 from python_worker.domain.errors import Problem, Reason
-from python_worker.domain.ranges import leaves_number
+from python_worker.domain.pattern import lengths
+from python_worker.domain.ranges import how_many
 from python_worker.domain.value import Value, excerpt
 
 if TYPE_CHECKING:
@@ -86,11 +88,10 @@ class Type(ABC):
                 raise ValueError(f"choices holds {wrong[0]!r}, which no :{self.name} is")
         if said := contradiction(self.constraints):
             raise ValueError(said)
-        keywords = self.constraint_keywords()
-        if keywords.get("enum") == []:
+        if self.constraint_keywords().get("enum") == []:
             raise ValueError("the other constraints leave no choice")
-        if self.kind == "number" and not leaves_number(keywords, whole=self.whole):
-            raise ValueError(f"no :{self.name} keeps {' and '.join(map(str, self.constraints))}")
+        if self.most_values == 0 or not self._leaves_length():
+            raise ValueError(f"no {self._plainly} keeps {' and '.join(map(str, self.constraints))}")
 
     def __str__(self) -> str:
         inside = ", ".join((*self.arguments, *map(str, self.constraints)))
@@ -100,6 +101,19 @@ class Type(ABC):
     def arguments(self) -> tuple[str, ...]:
         """What stands in brackets in the native syntax, before the constraints."""
         return ()
+
+    @property
+    def members(self) -> tuple[Any, ...] | None:
+        """Its only values before constraints, where the type itself names them."""
+        return None
+
+    @property
+    def most_values(self) -> int | None:
+        """How many different values it has at most; None where nobody can count them."""
+        keywords = self.constraint_keywords()
+        if "enum" in keywords:
+            return len(keywords["enum"])
+        return how_many(keywords, whole=self.whole) if self.kind == "number" else None
 
     @property
     def resolved(self) -> Type:
@@ -173,10 +187,26 @@ class Type(ABC):
         keywords: Schema = {}
         for constraint in self.constraints:
             keywords |= constraint.schema(self.kind)
-        if "enum" in keywords:
-            keywords["enum"] = self._choices(keywords["enum"])
+        among = keywords.get("enum", self.members)
+        if among is not None:
+            keywords["enum"] = [choice for choice in among if self._can_be(choice)]
         return keywords
 
-    def _choices(self, choices: list[Any]) -> list[Any]:
-        """The choices that the other constraints leave, so that nobody has to find out."""
-        return [choice for choice in choices if not any(each.broken_by(choice) for each in self.constraints)]
+    def _can_be(self, choice: Any) -> bool:
+        """Whether a choice is left by the type and the other constraints, so that nobody has to find out."""
+        named = self.members is None or choice in self.members
+        return named and not any(each.broken_by(choice) for each in self.constraints)
+
+    def _leaves_length(self) -> bool:
+        """Whether a text can be as long as pattern and lengths say together."""
+        named = {each.name: each.limit for each in self.constraints}
+        if "pattern" not in named:
+            return True
+        least, most = lengths(named["pattern"])
+        return bool(least <= named.get("max_length", math.inf) and named.get("min_length", 0) <= most)
+
+    @property
+    def _plainly(self) -> str:
+        """The type without its constraints."""
+        inside = ", ".join(self.arguments)
+        return f":{self.name}({inside})" if inside else f":{self.name}"

@@ -27,6 +27,15 @@ class ListType(Type):
     name = "list"
     kind: ClassVar[Kind] = "list"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named = {each.name: each for each in self.constraints}
+        different = self.item.most_values if "unique" in named and named["unique"].limit else None
+        if different is not None and "min_length" in named and named["min_length"].limit > different:
+            raise ValueError(
+                f"{named['unique']} and {named['min_length']} leave no value: there are {different} of {self.item}"
+            )
+
     @property
     def arguments(self) -> tuple[str, ...]:
         """The item's type."""
@@ -80,6 +89,12 @@ class TupleType(Type):
             for index, (item, each) in enumerate(zip(self.items, given, strict=True))
         ]
 
+    @property
+    def most_values(self) -> int | None:
+        """Those of its items with one another."""
+        each = [item.most_values for item in self.items]
+        return None if None in each else math.prod(count for count in each if count is not None)
+
     def plain_schema(self) -> Schema:
         """An array whose items each have their own schema."""
         return {
@@ -111,6 +126,11 @@ class OptionalType(Type):
     def take(self, value: Value, path: str, report: Report) -> Value:
         """Take nothing, or what the item takes."""
         return None if value is None else self.item.accept(value, path, report)
+
+    @property
+    def most_values(self) -> int | None:
+        """Those of the item, and null."""
+        return None if self.item.most_values is None else self.item.most_values + 1
 
     def plain_schema(self) -> Schema:
         """The item's, or null."""

@@ -130,6 +130,11 @@ class _Alias(Type):
         """As the type says."""
         return self.type.may_be_absent
 
+    @property
+    def most_values(self) -> int | None:
+        """As the type says."""
+        return self.type.most_values
+
     def constrained(self, *constraints: Constraint) -> Type:
         """None further: the name says all there is."""
         if constraints:

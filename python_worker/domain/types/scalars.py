@@ -95,13 +95,14 @@ class ConfidenceScoreType(FloatType):
     def constraint_keywords(self) -> Schema:
         """The bounds, narrowed by the further constraints."""
         further = super().constraint_keywords()
-        if "enum" in further:
-            further["enum"] = [choice for choice in further["enum"] if 0 <= choice <= 1]
         return {
             **further,
             "minimum": max(0.0, further.get("minimum", 0.0)),
             "maximum": min(1.0, further.get("maximum", 1.0)),
         }
+
+    def _can_be(self, choice: float) -> bool:
+        return 0 <= choice <= 1 and super()._can_be(choice)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,11 @@ class BooleanType(Type):
     def take(self, value: Value, path: str, report: Report) -> Value:
         """Take a boolean; coerced: ``true`` and ``false`` as text in any case, 1 and 0."""
         return value if isinstance(value, bool) else report.wrong_type(path, value, "a boolean", convert=_to_boolean)
+
+    @property
+    def most_values(self) -> int:
+        """Two."""
+        return 2
 
     def plain_schema(self) -> Schema:
         """A boolean."""
@@ -143,6 +149,11 @@ class EnumType(Type):
     def arguments(self) -> tuple[str, ...]:
         """The choices, quoted."""
         return tuple(json.dumps(choice, ensure_ascii=False) for choice in self.choices)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The choices."""
+        return self.choices
 
     def take(self, value: Value, path: str, report: Report) -> Value:
         """Take one of the strings; coerced: the only one that differs in case or outer blanks alone."""
@@ -185,6 +196,11 @@ class LiteralType(Type):
         """The values as JSON."""
         return tuple(json.dumps(each, ensure_ascii=False) for each in self.values)
 
+    @property
+    def most_values(self) -> int:
+        """As many as are named."""
+        return len(self.values)
+
     def take(self, value: Value, path: str, report: Report) -> Value:
         """Take one of the values, of its own type: ``1`` is not ``true``."""
         for each in self.values:
@@ -220,6 +236,11 @@ class ModuleType(Type):
         """The choices, quoted."""
         return tuple(map(json.dumps, self.choices))
 
+    @property
+    def members(self) -> tuple[str, ...] | None:
+        """The choices, where there are any."""
+        return self.choices or None
+
     def take(self, value: Value, path: str, report: Report) -> Value:
         """Take a name."""
         if not isinstance(value, str) or not _is_class_name(value):
@@ -231,6 +252,9 @@ class ModuleType(Type):
     def plain_schema(self) -> Schema:
         """An enumeration, or a name."""
         return {"type": "string"} | ({"enum": list(self.choices)} if self.choices else {"pattern": _CLASS_NAME})
+
+    def _can_be(self, choice: str) -> bool:
+        return _is_class_name(choice) and super()._can_be(choice)
 
 
 _UNIT: tuple[Constraint, ...] = (Minimum(0.0), Maximum(1.0))

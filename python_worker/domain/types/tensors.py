@@ -38,6 +38,9 @@ class TensorType(Type):
             raise ValueError(f":tensor has no element type {json.dumps(self.dtype)}; there are {', '.join(DTYPES)}")
         if self.shape is not None:
             _check_lengths(self.shape)
+            for each in self.constraints:
+                if isinstance(each, Dimensions) and each.limit != len(self.shape):
+                    raise ValueError(f"{each} and a shape of {len(self.shape)} dimensions leave no value")
 
     @property
     def arguments(self) -> tuple[str, ...]:

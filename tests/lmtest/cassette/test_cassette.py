@@ -61,7 +61,8 @@ def test_a_request_that_is_not_recorded_is_a_miss_that_explains_itself(write, re
     assert "messages[0].user: What is the capital of [-France-]{+Spain+}?" in told
     assert "dspy was 3.4.1, is 9." in told
     assert "lmtest was" not in told
-    assert told.endswith("To record it: LM_MODE=record pytest 't.py::test'")
+    assert "To record it: LM_MODE=record pytest 't.py::test'\n" in told
+    assert told.endswith("If its provider failed then, and the program went on: record it with record_failures=True.")
     assert cassette.missed == (caught.value,)
     assert caught.value.nearest[0].key == recorded().key
 

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import lmtest
+from lmtest.cassette import shapes
 from lmtest.cassette.redact import Redactor
 from lmtest.errors import ConfigurationError
 
@@ -32,6 +33,37 @@ PIECES = st.sampled_from(
      '"secret": "', "\\", "authorization: ",
      " ", "\n", "plain", "é", "<redacted>", "key", "token=", "x" * 40, "/", ".", "-", "=", '"']
 )  # fmt: skip
+
+
+# By the provider, a key of its shape and length; and what only begins like one.
+PROVIDERS = {
+    "xAI": ("xai-" + "Ab3dEf6hIj9kLm2nOp5q" * 4, "xai-grok-4-fast-reasoning"),
+    "Perplexity": ("pplx-" + "Ab3dEf6hIj9k" * 4, "pplx-70b-online-is-a-model-of-its"),
+    "NVIDIA": ("nvapi-" + "Ab3dEf6h-j9kLm2n" * 4, "nvapi-key"),
+    "Cerebras": ("csk-" + "ab3def6hij9k" * 4, "task-csk-of-the-day-is-this-one"),
+    "Replicate": ("r8_" + "Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb7cD", "r8_im2col"),
+    "Fireworks": ("fw_" + "Ab3dEf6hIj9kLm2nOp5qRs8t", "fw_config_of_a_long_name_it_is"),
+    "Together": ("tgp_v1_" + "Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb7cDe0fGh3", "tgp_v1_beta"),
+    "Databricks": ("dapi" + "0123456789abcdef" * 2, "dapi-of-the-house-is-not-what-it-was"),
+    "Amazon Bedrock": ("ABSK" + "Ab3dEf6hIj9k" * 10 + "Ab==", "ABSKETCH"),
+    "GitHub Models": ("github_pat_" + "Ab3dEf6hIj9kLm2nOp5qRs_" + "Ab3dEf6hIj9k" * 5, "github_pat_name"),
+    "Google, by OAuth": ("ya29." + "a0AfB3dEf6hIj9kLm2nOp5qRs8t", "ya29.md"),
+    "Google, bound to an account": ("AQ." + "Ab8RN6" + "Ab3dEf6hIj9k" * 4, "AQ.pdf"),
+    "LangSmith": ("lsv2_" + "pt_" + "0123456789abcdef" * 2 + "_0123456789", "lsv2_pt_none"),
+    "Google": (GOOGLE, "AIzawa"),
+    "OpenAI, Anthropic, OpenRouter, DeepSeek and others": (OPENAI, "sk-learn"),
+    "Hugging Face": ("hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEfGh", "hf_transfer"),
+    "Groq": ("gsk_" + "Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4z" * 2, "gsk_of_a_name_that_is_a_long_one_and_no_key_at_all"),
+}
+
+
+@pytest.mark.parametrize("shape", shapes.PROVIDERS, ids=lambda shape: shape.provider)
+def test_a_key_of_each_provider_in_the_table_is_taken_out_and_what_begins_like_one_is_left(shape):
+    key, other = PROVIDERS[shape.provider]
+
+    assert Redactor(environ={}).text(f"use {key} please") == "use <redacted> please"
+    assert Redactor(environ={}).text(f"use {other} please") == f"use {other} please"
+    assert shape.source.startswith("https://")
 
 
 @pytest.mark.parametrize("token", TOKENS)

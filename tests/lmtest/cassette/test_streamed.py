@@ -117,6 +117,18 @@ def test_an_argument_named_like_a_credential_is_taken_out_as_of_a_whole_answer(k
     assert len(kept) == len(cut)
 
 
+@given(st.sampled_from(["hunter2", 1234, [1, "hunter2"], {"value": "hunter2"}]), CUTS)
+@example(1234, [3, 15, 17])
+def test_a_value_of_any_kind_is_taken_out_of_json_and_its_pieces_stay_in_their_places(keep, held, cuts):
+    text = f"Log in by {json.dumps({'password': held, 'user': 'ada'})} then."
+    cut = pieces(text, cuts)
+    kept = said(keep(EventStream(events=stream(*map(delta, cut)))))
+
+    assert "".join(kept) == 'Log in by {"password": "<redacted>", "user": "ada"} then.'
+    assert len(kept) == len(cut)
+    assert kept[0] == cut[0] or len(cut[0]) > len('Log in by {"password": ') or len(cut) == 1
+
+
 def test_arguments_that_were_cut_short_are_redacted_as_text(keep):
     cut = ['{"api_', 'key": "abcdef', 'ghijkl", "x']
     failure = Failure(code="network", message="gone", events=stream(*(delta(text, kind="tool_call") for text in cut)))

@@ -280,3 +280,11 @@ def test_a_project_that_has_called_nobody_yet_has_spent_nothing(tmp_path, monkey
 
     assert result.exit_code == 0
     assert "No calls in" in result.output
+
+
+def test_a_report_counts_what_was_kept_beside_its_ledger(run, tmp_path):
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        ledger.open()
+        ledger.keep([LIVE])
+
+    assert "Spent $0.25" in run().output

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import dspy
@@ -13,6 +14,7 @@ from lmtest.lm.estimate import estimate
 from lmtest.lm.gate import Gate
 from lmtest.money.estimate import Estimate
 from lmtest.money.ledger import Ledger
+from lmtest.money.row import LedgerRow
 
 from .made_media import mp3, mp4, part, pdf, png, wav
 
@@ -176,7 +178,8 @@ def test_an_hour_of_sound_is_refused_before_it_is_sent(provider, project):
 def test_an_answer_in_sound_is_held_at_the_rate_of_sound(project):
     """1,000 tokens of it cost $0.064 and were held at $0.01, those of text."""
     limits = lmtest.Limits(usd_per_run="0.05")
-    gate = Gate(Ledger(project / "ledger.sqlite3"), limits, run="r", row=lambda _: None)
+    row = LedgerRow(time=datetime.now(UTC), model="openai/gpt-audio", mode="live", hit="live", cost=None)
+    gate = Gate(Ledger(project / "ledger.sqlite3"), limits, run="r", row=lambda _: row)
     asked = {"messages": [], "modalities": ["text", "audio"]}
     with pytest.raises(lmtest.BudgetExceeded) as caught, gate.passed("openai/gpt-audio", asked, 1_000):
         pass

@@ -59,6 +59,16 @@ def test_what_is_left_is_told_before_a_call_and_falls_with_what_it_cost(lm, prov
     assert lmtest.budget_left(lm.model, tighter=lmtest.Limits(usd_per_run="0.5")) == Decimal("0.5") - spent
 
 
+@pytest.mark.parametrize("mode", ["live", "record", "replay", "mock"])
+def test_what_is_left_inside_a_cassette_is_told_by_its_limits_and_its_test_s(lm, priced, mode):
+    spent = ask(lm, 1, test="t::a").cost
+    limits = lmtest.Limits(usd_per_run=1, usd_per_test="0.4")
+    with lmtest.use_cassette("qa.yaml", mode=mode, limits=limits, test="t::a", allow_misses=True):
+        assert lmtest.budget_left(lm.model) == Decimal("0.4") - spent
+        assert lmtest.budget_left(lm.model, tighter=lmtest.Limits(usd_per_run="0.3")) == Decimal("0.3") - spent
+    assert lmtest.budget_left(lm.model) is None
+
+
 def test_what_is_left_of_a_limit_without_a_ledger_cannot_be_told(monkeypatch):
     monkeypatch.setenv("LMTEST_LEDGER", "off")
     assert lmtest.budget_left("openai/gpt-5") is None
@@ -208,6 +218,19 @@ def test_who_is_told_to_wait_makes_everybody_wait_who_shares_the_limit(project):
                 qa(question="another?")
         assert len(provider.requests) == 1
     assert 25 < caught.value.retry_after <= 30
+
+
+def test_a_call_that_is_answered_later_ends_what_a_provider_asked_everybody_to_wait(project):
+    limits = lmtest.Limits(requests_per_minute=6_000, max_wait=1)
+    with ScriptedProvider([rate_limited(retry_after=3_000), fields(answer="Paris")], repeat_last=True) as provider:
+        lm = provider.lm(num_retries=0)
+        with dspy.context(lm=lm):
+            with pytest.raises(dspy.LMRateLimitError), lmtest.use_cassette(mode="live", limits=limits):
+                qa(question="one?")
+            with lmtest.use_cassette(mode="live"):
+                qa(question="without a limit?")
+            with lmtest.use_cassette(mode="live", limits=limits):
+                assert qa(question="another?").answer == "Paris"
 
 
 def swallow(lm, times=1, **options):

@@ -193,3 +193,21 @@ def test_what_was_given_up_is_shown_as_a_conversation(project):
     [*_, (who, said)] = turns(index.read(index.entries[0]))
     assert who.startswith("assistant (given up after ")
     assert "word0" in said
+
+
+def test_a_thread_that_nobody_waits_for_is_given_up_in_replay_too():
+    def asking(pool):
+        return pool.submit(contextvars.copy_context().run, partial(qa, question="Why?"))
+
+    with ThreadPoolExecutor(1) as pool, ScriptedProvider([timeout()]) as provider, dspy.context(lm=provider.lm()):
+        with lmtest.use_cassette("qa.yaml", mode="record"):
+            asking(pool)
+            provider.wait_for(1)
+    with ThreadPoolExecutor(1) as pool, dspy.context(lm=provider.lm()):
+        with lmtest.use_cassette("qa.yaml") as cassette:
+            asked = asking(pool)
+            with pytest.raises(TimeoutError):
+                asked.result(timeout=0.1)
+        with pytest.raises(lmtest.CassetteMiss):
+            asked.result()
+    assert not cassette.missed

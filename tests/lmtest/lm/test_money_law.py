@@ -1,35 +1,43 @@
 """The money law: what the provider received is what the ledger holds, and a budget is never passed by what was sent.
 
-Held by a machine that calls, streams, leaves, cancels, loses patience, is hung up on, and is killed, in any order.
+Held by a machine that calls, streams, leaves, cancels, loses patience, is hung up on, and is killed, in any order, and
+whose ledger is locked, cut off, full and away at the moment when a call settles; on SQLite and PostgreSQL.
 """
 
 import asyncio
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import uuid
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dspy
+import psycopg
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
-from hypothesis.strategies import integers, sampled_from
+from hypothesis.strategies import data, integers, sampled_from
 
 import lmtest
+from lmtest.money import ledger as ledger_module
 from lmtest.money.ledger import Ledger
 from lmtest.testing import ScriptedProvider, cut, fields, rate_limited, server_error, timeout
 
+POSTGRES = os.environ.get("LMTEST_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test").replace("+psycopg:", ":")
+LOCK = 0x6C6D7473  # the ledger's one write lock
 WORST = Decimal("0.003")  # of 300 output tokens at one cent a thousand
 LONG = fields(answer=" ".join(f"word{number}" for number in range(40)))
 qa = dspy.Predict("question -> answer")
@@ -45,6 +53,12 @@ with lmtest.use_cassette(mode="live"), dspy.context(lm=lm):
 class Money(RuleBasedStateMachine):
     """A program with a budget of a few calls, and a provider that keeps what it received."""
 
+    STUMBLES = ()
+
+    def place(self):
+        """Where a ledger of its own is."""
+        raise NotImplementedError
+
     @initialize(calls=integers(2, 5))
     def begin(self, calls):
         self.exits = contextlib.ExitStack()
@@ -55,24 +69,29 @@ class Money(RuleBasedStateMachine):
         prices = self.folder / "prices.toml"
         prices.write_text('["gemini/gemini-2.5-flash"]\ninput = 0\noutput = 10\n')
         self.patch.setenv("LMTEST_PRICES", str(prices))
-        self.patch.setenv("LMTEST_LEDGER", str(self.folder / "ledger.sqlite3"))
+        self.patch.chdir(self.folder)
+        self.ledger = self.place()
+        self.patch.setenv("LMTEST_LEDGER", str(self.ledger))
+        self.patch.setattr(ledger_module, "_SETTLING", 0.05)
+        self.patch.setattr(ledger_module, "_PAUSES", (0.0, None))
         self.patch.setenv("LMTEST_RUN", "the-law")
         self.patch.setenv("LMTEST_USD_PER_RUN", str(self.budget))
         for name in ("LM_MODE", "TEST_MODE"):
             self.patch.delenv(name, raising=False)
-        self.received = self.dead = 0
+        self.received = 0
 
     def teardown(self):
-        self.exits.close()
+        if hasattr(self, "exits"):
+            self.exits.close()
 
-    @contextlib.contextmanager
+    @contextmanager
     def provided(self, step):
         """A provider of one step, whose calls are counted when it ends."""
         with ScriptedProvider([step], repeat_last=True) as provider:
             yield provider
         self.received += len(provider.requests)
 
-    @contextlib.contextmanager
+    @contextmanager
     def asked(self, step):
         """Ask within a cassette; failures of the provider and refusals are part of the game."""
         errors = (dspy.LMError, lmtest.BudgetExceeded, TimeoutError, asyncio.CancelledError)
@@ -84,6 +103,22 @@ class Money(RuleBasedStateMachine):
     def call(self, step):
         with self.asked(step):
             qa(question="Why?")
+
+    @rule(data=data())
+    def call_while_the_ledger_stumbles(self, data):
+        stumble = data.draw(sampled_from(self.STUMBLES))
+        settle = Ledger.settle
+
+        def stumbling(ledger, *args, **kwargs):
+            with stumble(self, ledger):
+                settle(ledger, *args, **kwargs)
+
+        answers = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Ledger, "settle", stumbling)
+            with self.asked(LONG) as provider:
+                answers.append(qa(question="Why?").answer)
+        assert len(answers) == len(provider.requests), "an answer that was paid for is handed over"
 
     @rule(step=sampled_from([LONG, cut(after=2), timeout(), server_error()]))
     def call_awaited(self, step):
@@ -117,7 +152,6 @@ class Money(RuleBasedStateMachine):
         with self.asked(timeout()) as provider:
             asyncio.run(cancelled(provider))
 
-    @precondition(lambda self: self.dead == 0)
     @rule()
     def be_killed(self):
         with self.provided(timeout()) as provider:
@@ -128,22 +162,86 @@ class Money(RuleBasedStateMachine):
                         provider.wait_for(1, 0.1)
                         process.send_signal(signal.SIGKILL)
                         break
-            self.dead += len(provider.requests)
 
     @invariant()
     def what_was_received_is_held(self):
-        ledger = Path(os.environ["LMTEST_LEDGER"]) if hasattr(self, "folder") else None
-        if ledger is None or not ledger.exists():
+        if not hasattr(self, "ledger"):
             return
-        with Ledger(ledger) as book:
+        with Ledger(self.ledger) as book:
+            book.open()  # which takes in what was kept beside it, and settles for the dead
             rows = [row for row in book if row.hit == "live"]
             with book.database.reading() as connection:
-                reserved = connection.execute("SELECT count(DISTINCT id) FROM reservation").fetchone()[0]
-        assert len(rows) + self.dead == self.received
-        assert reserved == self.dead
-        held = sum((WORST if row.cost is None else row.cost for row in rows), WORST * self.dead)
-        assert held <= self.budget
+                [(under_way, held)] = connection.execute(
+                    "SELECT (SELECT count(*) FROM under_way), (SELECT count(*) FROM hold)"
+                )
+        assert len(rows) == self.received
+        assert (under_way, held) == (0, 0)
+        assert sum((WORST if row.cost is None else row.cost for row in rows), Decimal(0)) <= self.budget
 
 
-def test_what_the_provider_received_is_what_the_ledger_holds():
-    run_state_machine_as_test(Money, settings=settings(max_examples=8, stateful_step_count=6, deadline=None))
+class OnSqlite(Money):
+    def place(self):
+        return self.folder / "ledger.sqlite3"
+
+    @contextmanager
+    def lock(self, _ledger):
+        with closing(sqlite3.connect(self.ledger, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+
+    @contextmanager
+    def fill(self, ledger):
+        connection = ledger.database._connection
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        yield
+        connection.execute("PRAGMA max_page_count = 1000000")
+
+    @contextmanager
+    def take_away(self, ledger):
+        ledger.database.close()
+        away = self.ledger.rename(self.folder / "away")
+        self.ledger.mkdir()
+        yield
+        self.ledger.rmdir()
+        away.rename(self.ledger)
+
+    STUMBLES = (lock, fill, take_away)
+
+
+class OnPostgres(Money):
+    def place(self):
+        server, self.name = urlsplit(POSTGRES), f"lmtest_{uuid.uuid4().hex}"
+        self.admin = self.exits.enter_context(closing(psycopg.connect(POSTGRES, autocommit=True)))
+        self.admin.execute(f"CREATE DATABASE {self.name}")
+        self.exits.callback(self.admin.execute, f"DROP DATABASE {self.name} WITH (FORCE)")
+        return server._replace(path=f"/{self.name}").geturl()
+
+    def end_connections(self):
+        self.admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (self.name,))
+
+    @contextmanager
+    def lock(self, _ledger):
+        with closing(psycopg.connect(self.ledger)) as other:
+            other.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            yield
+
+    @contextmanager
+    def cut_off(self, _ledger):
+        self.end_connections()
+        yield
+
+    @contextmanager
+    def take_away(self, _ledger):
+        self.admin.execute(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS false")
+        self.end_connections()
+        yield
+        self.admin.execute(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS true")
+
+    STUMBLES = (lock, cut_off, take_away)
+
+
+@pytest.mark.parametrize("machine", [OnSqlite, OnPostgres])
+def test_what_the_provider_received_is_what_the_ledger_holds(machine):
+    run_state_machine_as_test(machine, settings=settings(max_examples=6, stateful_step_count=6, deadline=None))

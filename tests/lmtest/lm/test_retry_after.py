@@ -210,6 +210,49 @@ def test_dspy_sleeps_as_long_by_either_route(engine, fault, how, pauses):
     assert pauses == [4.0]
 
 
+FAULTS = [rate_limited(retry_after=6), server_error(503), server_error(503), server_error(503)]
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("engine", ["lm15", "litellm"])
+def test_what_was_recorded_is_played_without_waiting(engine, how, pauses):
+    with ScriptedProvider([*FAULTS, fields(answer="Paris")]) as provider:
+        lm = provider.lm(engine=engine, num_retries=4)
+        with lmtest.use_cassette("retried.yaml", mode="record", record_failures=True):
+            assert ask(lm, how) == "Paris"
+    assert pauses == [6.0, 2, 4, 8]
+    pauses.clear()
+    with lmtest.use_cassette("retried.yaml", mode="replay") as cassette:
+        assert ask(lm, how) == "Paris"
+    assert pauses == [0.0] * 4
+    assert [bool(call.failed) for call in cassette.calls] == [True] * 4 + [False]
+
+
+def test_a_failure_that_a_rule_makes_up_is_tried_again_without_waiting(pauses):
+    with pytest.raises(dspy.LMRateLimitError), lmtest.use_cassette(mode="mock", rules=[{"error": "rate_limit"}]):
+        ask(dspy.LM(GEMINI, num_retries=2, cache=False))
+    assert pauses == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_provider_that_asks_for_longer_than_a_call_may_wait_is_not_waited_for(how, pauses):
+    with ScriptedProvider([rate_limited(retry_after=43_200), fields(answer="never")]) as provider:
+        asked = "the provider asks to wait 43200 s, until .* UTC, longer than the 60 s that it may, and it was not"
+        with pytest.raises(lmtest.RateLimited, match=asked) as caught, lmtest.use_cassette(mode="live"):
+            ask(provider.lm(num_retries=3), how)
+        assert len(provider.requests) == 1
+    assert caught.value.retry_after == 43_200
+    assert pauses == []
+
+
+def test_who_lets_calls_wait_for_as_long_as_it_takes_waits(pauses, caplog):
+    with ScriptedProvider([rate_limited(retry_after=43_200), fields(answer="Paris")]) as provider:
+        with lmtest.use_cassette(mode="live", limits=lmtest.Limits(max_wait="none")):
+            assert ask(provider.lm(num_retries=1)) == "Paris"
+    assert pauses == [43_200]
+    assert caplog.messages[0].startswith("A call is asked again in 43200 s, at ")
+
+
 def test_who_is_refused_by_litellms_route_makes_everybody_wait_who_shares_the_limit():
     limits = lmtest.Limits(requests_per_minute=6_000, max_wait=1)
     with Refusing(429, {"Retry-After": "30"}) as provider, dspy.context(lm=provider.lm("mistral/mistral-small-latest")):

@@ -5,7 +5,7 @@ import sys
 
 import dspy
 import pytest
-from dspy.clients import execution
+from dspy.clients import embedding, execution
 
 import lmtest
 from lmtest.lm import seam
@@ -23,6 +23,19 @@ def test_a_function_of_dspy_that_has_changed_is_named_with_the_versions(monkeypa
 def test_a_function_of_dspy_that_is_gone_is_named(monkeypatch):
     monkeypatch.delattr(execution, "_canonical")
     with pytest.raises(lmtest.ConfigurationError, match="no _canonical"):
+        seam.check()
+
+
+def test_an_embedder_of_dspy_that_has_changed_is_named(monkeypatch):
+    def asks_in_another_way(model, batch_inputs, caching, **kwargs):
+        return model(batch_inputs, caching=caching, **kwargs)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(embedding, "_compute_embeddings", asks_in_another_way)
+        with pytest.raises(lmtest.ConfigurationError, match=r"does not call _get_litellm\(\)\.embedding"):
+            seam.check()
+    monkeypatch.delattr(embedding, "_cached_acompute_embeddings")
+    with pytest.raises(lmtest.ConfigurationError, match=r"embedding has no _cached_acompute_embeddings"):
         seam.check()
 
 

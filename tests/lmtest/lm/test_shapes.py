@@ -13,6 +13,7 @@ import pytest
 import lmtest
 from lmtest.cassette.index import Index
 from lmtest.cassette.interaction import Usage
+from lmtest.lm.estimate import received_tokens
 from lmtest.money.ledger import Ledger
 from lmtest.money.prices import price_of
 
@@ -177,7 +178,7 @@ def test_a_stream_of_litellms_whose_usage_is_asked_for_is_counted_or_said_not_to
 def test_a_stream_of_anthropics_that_is_cut_costs_the_input_it_began_with_and_what_was_received(record):
     usage = {"input_tokens": 100_000, "output_tokens": 500, "cache_read_input_tokens": 50_000}
     whole, frames = messages(usage, model="claude-sonnet-4-5")
-    received = -(-len(TEXT.encode()) // 3)
+    received = received_tokens([{"delta": {"type": "text", "text": TEXT}}], "anthropic/claude-sonnet-4-5")
 
     with pytest.raises(dspy.LMError):
         record("anthropic/claude-sonnet-4-5", (whole, frames[:3]), engine="lm15", streamed=True)

@@ -62,13 +62,13 @@ class Spender:
 
     def reserve(self, *, model, estimate, timeout=None, **said):
         call = self._asked(model, estimate, **said)
-        limits = self.budget.holding(call, self.clock.now())
+        limits = self.budget.holding(call)
         Queue(self.ledger, clock=self.clock).enter(call, limits, timeout=timeout)
         return Call(self.ledger, call, limits)
 
     async def reserve_async(self, *, model, estimate, timeout=None, **said):  # noqa: ASYNC109 - a refusal
         call = self._asked(model, estimate, **said)
-        limits = self.budget.holding(call, self.clock.now())
+        limits = self.budget.holding(call)
         await Queue(self.ledger, clock=self.clock).enter_async(call, limits, timeout=timeout)
         return Call(self.ledger, call, limits)
 

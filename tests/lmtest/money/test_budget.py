@@ -19,10 +19,12 @@ from lmtest.errors import BudgetExceeded, Stopped
 from lmtest.money.ledger import Ledger
 from lmtest.money.limits import Limits
 from lmtest.money.queue import Queue
+from lmtest.money.rate import Rate
 from lmtest.money.report import cost_report
 from lmtest.money.waiting import Clock
 
 from .calls import NOVEMBER, Spender, asked, row
+from .calls import held as let_through
 
 MODEL = "gemini/gemini-2.5-flash"
 CENT = Decimal("0.01")
@@ -193,6 +195,20 @@ def test_a_call_held_against_a_month_is_booked_in_it_though_it_ends_in_the_next(
     assert budget(ledger, clock=december, usd_per_month=CENT).left(model=MODEL) == CENT
 
 
+def test_a_call_that_waits_over_a_month_s_border_is_held_against_the_month_in_which_it_is_sent(ledger, clock):
+    clock.passed = (datetime(2026, 11, 30, 23, 59, 57, tzinfo=UTC) - NOVEMBER).total_seconds()
+    ledger.append([row(CENT, time=datetime(2026, 12, 1, tzinfo=UTC))])
+    rate = Rate(name="requests_per_minute", permits=10)
+    with let_through(ledger, rate, clock):
+        pass
+    call = asked(MODEL, estimate=CENT)
+    december = Spender(ledger, Limits(usd_per_month=CENT), clock=clock).budget.holding(call)
+
+    with pytest.raises(BudgetExceeded, match="usd_per_month is"):
+        Queue(ledger, clock=clock).enter(call, [*december, rate])
+    assert clock.now() >= datetime(2026, 12, 1, tzinfo=UTC).timestamp()
+
+
 def test_a_model_without_its_provider_is_that_model_at_any_provider_together(ledger):
     held = Spender(ledger, Limits(by_model={"gpt-5": Limits(usd_per_run=CENT)}), clock=at(NOVEMBER))
     held.reserve(model="openai/gpt-5", estimate=CENT / 2).settle(row(CENT / 2))
@@ -297,7 +313,7 @@ def test_nobody_waits_for_a_call_in_whose_midst_it_is_made(ledger):
 def test_what_another_machine_has_reserved_is_waited_for_until_its_lease_ends_and_then_booked(ledger, clock):
     held = budget(ledger, clock=clock, usd_per_month=CENT)
     elsewhere = asked(MODEL, estimate=CENT / 2, id="another-machine/1@1/a")
-    Queue(ledger, clock=clock).enter(elsewhere, held.budget.holding(elsewhere, clock.now()))
+    Queue(ledger, clock=clock).enter(elsewhere, held.budget.holding(elsewhere))
 
     with pytest.raises(BudgetExceeded, match=r"\$0.005 is spent and \$0 reserved"):
         held.reserve(model=MODEL, estimate=CENT)

@@ -70,7 +70,7 @@ def test_a_slot_taken_in_another_time_is_free_when_a_lease_from_now_on_ends(ledg
 def test_what_was_held_in_another_time_is_booked_when_a_lease_from_now_on_ends(ledger, clock):
     elsewhere = asked(estimate=CENT, id="another-machine/1@1/a")
     ahead = Spender(ledger, Limits(usd_per_run=CENT), clock=AHEAD)
-    Queue(ledger, clock=AHEAD).enter(elsewhere, ahead.budget.holding(elsewhere, AHEAD.now()))
+    Queue(ledger, clock=AHEAD).enter(elsewhere, ahead.budget.holding(elsewhere))
 
     with pytest.raises(BudgetExceeded, match=r"\$0.01 is spent and \$0 reserved"):
         Spender(ledger, Limits(usd_per_run=CENT), clock=clock).reserve(model="m", estimate=CENT)

@@ -64,7 +64,7 @@ def test_a_call_that_waits_for_money_takes_no_turn_at_a_rate(ledger):
     spender = Spender(ledger, Limits(usd_per_run=CENT))
     first = spender.reserve(model="m", estimate=CENT)
     call = asked(estimate=CENT)
-    limits = [*spender.budget.holding(call, time.time()), A_MINUTE]
+    limits = [*spender.budget.holding(call), A_MINUTE]
     with threads() as pool:
         second = pool.submit(Queue(ledger, clock=UntilRung()).enter, call, limits)
         until(lambda: waiting(ledger))
@@ -118,6 +118,19 @@ def test_nobody_who_wants_less_passes_one_who_waits_for_more(ledger):
             spender.reserve(model="m", estimate=CENT / 10, timeout=0)
         first.release()
         much.result(60)
+
+
+def test_a_session_that_waits_by_a_limit_of_its_own_keeps_no_other_waiting(ledger):
+    host, session = (Spender(ledger, Limits(usd_per_run=usd), clock=UntilRung()) for usd in (CENT, CENT / 2))
+    first = host.reserve(model="m", estimate=CENT / 2)
+    with threads() as pool:
+        waits = pool.submit(session.reserve, model="m", estimate=CENT / 4)
+        until(lambda: waiting(ledger))
+
+        host.reserve(model="m", estimate=CENT / 4, timeout=0).release()
+
+        first.release()
+        waits.result(60)
 
 
 def test_a_call_made_in_the_midst_of_another_waits_for_nobody_who_waits_for_that_one(ledger):

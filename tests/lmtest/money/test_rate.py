@@ -162,6 +162,17 @@ def test_a_shorter_penalty_does_not_end_a_longer_one(ledger, clock):
     assert caught.value.retry_after == pytest.approx(30)
 
 
+def test_a_penalty_is_over_when_a_call_that_was_sent_later_is_answered(ledger, clock):
+    limit = rate(ledger, clock)
+    limit.penalise(30)
+    limit.forgive(sent=clock.now() - 1)
+    with pytest.raises(RateLimited):
+        limit.acquire(timeout=0)
+
+    limit.forgive(sent=clock.now() + 1)
+    limit.acquire(timeout=0)
+
+
 def test_rates_of_other_names_are_their_own(ledger, clock):
     rate(ledger, clock).acquire()
 

@@ -126,9 +126,7 @@ def hold_and_die(place):
     ledger, clock = Ledger(place), SimpleNamespace(now=lambda: 1_795_176_000.0)
     spender = Spender(ledger, Limits(usd_per_run=CENT), clock=clock)
     call = asked(estimate=CENT / 2)
-    Queue(ledger, clock=clock).enter(
-        call, [*spender.budget.holding(call, clock.now()), Slots(name="max_concurrency", limit=1)]
-    )
+    Queue(ledger, clock=clock).enter(call, [*spender.budget.holding(call), Slots(name="max_concurrency", limit=1)])
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -168,7 +168,7 @@ ledger = Ledger(sys.argv[1])
 said = {"mode": "live", "hit": "live", "run": "r", "test": "t", "outcome": "unsettled"}
 row = LedgerRow(time=datetime.now(UTC), model="gemini/gemini-2.5-flash", cost=None, **said)
 asked = Asked(model=row.model, row=row, estimate=Decimal("0.006"))
-Queue(ledger).enter(asked, Budget(ledger, Limits(usd_per_run="0.01"), run="r").holding(asked, row.time.timestamp()))
+Queue(ledger).enter(asked, Budget(ledger, Limits(usd_per_run="0.01"), run="r").holding(asked))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -187,7 +187,7 @@ def test_a_call_whose_process_is_killed_before_it_settles_is_booked_at_its_worst
 def test_a_call_of_another_machine_that_is_settled_after_all_takes_the_place_of_its_unsettled_row(ledger, clock):
     call = asked(MODEL, estimate=CENT, id="another-machine/1@1/a")
     held = spender(ledger, 2 * CENT, clock=clock)
-    Queue(ledger, clock=clock).enter(call, held.budget.holding(call, clock.now()))
+    Queue(ledger, clock=clock).enter(call, held.budget.holding(call))
     clock.sleep(1_000)
     held.reserve(model=MODEL, estimate=CENT).release()
     assert [(each.outcome, each.cost) for each in ledger] == [("unsettled", None)]
@@ -273,3 +273,13 @@ def test_a_ledger_that_cannot_be_reached_lets_no_call_through(file):
         with pytest.raises(ConfigurationError, match="cannot be used"):
             spender(ledger).reserve(model=MODEL, estimate=CENT)
         file.rmdir()
+
+
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_a_connection_that_was_left_in_the_midst_of_a_statement_is_replaced(ledger):
+    ledger.open()
+    ledger.database._connection.pgconn.send_query(b"SELECT 1")  # as after a Ctrl-C within one
+
+    spender(ledger).reserve(model=MODEL, estimate=CENT).settle(row(CENT))
+
+    assert [each.cost for each in ledger] == [CENT]

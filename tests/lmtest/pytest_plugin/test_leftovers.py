@@ -76,6 +76,56 @@ def test_b(): ask({})
     assert "unplayed: 1 recording in cassettes/shared.yaml" in suite.run().output
 
 
+NAMED = """
+@pytest.mark.lmtest("shared")
+def test_a(): ask('one')
+
+@pytest.mark.lmtest("shared")
+def test_b(): ask('two')
+"""
+SCOPED = """
+pytestmark = pytest.mark.lmtest(scope="module")
+def test_a(): ask('one')
+def test_b(): ask('two')
+"""
+PARTS = {
+    "deselected": (("-k", "test_a"), ""),
+    "not asked for": (("test_qa.py::test_a",), ""),
+    "skipped": ((), "@pytest.mark.skip"),
+    "skipped as it runs": ((), "pytest.skip('now');"),
+}
+
+
+@pytest.mark.parametrize("tests", [NAMED, SCOPED], ids=["named", "scope"])
+@pytest.mark.parametrize(("part", "skip"), PARTS.values(), ids=PARTS)
+def test_what_a_test_that_did_not_run_recorded_is_not_left_over(tests, part, skip, recorded, suite):
+    now = (
+        tests.replace("def test_b", f"{skip}\ndef test_b")
+        if "@" in skip
+        else tests.replace("ask('two')", f"{skip} ask('two')")
+    )
+    recorded(tests, now)
+    result = suite.run(*part, "--lmtest-unused", "fail")
+    assert result.green
+    assert "unplayed" not in result.output
+
+
+def test_nor_is_what_a_module_that_was_not_asked_for_recorded(suite, provider):
+    suite.write(test_qa=ASK + NAMED.replace("test_b", "test_c"), test_more=ASK + NAMED.replace("'two'", "'three'"))
+    assert suite.run(mode="record", provider=provider).green
+    result = suite.run("test_more.py", "--lmtest-unused", "fail")
+    assert result.green
+    assert "unplayed" not in result.output
+
+
+@pytest.mark.parametrize("how", [HERE, PARALLEL])
+def test_once_all_its_tests_run_what_they_left_is(how, recorded, suite):
+    recorded(NAMED.replace("'two'", "'two', 'three'"), NAMED)
+    result = suite.run(*how, "--lmtest-unused", "fail")
+    assert result.code == pytest.ExitCode.TESTS_FAILED
+    assert "unplayed: 1 recording in cassettes/shared.yaml" in result.output
+
+
 def test_a_failed_test_tells_nothing_of_its_cassette(recorded, suite):
     recorded(THREE, ONE.replace("ask('two')", "ask('two'); assert 0"))
     assert "unplayed:" not in suite.run().output

@@ -26,7 +26,10 @@ def test_a_connection_is_refused_naming_host_and_test(mode, suite):
 def test_the_refusal_says_what_is_recorded_and_what_else_helps(suite):
     suite.write(test_net=CONNECT.format(arguments=""))
     output = suite.run().output
-    assert "Recorded and replayed are calls of dspy.LM and of @lmtest.tool functions, and no others" in output
+    assert (
+        "Recorded and replayed are calls of dspy.LM, of dspy.Embedder and of @lmtest.tool functions, and no others"
+        in output
+    )
     assert "wrap the function that calls in lmtest.tool, keep the recorder you have" in output
     assert "@pytest.mark.lmtest(allow_hosts=['192.0.2.1'])" in output
     assert "LM_MODE=record" not in output, "which would record nothing of it"

@@ -5,7 +5,7 @@ import asyncio
 import dspy
 import pytest
 
-from lmtest.testing import ScriptedProvider, cut, fields, rate_limited, server_error, timeout
+from lmtest.testing import ScriptedProvider, cut, fields, page, rate_limited, server_error, timeout, unfinished
 
 predict = dspy.Predict("question -> answer")
 
@@ -51,6 +51,13 @@ def test_a_provider_that_never_answers_runs_into_the_clients_timeout():
 
 def test_an_answer_that_is_cut_is_a_transport_error():
     with ScriptedProvider([cut()]) as provider, pytest.raises(dspy.utils.exceptions.LMError):
+        ask(provider.lm())
+
+
+@pytest.mark.parametrize("fault", [unfinished(), page(), page("")])
+def test_an_answer_that_is_none_is_an_error_of_the_provider(fault):
+    refused = pytest.raises(dspy.utils.exceptions.LMProviderError, match="not JSON")
+    with ScriptedProvider([fault]) as provider, refused:
         ask(provider.lm())
 
 

@@ -211,7 +211,7 @@ def test_fails(): assert 0
 @pytest.mark.parametrize("how", [(), ("-n", "2")], ids=["in one process", "under xdist"])
 def test_a_marked_test_that_recorded_nothing_is_told(how, suite, paris):
     suite.write(test_qa=f"PROVIDER = '{paris.url.removeprefix('http://')}'\n{BARE}")
-    told = "nothing recorded: 1 marked test called neither an lmtest.tool nor a dspy.LM that asks a provider"
+    told = "nothing recorded: 1 marked test called no lmtest.tool, and no dspy.LM or dspy.Embedder that asks a provider"
 
     assert f"{told} (-v names them)\n" in suite.run(*how, mode="record", provider=paris).output
     assert f"{told}\n  test_qa.py::test_other_http\n" in suite.run(*how, "-v", mode="record", provider=paris).output

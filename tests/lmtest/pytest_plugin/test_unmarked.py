@@ -33,6 +33,36 @@ def test_an_unmarked_test_is_refused_in_an_offline_mode_with_the_line_that_marks
     assert "allow_unmarked = ['test_a.py::test_it']" in run.output
 
 
+@pytest.mark.parametrize("mode", ["replay", "mock"])
+def test_an_unmarked_embedding_is_refused_likewise(suite, mode):
+    suite.write(
+        test_a="""
+            import dspy
+
+            def test_it():
+                dspy.Embedder("openai/text-embedding-3-small", api_base="http://127.0.0.1:9/v1")("Paris")
+        """
+    )
+    run = suite.run(mode=mode)
+    assert run.outcomes == {"failed": 1}
+    assert (
+        "test_a.py::test_it: a call to openai/text-embedding-3-small came from a test without a cassette" in run.output
+    )
+
+
+def test_a_marked_embedding_is_made_up_without_a_network(suite):
+    suite.write(
+        test_a="""
+            import dspy, pytest
+
+            @pytest.mark.lmtest
+            def test_it():
+                assert dspy.Embedder("openai/text-embedding-3-small")(["Paris", "Rome"]).shape == (2, 1536)
+        """
+    )
+    assert suite.run(mode="mock").outcomes == {"passed": 1}
+
+
 @pytest.mark.parametrize("arguments", [["--lmtest-mode=replay"], ["--lmtest-dir=elsewhere"], ["--lmtest-budget=1"]])
 def test_a_flag_says_that_the_project_uses_lmtest(suite, provider, arguments):
     suite.write(test_a=UNMARKED)
@@ -178,6 +208,23 @@ def test_in_a_live_mode_it_is_a_row_of_the_ledger(suite, provider, mode):
     [row] = Ledger(suite.path / ".lmtest" / "ledger.sqlite3")
     assert (row.test, row.hit, row.outcome) == ("test_a.py::test_it", "live", "ok")
     assert suite.cassettes == []
+
+
+@pytest.mark.parametrize("how", [(), ("-n", "2")], ids=["in one process", "under xdist"])
+def test_a_recording_run_says_that_its_calls_are_not_recorded(how, suite, provider):
+    suite.write(test_a=UNMARKED, test_b=MARKED)
+    recorded = suite.run(*how, mode="record", provider=provider)
+    assert recorded.green
+    told = "1 call of a test without a cassette went out unrecorded, and a replay refuses such."
+    assert f"doubtful: test_a.py::test_it: {told} To have them recorded: @pytest.mark.lmtest" in recorded.output
+    assert "doubtful" not in suite.run(*how, mode="live", provider=provider).output
+    assert not suite.run().green
+
+
+def test_what_may_call_unmarked_is_no_doubt(suite, provider):
+    suite.ini("lmtest_allow_unmarked = test_a.py::*")
+    suite.write(test_a=UNMARKED, test_b=MARKED)
+    assert "doubtful" not in suite.run(mode="record", provider=provider).output
 
 
 def test_in_a_live_mode_it_is_held_by_the_budget(suite, provider):
