@@ -369,7 +369,8 @@ def _open(item: pytest.Item, asked: Wishes, path: Path, *, test: str | None, tog
         expiry = asked.on_expiry or item.config.getini("lmtest_on_expiry")
         if expiry == "rerecord" and not flag and freshness.may_rerecord(os.environ):
             options["mode"], found = "record", None
-    options["command"] = command(item, owner=test) if test else None
+    if test:
+        options["command"] = command(item, test)
     scope = use_cassette(path, flag=flag, test=test, may_be_absent=True, allow_misses=True, hold_rows=True, **options)
     opened = Opened(scope, path=path, shared=together, age=found if found is not None and found.stale else None)
     opened.cassette.advice = adoption.advice_for(item, path, owner=test or "")

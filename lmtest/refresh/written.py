@@ -35,17 +35,18 @@ def test_id(item: pytest.Item) -> str:
     return known
 
 
-def command(item: pytest.Item, *, owner: str = "") -> str:
+def command(item: pytest.Item, test: str | None = None) -> str:
     """Give the command that records a test; of one whose id holds a secret, with all of its parameters.
 
-    pytest tells ids from the root directory, and takes them from where it runs.
+    pytest tells ids from the root directory, and takes them from where it is run.
 
     Args:
         item: The test.
-        owner: The class or module that shares a cassette, where the command is to record all of it.
+        test: The id of what shares a cassette with it, where that is to be recorded.
     """
-    own = test_id(item)
-    wanted = owner if owner and owner != own else item.nodeid if own == item.nodeid else item.nodeid.partition("[")[0]
+    wanted = test or test_id(item)
+    if wanted == test_id(item) != item.nodeid:
+        wanted = item.nodeid.partition("[")[0]
     if item.config.invocation_params.dir != item.config.rootpath:
         file, colons, inner = wanted.partition("::")
         wanted = f"{here(item.config.rootpath / file)}{colons}{inner}"
