@@ -30,7 +30,7 @@ class Settings(BaseModel):
         cassette_dir: Where the plugin keeps cassettes, relative to the project.
         ignore: JSONPath queries of parts of a request that do not matter.
         scrub: Patterns, or names of known ones, that do not matter.
-        redact: Further patterns that are secret.
+        redact: Further patterns that are secret, and names of personal data that is.
         repeat: ``last``: asking beyond the last recording gets the last one again.
         record_failures: Whether failures of the provider are recorded.
         allow_unmarked: Tests that may call models without a cassette: patterns of their ids.

@@ -28,12 +28,12 @@ WORDS: Final = ("key", "token", "secret", "passw", "passphrase", "authorization"
 """Of these each name has one: a lower-case text without them names no such field."""
 
 _IN_TEXT: Final = re.compile(
-    rf"""(?P<quote>{QUOTE}){_ANY_NAME}(?P=quote)\s*(?::|=>)\s*|(?<![\w-]){FIELD}[ \t]*[:=][ \t]*(?={QUOTE})""",
+    rf"""(?<!\\)(?P<quote>{QUOTE}){_ANY_NAME}(?P=quote)\s*(?::|=>)\s*|(?<![\w-]){FIELD}[ \t]*[:=][ \t]*(?={QUOTE})""",
     re.IGNORECASE,
 )
 _OPENING: Final = re.compile(r"""(?P<escape>\\*)(?P<mark>["'])""")
 _NUMBER: Final = re.compile(r"-?\d[\d.eE+-]*(?!\w)")
-_PUNCTUATION: Final = re.compile(r"""(?P<escape>\\*)(?P<mark>["'])|[\[\]{}]""")
+_PUNCTUATION: Final = re.compile(r"""(?<!\\)(?P<escape>\\*)(?P<mark>["'])|[\[\]{}]""")
 _SCHEME: Final = re.compile(r"(?:(?:Bearer|Basic|Token)\s+)?", re.IGNORECASE)  # of authorization, which is no secret
 _DONE: Final = re.compile(r"<redacted(?::\w+)?>")
 # In prose and in code a quote may end there what began before the name.
@@ -130,7 +130,7 @@ def _end_of_string(text: str, opening: re.Match[str]) -> tuple[int, str]:
     characters with each.
     """
     depth, mark = len(opening["escape"]), opening["mark"]
-    for quote in re.compile(rf"(\\*){mark}|\n").finditer(text, opening.end()):
+    for quote in re.compile(rf"(?<!\\)(\\*){mark}|\n").finditer(text, opening.end()):
         if quote[0] == "\n":
             return quote.start(), ""
         backslashes = len(quote[1])

@@ -59,7 +59,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         execution: The worker's execution, or any id of the caller's run, kept in the ledger's rows.
         ignore: JSONPath queries of parts of a request that do not matter, beside the project's own.
         scrub: Patterns, or names of known ones, that do not matter, beside the project's own.
-        redact: Patterns that are secret, beside the project's own.
+        redact: Patterns that are secret, or names of personal data, beside the project's own.
         repeat: ``"last"``: asking beyond the last recording of a request gets the last one again.
         record_failures: Whether failures of the provider are recorded.
         replay_speed: How fast streams are played: 0 at once, 1 as recorded, 2 twice as fast.
