@@ -170,10 +170,23 @@ def main() -> None:
     """Run the command line. What cannot be done as told is one sentence on stderr and exit code 2."""
     try:
         with needed_by("python_worker"):
-            cli()
+            sys.exit(cli(standalone_mode=False))
     except (lmtest.LMTestError, WorkerError, MissingExtra) as error:
-        click.echo(f"python_worker: {' '.join(str(error).split())}", err=True)
+        _tell(str(error))
         sys.exit(2)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        _tell(error.format_message() + (f" How it is called: {context.command_path} --help" if context else ""))
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(1)
+
+
+def _tell(error: str) -> None:
+    click.echo(f"python_worker: {' '.join(error.split())}", err=True)
 
 
 def _run(settings: Settings) -> None:

@@ -15,6 +15,7 @@ import click
 
 from lmtest import __version__
 from lmtest.errors import ConfigurationError, LMTestError
+from lmtest.literal import sentence
 from lmtest.variables import refuse_unknown
 
 if TYPE_CHECKING:
@@ -90,9 +91,20 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line. An lmtest error is one sentence on stderr and exit code 2."""
+    """Run the command line. What cannot be done as told is one sentence on stderr and exit code 2."""
     try:
-        cli(standalone_mode=True)
+        code = cli(standalone_mode=False)
     except LMTestError as error:
         click.echo(f"lmtest: {error}", err=True)
-        sys.exit(2)
+        code = 2
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = error.exit_code
+    except click.ClickException as error:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        hint = f" How it is called: {context.command_path} --help" if context else ""
+        click.echo(f"lmtest: {sentence(error.format_message())}{hint}", err=True)
+        code = error.exit_code
+    except click.Abort:
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)  # a command of another package may return what it likes

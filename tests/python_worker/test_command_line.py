@@ -314,6 +314,23 @@ def test_a_setting_that_cannot_be_used_is_one_line_and_exit_code_2(tmp_path, set
     assert (result.returncode, result.stdout) == (2, "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve", "--port", "99999"], "99999 is not in the range 0<=x<=65535. How it is called:"),
+        (["serve", "--prot", "1"], "No such option"),
+        (["srve"], "No such command 'srve'"),
+        (["audit", "show"], "Missing argument"),
+    ],
+)
+def test_a_command_line_that_does_not_read_is_one_line_and_exit_code_2(tmp_path, arguments, said):
+    result = run(tmp_path, *arguments)
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("python_worker: ")
+    assert said in line
+    assert (result.returncode, result.stdout) == (2, "")
+
+
 @pytest.mark.parametrize("said", ["record", "live"])
 def test_test_mode_is_honoured_where_it_names_a_mode(tmp_path, said):
     assert f"mode {said} calls" in run(tmp_path, "serve", TEST_MODE=said).stderr

@@ -205,12 +205,26 @@ def test_a_project_without_cassettes_is_told_how_to_record_some(lmtest, project)
         (("show", "nowhere.yaml"), "there is no cassette nowhere.yaml"),
         (("diff", "nowhere.yaml", "else.yaml"), "there is no cassette nowhere.yaml"),
         (("prune", "nowhere"), "there is no directory nowhere to prune."),
-        (("show",), "Missing argument 'CASSETTE'."),
+        (("show",), "Missing argument 'CASSETTE'. How it is called:"),
+        (("shwo",), "No such command 'shwo'."),
+        (("ls", "--lng"), "No such option"),
+        (("refresh",), "Name cassettes, or take them all: lmtest refresh --all"),
+        (("serve", "--port", "99999"), "99999 is not in the range"),
     ],
 )
 def test_a_bad_argument_of_any_command_is_a_sentence_and_exits_with_2(project, arguments, sentence):
     command = [sys.executable, "-c", "from lmtest.cli import main; main()", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
-    assert result.returncode == 2
-    assert sentence in result.stderr.splitlines()[-1]
+    (line,) = result.stderr.splitlines()
+    assert (result.returncode, result.stdout) == (2, "")
+    assert line.startswith("lmtest: ")
+    assert sentence in line
+
+
+def test_a_command_alone_tells_what_there_is(project):
+    command = [sys.executable, "-c", "from lmtest.cli import main; main()"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "Usage:" in result.stdout + result.stderr
+    helped = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    assert (helped.returncode, "Commands:" in helped.stdout) == (0, True)
