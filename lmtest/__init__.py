@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lmtest.lm.use import use_cassette
     from lmtest.money.limits import Limits
     from lmtest.network import block_network
+    from lmtest.usable import check_settings
     from lmtest.variables import run_variables
 
 __version__ = "0.1.0"
@@ -62,6 +63,7 @@ __all__ = [
     "ToolError",
     "block_network",
     "budget_left",
+    "check_settings",
     "choose_mode",
     "redact",
     "run_variables",
@@ -79,6 +81,7 @@ _LATE = {
     "Stop": "lmtest.lm.stop",
     "block_network": "lmtest.network",
     "budget_left": "lmtest.lm.billing",
+    "check_settings": "lmtest.usable",
     "redact": "lmtest.cassette.redact",
     "run_variables": "lmtest.variables",
     "tool": "lmtest.lm.tools",

@@ -7,9 +7,12 @@ creates and replaces files is left as it is: a test that makes that fail makes o
 from __future__ import annotations
 
 import os
+import sys
 from io import FileIO
+from pathlib import Path
 from typing import Final
 
+_IGNORES_CASE: Final = sys.platform in {"darwin", "win32"}
 _stat: Final = os.stat
 
 
@@ -33,6 +36,27 @@ def exists(path: str | os.PathLike[str]) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def spelled(path: Path) -> Path:
+    """A path as the disk spells it, where the system takes names that differ in case alone for one: macOS and Windows.
+
+    What runs through a suite by its path is then the same file for all: locks, what a run wrote, what is left over.
+
+    >>> spelled(Path("/no/such/Place")).name
+    'Place'
+    """
+    if not _IGNORES_CASE:
+        return path
+    found = Path(path.anchor)
+    for part in path.parts[1:] if path.anchor else path.parts:
+        try:
+            names = [each.name for each in found.iterdir()]
+        except OSError:
+            names = []
+        alike = (name for name in names if name.casefold() == part.casefold())
+        found /= part if part in names else next(alike, part)
+    return found
 
 
 def read(path: str | os.PathLike[str]) -> bytes:

@@ -15,11 +15,12 @@ from lmtest import variables
 from lmtest.cassette.library import find
 from lmtest.cassette.pending import is_pending
 from lmtest.errors import LMTestError
-from lmtest.modes import choose_mode
+from lmtest.modes import Mode, choose_mode
 from lmtest.money.ledger import Ledger, default_path
 from lmtest.money.limits import Limits
 from lmtest.money.own_prices import doubts
 from lmtest.settings import cassette_directory
+from lmtest.usable import check_ledger, check_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,6 +60,14 @@ def examine(settings: Settings, root: Path) -> Iterator[Finding]:
         settings: The project's.
         root: The project's directory.
     """
+    told = set()
+    for finding in (*_looks(settings, root), *_ledger(settings, root), *_own_prices(), *_limits(settings)):
+        told.add(finding.detail)
+        yield finding
+    yield from (each for each in _others(root) if each.detail not in told)
+
+
+def _looks(settings: Settings, root: Path) -> Iterator[Finding]:
     looks: tuple[Callable[[], Finding], ...] = (
         _python,
         _dspy,
@@ -69,9 +78,6 @@ def examine(settings: Settings, root: Path) -> Iterator[Finding]:
     )
     for look in looks:
         yield look()
-    yield from _ledger(settings, root)
-    yield from _own_prices()
-    yield from _limits(settings)
 
 
 def _python() -> Finding:
@@ -129,13 +135,9 @@ def _ledger(settings: Settings, root: Path) -> Iterator[Finding]:
         yield Finding(name="ledger", verdict="note", detail="off: nothing is counted, and nothing can be limited")
         return
     place = default_path({}, root, settings.ledger)
-    if isinstance(place, Path) and (obstacle := _obstacle(place)):
-        told = f"{place} cannot be made in {obstacle}: let it be written to, or name another file in LMTEST_LEDGER"
-        yield Finding(name="ledger", verdict="bad", detail=told)
-        return
     try:
+        check_ledger(settings.ledger, root)
         with Ledger(place) as ledger:
-            ledger.check()
             apart = tuple(_apart(ledger))
     except LMTestError as error:
         yield Finding(name="ledger", verdict="bad", detail=str(error))
@@ -156,12 +158,6 @@ def _own_prices() -> Iterator[Finding]:
     yield from (Finding(name="prices", verdict="note", detail=doubt) for doubt in found)
 
 
-def _obstacle(file: Path) -> Path | None:
-    """Where a file that is not there could not be made."""
-    nearest = next(each for each in (file, *file.absolute().parents) if each.exists())
-    return None if nearest == file or (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)) else nearest
-
-
 def _limits(settings: Settings) -> Iterator[Finding]:
     """Limits that cannot be read, or of models that nobody has heard of, which hold nothing where it is a slip."""
     try:
@@ -172,6 +168,14 @@ def _limits(settings: Settings) -> Iterator[Finding]:
         return
     for doubt in limits.doubts(settings.model):
         yield Finding(name="limits", verdict="note", detail=doubt)
+
+
+def _others(root: Path) -> Iterator[Finding]:
+    """The first of all settings that cannot be used, such as a pattern."""
+    try:
+        check_settings(Mode.REPLAY, start=root)
+    except LMTestError as error:
+        yield Finding(name="settings", verdict="bad", detail=str(error))
 
 
 def _apart(ledger: Ledger) -> Iterator[Finding]:

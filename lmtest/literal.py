@@ -109,6 +109,15 @@ def cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
+def sentence(text: str) -> str:
+    r"""Write the words of an error in one line, as stderr has them, whatever others said over several.
+
+    >>> sentence("it does not read as YAML:\n  expected a list\n    ^")
+    'it does not read as YAML: expected a list ^'
+    """
+    return " ".join(text.split())
+
+
 def _one_line(text: str) -> str:
     return _LINE_END.sub(" ", text)
 

@@ -71,8 +71,9 @@ class ModeChoice:
     source: str
 
 
-# The source documents' test layers, for suites that already set TEST_MODE.
+# What TEST_MODE may say: a layer, for suites that set it already, or a mode, lest one be passed over.
 _LAYERS = {
+    **{mode.value: mode for mode in Mode},
     "unit": Mode.MOCK,
     "mock_adapter": Mode.MOCK,
     "layer_1": Mode.MOCK,
@@ -123,12 +124,12 @@ def choose_mode(
 def _first_that_speaks(environ: Mapping[str, str], argument: str | None, configured: str | None) -> ModeChoice:
     if said := environ.get(variables.MODE):
         return ModeChoice(mode=Mode.parse(said, source=variables.MODE), source=variables.MODE)
-    if layer := environ.get(variables.LAYER):
+    if layer := environ.get(variables.LAYER, "").strip().lower():
         if layer in _LAYERS:
             return ModeChoice(mode=_LAYERS[layer], source=variables.LAYER)
-        # Others use this name too: what resembles none of the layers is not meant for us.
+        # Others use this name too: what resembles none of the words is not meant for us.
         if difflib.get_close_matches(layer, _LAYERS, n=1, cutoff=_RESEMBLES):
-            raise ConfigurationError(_unknown(layer, variables.LAYER, list(_LAYERS)))
+            raise ConfigurationError(_unknown(environ[variables.LAYER], variables.LAYER, list(_LAYERS)))
     for text, source in ((argument, "the marker or call"), (configured, "[tool.lmtest] in pyproject.toml")):
         if text:
             return ModeChoice(mode=Mode.parse(text, source=source), source=source)

@@ -59,6 +59,7 @@ def block_network(
         if hasattr(socket.socket, name)
     }
     lookups = {name: gate.lookup(getattr(socket, name)) for name in _LOOKUPS}
+    lookups["getnameinfo"] = gate.naming(socket.getnameinfo)
     with _patched(socket.socket, methods), _patched(socket, lookups):
         yield
 
@@ -93,6 +94,16 @@ class _Gate:
             if name is not None and not _stays_here(name):
                 self._resolved.update(_addresses(found))
             return found
+
+        return guarded
+
+    def naming(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The look-up of an address's name, behind a check of the address; in numbers nobody is asked."""
+
+        def guarded(address: Any, flags: int) -> Any:
+            if isinstance(address, tuple) and address and not flags & socket.NI_NUMERICHOST:
+                self._check(address[0], "a look-up of")
+            return function(address, flags)
 
         return guarded
 

@@ -55,7 +55,7 @@ class Variable:
 
 VARIABLES: Final = (
     Variable(name=MODE, says="the mode: mock, replay, record, auto, refresh or live"),
-    Variable(name=LAYER, says="the mode by a test layer, such as unit, integration or e2e, where `LM_MODE` is not set"),
+    Variable(name=LAYER, says="the mode, or a test layer that stands for one (below), where `LM_MODE` is not set"),
     Variable(name=CASSETTE_DIR, says="where cassettes are kept, where no flag or setting says"),
     Variable(name=TEST_KEY, says="the key that is taken where `GEMINI_API_KEY` is not set"),
     Variable(name=LEDGER, says="where calls are written down: a file, a postgresql:// URL, or `off`"),

@@ -158,7 +158,7 @@ def serve(
     settings.check(os.environ)
     # Brings DSPy, and refuses a version it does not know before anything is written.
     _ = lmtest.use_cassette
-    lmtest.redact("")  # refuses a pattern of the project's that does not compile
+    lmtest.check_settings(settings.mode, cassette_dir=str(settings.cassette_dir.absolute()))
     # In auto, all may be recorded already; a call that is not says so itself, before it is sent.
     if not settings.mode.offline and settings.mode is not lmtest.Mode.AUTO:
         lmtest.budget_left(settings.model)  # refuses a ledger that cannot be written, and prices that cannot be read
@@ -172,7 +172,7 @@ def main() -> None:
         with needed_by("python_worker"):
             cli()
     except (lmtest.LMTestError, WorkerError, MissingExtra) as error:
-        click.echo(f"python_worker: {error}", err=True)
+        click.echo(f"python_worker: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
 
 

@@ -104,7 +104,10 @@ def prunable(directory: Path) -> Iterator[Path]:
     Raises:
         CassetteFormatError: A cassette does not read, so nobody can tell what it refers to.
     """
-    for folder, cassettes in _folders(directory):
+    folders = list(_folders(directory))
+    for path in (each for _, cassettes in folders for each in cassettes):
+        Index(path)  # before anything goes, and where there are no blobs, too
+    for folder, cassettes in folders:
         yield from orphans(folder, cassettes)
         for stray in (*folder.glob(".*.tmp"), *(folder / blobs.DIRECTORY).glob(".*.tmp")):
             if clock.now() - stray.stat().st_mtime > _OLD:
@@ -223,4 +226,4 @@ def _folders(directory: Path) -> Iterator[tuple[Path, list[Path]]]:
 
 
 def _is_cassette(name: str) -> bool:
-    return name.endswith(SUFFIXES) and not name.startswith(".")
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")

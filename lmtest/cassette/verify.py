@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lmtest.cassette import assembled, blobs, codec, store
+from lmtest.cassette.canonical import canonical_bytes
 from lmtest.cassette.fingerprint import fingerprint
 from lmtest.cassette.index import Index
+from lmtest.cassette.named import REDACTED
 from lmtest.errors import CassetteError, CassetteTampered
 from lmtest.here import here
 
@@ -57,6 +60,7 @@ def verify(path: Path, redactor: Redactor) -> Iterator[Finding]:
     except CassetteError as error:
         yield _told(path, error)
         return
+    yield from _named(path, index, redactor)
     for entry in index.entries:
         try:
             interaction = index.read(entry)
@@ -73,6 +77,50 @@ def verify(path: Path, redactor: Redactor) -> Iterator[Finding]:
             first = index.line(entry)  # counted only where there is something to tell: it reads the file
             yield from (Finding(path=path, line=first, problem=problem) for problem in problems)
             yield from (Finding(path=path, line=first + line, problem=f"this {_LEAK}.") for line in lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Over what a key is.
+
+    Attributes:
+        path: The file.
+        line: The line on which the call starts.
+        key: As it stands there.
+        canonical: The request as canonical JSON, messages written out.
+    """
+
+    path: Path
+    line: int
+    key: str
+    canonical: str
+
+    @property
+    def sha256(self) -> str:
+        """The hash that the key should be."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the key is that of the request."""
+        return self.key == self.sha256
+
+
+def explanations(path: Path, key: str) -> Iterator[Explanation]:
+    """Say of each call whose key begins so what its key is over.
+
+    Args:
+        path: The file.
+        key: The key's first digits, or all.
+
+    Raises:
+        CassetteFormatError: It does not read as a cassette.
+    """
+    index = Index(path)
+    for entry in index.entries:
+        if entry.key.startswith(key.lower()):
+            canonical = canonical_bytes(index.read(entry).request).decode()
+            yield Explanation(path=path, line=index.line(entry), key=entry.key, canonical=canonical)
 
 
 def accept(path: Path) -> int:
@@ -166,6 +214,23 @@ _LEAK: Final = "holds what looks like a secret. Revoke it, and take it out of wh
 
 # What lmtest itself writes of a call; a pattern of somebody's may look like it.
 _OURS: Final = ("key:", "digest:", "recorded_at:", "provider:", "cost:", "latency:")
+
+
+_LEAK_OF_A_NAME: Final = (
+    "holds what looks like a secret, as where a test takes one for a parameter. Revoke it, delete the cassette, and "
+    "record the test again with LM_MODE=record"
+)
+
+
+def _named(path: Path, index: Index, redactor: Redactor) -> Iterator[Finding]:
+    """What the file's name and its header give away of a test's parameters."""
+    # No file name holds the mark as it stands in texts.
+    name = path.name.replace("redacted", REDACTED)
+    if redactor.text(name) != name:
+        yield Finding(path=path, line=None, problem=f"its name {_LEAK_OF_A_NAME}.")
+    for number, line in enumerate(index.preamble.decode(errors="replace").splitlines(), 1):
+        if redactor.text(line) != line:
+            yield Finding(path=path, line=number, problem=f"this {_LEAK_OF_A_NAME}.")
 
 
 def _secrets(text: str, interaction: Interaction, redactor: Redactor) -> Iterator[int]:

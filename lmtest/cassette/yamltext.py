@@ -77,6 +77,7 @@ def load_any(text: str, *, path: Path | None = None, line: int = 1) -> Any:
     """Do what :func:`load` does, whatever the document is: None where there is nothing in it."""
     try:
         _refuse_depth(text)
+        _refuse_tags(text)
         node = yaml.compose(text, Loader=_JSON_LOADER)
         return _construct(node, set()) if node is not None else None
     except _Refused as refused:
@@ -235,10 +236,28 @@ def _refuse_depth(text: str) -> None:
             raise RecursionError
 
 
+# Where a tag may begin; most of what stands so is the end of a sentence in a prompt.
+_MAY_BE_TAG = re.compile(r"(?:^|[\s\[{,:])!", re.MULTILINE)
+
+
+_NO_TAG = "the tag {!r} is refused: a cassette holds plain data only"
+
+
+def _refuse_tags(text: str) -> None:
+    """Refuse every tag; one that says what a value is anyway, such as ``!!str``, leaves no trace in a node."""
+    if not _MAY_BE_TAG.search(text):
+        return
+    for event in yaml.parse(text, Loader=_JSON_LOADER):
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise _Refused(_NO_TAG.format(tag), event)
+
+
 class _Refused(Exception):
-    def __init__(self, message: str, node: yaml.Node) -> None:
+    def __init__(self, message: str, place: yaml.Node | yaml.Event) -> None:
         super().__init__(message)
-        self.line = node.start_mark.line
+        mark: Any = place.start_mark
+        self.line = mark.line
 
 
 def _construct(node: yaml.Node, seen: set[int]) -> Any:
@@ -249,13 +268,13 @@ def _construct(node: yaml.Node, seen: set[int]) -> Any:
     if isinstance(node, yaml.ScalarNode):
         read = _READ_SCALAR.get(node.tag)
         if read is None:
-            raise _Refused(f"the tag {node.tag!r} is refused: a cassette holds plain data only", node)
+            raise _Refused(_NO_TAG.format(node.tag), node)
         return read(node.value)
     if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
         return [_construct(item, seen) for item in node.value]
     if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
         return _construct_mapping(node, seen)
-    raise _Refused(f"the tag {node.tag!r} is refused: a cassette holds plain data only", node)
+    raise _Refused(_NO_TAG.format(node.tag), node)
 
 
 def _construct_mapping(node: yaml.MappingNode, seen: set[int]) -> dict[str, Any]:

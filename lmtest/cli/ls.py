@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -19,19 +20,20 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("directory", required=False, type=CassettePath())
 def command(directory: Path | None) -> None:
-    """List the cassettes of DIRECTORY; without one, the project's own."""
+    """List the cassettes of DIRECTORY; without one, the project's own. Exits with 1 where one does not read."""
     directory = directory or settings.cassette_directory()
     found = list(library.find([directory]))
     # What a refresh recorded beside a cassette is not one yet, but for whoever names it.
     listed = [path for path in found if path == directory or not is_pending(path)]
+    shelves = [library.shelve(path) for path in listed]
     if not found:
         click.echo(f"No cassettes in {directory}. Record some: LM_MODE=record pytest")
-        return
-    if listed:
-        under = directory if directory.is_dir() else directory.parent
-        click.echo(terminal.listing(map(library.shelve, listed), under=under), nl=False)
+    if shelves:
+        # Of another directory too, names are such as other commands take.
+        click.echo(terminal.listing(shelves, under=settings.cassette_directory()), nl=False)
     if anew := [path for path in found if path not in listed]:
         failed = sum(path == failed_path(cassette_of(path)) for path in anew)
         told = [f"{len(anew) - failed} waits to be accepted (lmtest accept)" if len(anew) > failed else ""]
         told += [f"{failed} failed (lmtest refresh --failed)" if failed else ""]
         click.echo(f"Recorded anew beside them: {', '.join(filter(None, told))}.")
+    sys.exit(any(each.problem for each in shelves))

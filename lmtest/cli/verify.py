@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", nargs=-1, type=CassettePath())
+@click.option("--explain", metavar="KEY", help="Show over what the key is that begins so, and whether it is that.")
 @click.option("--accept", is_flag=True, help="Take interactions edited by hand as they are now.")
-def command(paths: tuple[Path, ...], *, accept: bool) -> None:
+def command(paths: tuple[Path, ...], *, explain: str | None, accept: bool) -> None:
     """Check the format, digests, keys and blobs of cassettes, and that they hold no secret.
 
     PATHS are cassettes or directories; without any, the project's own. Exits with 1 when something is found.
@@ -30,6 +31,8 @@ def command(paths: tuple[Path, ...], *, accept: bool) -> None:
     paths = paths or (settings.cassette_directory(),)
     redactor = Redactor(patterns=settings.load()[0].redact)
     cassettes = list(library.find(paths))
+    if explain:
+        sys.exit(not _explain(explain, cassettes))
     if accept:
         _accept(cassettes)
     findings = [finding for path in cassettes for finding in check.verify(path, redactor)]
@@ -50,6 +53,18 @@ def _count(cassettes: list[Path]) -> str:
     anew = sum(map(is_pending, cassettes))
     own = len(cassettes) - anew
     return f"{own} cassette{'' if own == 1 else 's'}{f' and {anew} recorded anew beside' if anew else ''}"
+
+
+def _explain(key: str, cassettes: list[Path]) -> bool:
+    """Show the calls whose key begins so; give whether all have the key that they should."""
+    found = [each for path in cassettes for each in check.explanations(path, key)]
+    if not found:
+        raise ConfigurationError(f"no call has a key that begins with {key!r}. lmtest show CASSETTE has them all.")
+    for each in found:
+        click.echo(f"{each.path}:{each.line}: key {each.key}")
+        click.echo(each.canonical)
+        click.echo(f"SHA-256 of that line: {each.sha256}{'' if each.holds else ', which is not the key'}")
+    return all(each.holds for each in found)
 
 
 def _accept(cassettes: list[Path]) -> None:

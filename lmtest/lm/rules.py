@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lmtest.errors import ConfigurationError
+from lmtest.literal import sentence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,7 +164,7 @@ def read_rules(path: Path, *, asked: str = "[tool.lmtest] mock_rules") -> tuple[
     except OSError as error:
         raise ConfigurationError(f"{asked}: {path} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{asked}: {path} does not read as YAML: {error}") from error
+        raise ConfigurationError(f"{asked}: {path} does not read as YAML: {sentence(str(error))}") from error
     if not isinstance(loaded, list):
         raise ConfigurationError(
             f"{asked}: {path} must hold a list of rules, such as\n- when: capital\n  reply: {{answer: Paris}}"

@@ -44,6 +44,7 @@ def _unsupported(reason: object) -> ConfigurationError:
 try:
     from dspy._vendor.lm15 import serde
     from dspy._vendor.lm15.errors import error_class_for_code
+    from dspy._vendor.lm15.providers.async_base import AsyncBaseProviderLM
     from dspy._vendor.lm15.providers.gemini import GeminiLM
     from dspy._vendor.lm15.result import StreamAccumulator
     from dspy._vendor.lm15.router import LMRouter
@@ -205,20 +206,90 @@ def check() -> None:
     for name, asks in (("_compute_embeddings", "embedding"), ("_acompute_embeddings", "aembedding")):
         if not {"_get_litellm", "cache", asks} <= {*getattr(embedding, name).__code__.co_names}:
             raise _unsupported(f"{embedding.__name__}.{name} does not call _get_litellm().{asks}")
-    if "managed" not in execution.PreparedCall.__dataclass_fields__:
-        raise _unsupported("dspy.clients.execution.PreparedCall has no managed")
-    for owner, names in (
-        (StdlibTransport, ("_send_request", "_make_release")),
-        (LMRouter, ("_shared_transport",)),
-        (dspy.lm15.AnthropicLM, ("parse_stream_events",)),
-        (GeminiLM, ("normalize_error",)),
-        (Settings, ("copy", "config", "save")),
-        (LM15Engine, ("_target",)),
-        (AsyncLM15Engine, ("_target",)),
-    ):
+    _check_names()
+    _check_calls()
+
+
+def _check_names() -> None:
+    owners = (
+        *_ATTRIBUTES,
+        *((engine, ("wire_model", "client_options")) for engine in (LiteLLMEngine(), AsyncLiteLLMEngine())),
+    )
+    for owner, names in owners:
         for name in names:
             if not hasattr(owner, name):
-                raise _unsupported(f"{owner.__module__}.{owner.__name__} has no {name}")
+                raise _unsupported(f"{_called(owner)} has no {name}")
+    for field in ("managed", "cache", "request", "legacy", "n", "kwargs"):
+        if field not in execution.PreparedCall.__dataclass_fields__:
+            raise _unsupported(f"dspy.clients.execution.PreparedCall has no {field}")
+
+
+def _check_calls() -> None:
+    for function, given, named in _CALLS:
+        expected = inspect.signature(function)
+        try:
+            expected.bind(*(None,) * given, **dict.fromkeys(named))
+        except TypeError as error:
+            found = ", ".join(expected.parameters)
+            raise _unsupported(f"{_called(function)} takes ({found}) where {_told(given, named)} expected") from error
+
+
+_ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (StdlibTransport, ("_send_request", "_make_release")),
+    (LMRouter, ("_shared_transport",)),
+    (dspy.lm15.AnthropicLM, ("parse_stream_events", "_send")),
+    (GeminiLM, ("normalize_error", "_send")),
+    (AsyncBaseProviderLM, ("_send",)),
+    (Settings, ("copy", "config", "save")),
+    (LM15Engine, ("_target",)),
+    (AsyncLM15Engine, ("_target",)),
+    (LiteLLMEngine, ("complete_legacy",)),
+    (AsyncLiteLLMEngine, ("complete_legacy",)),
+    (_ChatStream, ("feed", "finish")),
+    (StreamAccumulator, ("push", "response")),
+    (dspy.LM, ("_process_completion", "_process_response")),
+    (dspy.settings, ("caller_modules",)),
+    (lm_module, ("_get_litellm", "_add_dspy_identifier_to_headers", "aclosing_stream")),
+    (model_metadata, ("_source", "model_info")),
+    (thread_local_overrides, ("get", "set")),
+    (
+        serde,
+        tuple(f"{value}_{way}_dict" for value in ("request", "response", "stream_event") for way in ("to", "from")),
+    ),
+)
+"""What else of DSPy is looked up by name, here and behind what this file hands on."""
+
+_CALLS: tuple[tuple[Any, int, tuple[str, ...]], ...] = (
+    (select_backend, 2, ()),
+    (response_value, 3, ()),
+    (estimate_cost, 1, ("provider", "requested_model", "request", "namespaces")),
+    (litellm_errors, 0, ("model",)),
+    (error_class_for_code, 1, ()),
+    (attributes, 1, ()),
+    (plain, 1, ()),
+    (model_metadata.model_info, 2, ()),
+    (_ChatStream, 1, ()),
+    (_ChatStream.finish, 2, ()),
+    (dspy.LM._process_completion, 3, ()),
+    (dspy.LM._process_response, 2, ()),
+    (LM15Engine._target, 2, ()),
+    (AsyncLM15Engine._target, 2, ()),
+    (GeminiLM.normalize_error, 3, ()),
+    (dspy.lm15.AnthropicLM.parse_stream_events, 3, ()),
+    (StdlibTransport._make_release, 3, ()),
+)
+"""What is called, with how many arguments by place and with which by name."""
+
+
+def _called(thing: Any) -> str:
+    module = getattr(thing, "__module__", None)
+    name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", type(thing).__name__)
+    return f"{module}.{name}" if module else str(name)
+
+
+def _told(given: int, named: tuple[str, ...]) -> str:
+    said = [f"{given} by place"] if given else []
+    return " and ".join([*said, *named]) + (" was" if given + len(named) == 1 else " were")
 
 
 def _check_function(module: Any, name: str, parameters: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import dspy
 
 import lmtest
-from lmtest import clock, variables
+from lmtest import clock, disk, variables
 from lmtest import settings as project
 from lmtest.cassette import redact
 from lmtest.cassette.cassette import Cassette
@@ -290,7 +290,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         if repeat not in {None, "last"}:
             raise ConfigurationError(f"repeat={repeat!r} is not known; it is 'last' or nothing.")
         return Cassette(
-            None if self._path is None else self._path.absolute(),  # wherever the program goes meanwhile
+            None if self._path is None else disk.spelled(self._path.absolute()),  # wherever the program goes meanwhile
             mode=mode,
             rules=Rules(
                 ignore=(*configured.ignore, *self._more["ignore"]), scrub=(*configured.scrub, *self._more["scrub"])

@@ -48,6 +48,17 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [f"lmtest: {doubt}" for doubt in options.price_doubts()]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Keep what stands beside a test, though only that one was asked for: its cassette's name depends on it."""
+    report = yield
+    if isinstance(collector, pytest.Module | pytest.Class):
+        collector.stash[shared.SIBLINGS] = tuple(report.result)
+    return report
+
+
 # ── a test ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -108,8 +119,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         note_phase(item, report)
     if closed := shared.take_closed(item.session):
         from lmtest.pytest_plugin.tally import add_files
+        from lmtest.refresh.written import test_id
 
-        add_files(report, item.nodeid, closed)
+        add_files(report, test_id(item), closed)
     return report
 
 

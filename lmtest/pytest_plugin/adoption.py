@@ -13,7 +13,7 @@ import pytest
 from lmtest.here import here
 from lmtest.pytest_plugin import options
 from lmtest.pytest_plugin.leftovers import is_gone, owners_of
-from lmtest.pytest_plugin.shared import COLLECTED
+from lmtest.pytest_plugin.shared import written_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ def _is_there(test: str, root: Path) -> bool:
 
 def _collected(config: pytest.Config) -> set[str]:
     """The ids of all tests of the modules that were collected whole; none of a run that was narrowed."""
-    return set() if options.narrowed(config) else {*config.stash.get(COLLECTED, ())}
+    return set() if options.narrowed(config) else set(written_ids(config).values())
 
 
 def _is_undefined(test: str, root: Path) -> bool:

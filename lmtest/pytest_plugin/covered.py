@@ -14,15 +14,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from lmtest import disk
 from lmtest import settings as project
 from lmtest.errors import ConfigurationError, LimitError, LMTestError, NetworkBlocked
+from lmtest.here import here
 from lmtest.lm.seam import as_caught
 from lmtest.lm.use import use_cassette
+from lmtest.modes import Mode, choose_mode
 from lmtest.network import block_network
 from lmtest.pytest_plugin import adoption, company, freshness, shared, trimmed, wider, wishes
-from lmtest.pytest_plugin.naming import shared_name
+from lmtest.pytest_plugin.leftovers import owners_of
+from lmtest.pytest_plugin.naming import older_names, shared_name
 from lmtest.pytest_plugin.opened import Opened, release
 from lmtest.pytest_plugin.tally import KEY, Tally, money
+from lmtest.refresh.written import command, test_id
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -117,7 +122,7 @@ class Covered:
         mode = self.own.cassette.mode.value
         asked_for = self.item.get_closest_marker("lmtest") is not None
         return Tally(
-            test=self.item.nodeid,
+            test=test_id(self.item),
             line=(self.item.location[1] or 0) + 1,
             mode=mode,
             # What a test recorded that did not pass, nobody keeps.
@@ -162,19 +167,22 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
     asked = wishes.read(item, config)
     folder = item.config.rootpath / (item.config.getoption("--lmtest-dir") or directory)
     sharing = None if asked.scope == "function" else item.getparent(_COLLECTORS[asked.scope])
+    named = _with_suffix(asked.cassette)
+    of = item if sharing is None else sharing
+    older = () if named else (folder / each for each in older_names(of))
     if sharing is None:
-        own = _open(item, asked, folder / (_with_suffix(asked.cassette) or name), test=item.nodeid)
+        own = _open(item, asked, _place(item, asked, folder / (named or name), older), test=test_id(item))
     else:
         wishes.refuse_rules_of_one(item, sharing)
         opened = item.session.stash.setdefault(shared.OPEN, {})
         if not opened:
             item.config.add_cleanup(functools.partial(shared.abandon, item.session))
         if sharing not in opened:
-            path = folder / (_with_suffix(asked.cassette) or shared_name(sharing))
+            path = _place(sharing, asked, folder / (named or shared_name(sharing)), older)
             opened[sharing] = _open(item, asked, path, test=sharing.nodeid or None, together=True)
         own = opened[sharing]
         if not sharing.nodeid:
-            own.own(item.nodeid)
+            own.own(test_id(item))
     covered = Covered(
         item=item,
         wishes=asked,
@@ -194,7 +202,7 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
     covered.exits.enter_context(own.active())
     if own.cassette.mode.offline:
         hosts = (*asked.allow_hosts, *item.config.getini("lmtest_allow_hosts"))
-        covered.exits.enter_context(block_network(allow=hosts, owner=item.nodeid, on_refusal=covered.blocked.append))
+        covered.exits.enter_context(block_network(allow=hosts, owner=test_id(item), on_refusal=covered.blocked.append))
     return covered
 
 
@@ -203,7 +211,12 @@ def open_beside(covered: Covered, name: str) -> Iterator[Cassette]:
     """Open another cassette of a test, beside its own; it is saved with that, when the test has passed."""
     own = covered.own.cassette.path
     assert own is not None, "the plugin's cassettes have files"
-    opened = _open(covered.item, covered.wishes, own.with_name(f"{own.stem}.{name}.yaml"), test=covered.item.nodeid)
+    stems = (
+        () if covered.wishes.cassette or covered.sharing else (Path(each).stem for each in older_names(covered.item))
+    )
+    older = (own.with_name(f"{stem}.{name}.yaml") for stem in stems)
+    path = _place(covered.item, covered.wishes, own.with_name(f"{own.stem}.{name}.yaml"), older)
+    opened = _open(covered.item, covered.wishes, path, test=test_id(covered.item))
     covered.others.append(opened)
     with opened.active():
         yield opened.cassette
@@ -324,12 +337,28 @@ def close_for(item: pytest.Item, *, failed: bool) -> None:
     if failed or covered.failed or covered.untold:
         covered.failed = True
         for opened in (covered.own, *covered.others):
-            opened.fail(item.nodeid)
+            opened.fail(test_id(item))
     with contextlib.ExitStack() as closing:
         for opened in covered.others:
             closing.callback(opened.close)
         if covered.sharing is None:
             closing.callback(covered.own.close)
+
+
+def _place(node: pytest.Item | pytest.Collector, asked: Wishes, path: Path, older: Iterable[Path]) -> Path:
+    """Where a cassette is: at its path or, unless it is recorded anew, one that it had in earlier versions."""
+    path = disk.spelled(path)
+    if path.exists():
+        return path
+    mine = {node.nodeid, test_id(node)} if isinstance(node, pytest.Item) else {node.nodeid}
+    for kept in older:
+        # Where case does not matter, a file of that name may be another test's.
+        if kept != path and kept.is_file() and not mine.isdisjoint(owners_of(kept)):
+            configured, _ = project.load(node.config.rootpath)
+            flag = node.config.getoption("--lmtest-mode")
+            choice = choose_mode(flag=flag, argument=asked.mode, configured=configured.mode)
+            return path if choice.mode is Mode.RECORD else kept
+    return path
 
 
 def _open(item: pytest.Item, asked: Wishes, path: Path, *, test: str | None, together: bool = False) -> Opened:
@@ -340,12 +369,13 @@ def _open(item: pytest.Item, asked: Wishes, path: Path, *, test: str | None, tog
         expiry = asked.on_expiry or item.config.getini("lmtest_on_expiry")
         if expiry == "rerecord" and not flag and freshness.may_rerecord(os.environ):
             options["mode"], found = "record", None
+    options["command"] = command(item, owner=test) if test else None
     scope = use_cassette(path, flag=flag, test=test, may_be_absent=True, allow_misses=True, hold_rows=True, **options)
     opened = Opened(scope, path=path, shared=together, age=found if found is not None and found.stale else None)
     opened.cassette.advice = adoption.advice_for(item, path, owner=test or "")
     if found is not None and found.stale and expiry == "fail" and opened.cassette.mode.value == "replay":
         opened.close()
-        raise freshness.refuse(path, found, command=f"LM_MODE=record pytest {item.nodeid!r}")
+        raise freshness.refuse(path, found, command=command(item))
     if opened.cassette.mode.value == "record" and not company.all_run(item, path, owner=test or ""):
         _keep_others(opened, path)
     return opened
@@ -358,10 +388,10 @@ def _keep_others(opened: Opened, path: Path) -> None:
     except LMTestError as error:
         opened.close()
         raise ConfigurationError(
-            f"only some of the tests that {path} belongs to run, and the recordings of the others cannot be kept: "
-            f"{error} Run all of them, or delete the file."
+            f"only some of the tests that {here(path)} belongs to run, and the recordings of the others cannot be "
+            f"kept: {error} Run all of them, or delete the file."
         ) from None
 
 
 def _with_suffix(name: str | None) -> str | None:
-    return name if name is None or Path(name).suffix in {".yaml", ".yml"} else f"{name}.yaml"
+    return name if name is None or Path(name).suffix.lower() in {".yaml", ".yml"} else f"{name}.yaml"

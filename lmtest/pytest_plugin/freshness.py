@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lmtest import clock, variables
 from lmtest.cassette.index import Index
 from lmtest.errors import ConfigurationError
+from lmtest.here import here
 from lmtest.modes import may_record
 from lmtest.pytest_plugin.options import parse_age
 
@@ -64,7 +65,7 @@ def may_rerecord(environ: Mapping[str, str]) -> bool:
 
 def refuse(path: Path, found: Age, *, command: str) -> ConfigurationError:
     """The error for a stale cassette that fails its test."""
-    return ConfigurationError(f"{path} is stale: {found} (lmtest_max_age). Record it again: {command}")
+    return ConfigurationError(f"{here(path)} is stale: {found} (lmtest_max_age). Record it again: {command}")
 
 
 def _told(span: timedelta) -> str:

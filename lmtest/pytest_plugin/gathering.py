@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lmtest.pytest_plugin import options
-from lmtest.pytest_plugin.shared import COLLECTED
+from lmtest.pytest_plugin.shared import COLLECTED, written_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ class Gathering:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._collected: list[str] = []
+        self._collected: dict[str, str] | None = None  # a worker's: its tests' ids, see `written_ids`
         self._directory: str | None = None  # a worker's word spares the controller the import of the settings
         self._reports: list[pytest.TestReport] = []
         self._ran: set[str] = set()
@@ -39,8 +39,7 @@ class Gathering:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep which tests there are, before other plugins deselect some."""
-        self._collected = [item.nodeid for item in items]
-        self._config.stash[COLLECTED] = tuple(self._collected)
+        self._config.stash[COLLECTED] = tuple(items)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -63,7 +62,7 @@ class Gathering:
             self._problem = billing.write_held() or self._problem
         if (worker := getattr(self._config, "workerinput", None)) is not None:
             output: dict[str, Any] = vars(self._config)["workeroutput"]
-            output["lmtest_collected"] = self._collected if worker["workerid"] == "gw0" else []
+            output["lmtest_collected"] = written_ids(self._config) if worker["workerid"] == "gw0" else None
             output["lmtest_dir"] = options.directory(self._config) if self._reports else None
             return
         wanted = self._config.getoption("--lmtest-prune") or self._config.getoption("--lmtest-report")
@@ -134,9 +133,11 @@ class Gathering:
         if options.unused(self._config) == "ignore" and not self._config.getoption("--lmtest-prune"):
             return unused.Leftovers()
         root, whole = self._config.rootpath, not options.narrowed(self._config)
-        tests = unused.Tests(root=root, collected=frozenset(self._collected), ran=frozenset(self._ran), whole=whole)
+        collected = written_ids(self._config) if self._collected is None else self._collected
+        ran = frozenset(collected.get(each, each) for each in self._ran)
+        tests = unused.Tests(root=root, collected=frozenset(collected.values()), ran=ran, whole=whole)
         if not whole:
             return unused.Leftovers(unplayed=unused.unplayed(tallies, tests))
         directory: Path = root / (self._directory or options.directory(self._config))
-        orphans = unused.orphans(directory, root=root, collected=self._collected, tallies=tallies)
+        orphans = unused.orphans(directory, root=root, collected=collected, tallies=tallies)
         return unused.Leftovers(unplayed=unused.unplayed(tallies, tests), orphans=orphans)

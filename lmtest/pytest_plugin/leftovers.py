@@ -10,7 +10,7 @@ from lmtest.errors import CassetteFormatError
 from lmtest.pytest_plugin.tally import relative
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lmtest.pytest_plugin.tally import Tally
 
@@ -99,7 +99,7 @@ def unplayed(tallies: Iterable[Tally], tests: Tests) -> tuple[Unplayed, ...]:
     )
 
 
-def orphans(directory: Path, *, root: Path, collected: Collection[str], tallies: Sequence[Tally]) -> tuple[str, ...]:
+def orphans(directory: Path, *, root: Path, collected: Mapping[str, str], tallies: Sequence[Tally]) -> tuple[str, ...]:
     """Find the cassettes whose header names a test that is gone, or that has another cassette by now.
 
     A module that was not collected says nothing about its tests; a module that is not there any more says all.
@@ -107,12 +107,12 @@ def orphans(directory: Path, *, root: Path, collected: Collection[str], tallies:
     Args:
         directory: Where cassettes are kept.
         root: The directory that test ids count from.
-        collected: The ids of the tests of every module that was collected, whole.
+        collected: The tests of every module that was collected, whole: their ids as written down, by pytest's own.
         tallies: What was run.
     """
     from lmtest.cassette.pending import is_pending
 
-    ids = set(collected)
+    ids = set(collected.values())
     modules = {each.partition("::")[0] for each in ids}
     used = {file.path for tally in tallies for file in tally.files}
     ran = {tally.test for tally in tallies}
@@ -124,7 +124,8 @@ def orphans(directory: Path, *, root: Path, collected: Collection[str], tallies:
             or _is_elsewhere(path.relative_to(directory), root, modules)
         ):
             continue
-        owners = owners_of(path)
+        # The header of one that an earlier version wrote may hold a secret.
+        owners = {collected.get(each, each) for each in owners_of(path)}
         gone = {each for each in owners if is_gone(each, root, modules, ids)}
         if owners and all(each in gone or each in ran for each in owners):
             found.append(relative(path, root))

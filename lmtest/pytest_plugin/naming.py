@@ -1,4 +1,4 @@
-"""What a test's cassette is called: stable, short enough for any file system, and readable in a listing."""
+"""What a test's cassette is called: stable, no secret, short enough for any file system, readable in a listing."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import re
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
+
 from lmtest.errors import ConfigurationError
+from lmtest.pytest_plugin.shared import SIBLINGS
+from lmtest.refresh.written import without_secrets
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
 LONGEST: Final = 120
 """Characters of a file name, well under what any file system allows."""
 
+_ALIKE = pytest.StashKey[frozenset[str]]()
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=\[\],+-]+")
 _SIMPLE = (str, int, float, bool, type(None))
 _PLAIN = (*_SIMPLE, list, tuple, dict)
@@ -27,8 +32,7 @@ def cassette_name(item: pytest.Item) -> str:
 
     ``tests/test_qa.py::TestQA::test_capital[fr]`` has ``tests/test_qa/TestQA.test_capital[fr].yaml``.
     """
-    _, *inner = item.nodeid.split("[", 1)[0].split("::")
-    return str(_folder(item.nodeid) / file_name(".".join(inner) or item.name, _parameters(item)))
+    return _name(item, _clean(item), apart=_differs_in_case(item))
 
 
 def shared_name(node: pytest.Collector) -> str:
@@ -40,11 +44,25 @@ def shared_name(node: pytest.Collector) -> str:
         return "session.yaml"
     folder = _folder(node.nodeid)
     _, *inner = node.nodeid.split("::")
-    return str(folder / file_name(".".join(inner))) if inner else f"{folder}.yaml"
+    return str(folder / file_name(".".join(inner), apart=_differs_in_case(node))) if inner else f"{folder}.yaml"
 
 
-def file_name(test: str, parameters: str = "") -> str:
+def older_names(node: pytest.Item | pytest.Collector) -> Iterator[str]:
+    """The names under which earlier versions recorded a cassette that has another name now."""
+    if isinstance(node, pytest.Item):
+        yield _name(node, _clean(node))
+        yield _name(node, _parameters(node))
+    elif "::" in node.nodeid:
+        yield str(_folder(node.nodeid) / file_name(".".join(node.nodeid.split("::")[1:])))
+
+
+def file_name(test: str, parameters: str = "", *, apart: bool = False) -> str:
     """Join a test's name and its parameters to a file name; what had to be changed or cut is told apart by a hash.
+
+    Args:
+        test: The test's name.
+        parameters: What stands in brackets.
+        apart: Whether another differs in nothing but case: on macOS and Windows that would be one file.
 
     >>> file_name("test_capital", "fr")
     'test_capital[fr].yaml'
@@ -53,7 +71,7 @@ def file_name(test: str, parameters: str = "") -> str:
     """
     whole = f"{test}[{parameters}]" if parameters else test
     safe = _UNSAFE.sub("-", whole)
-    if safe != whole or len(safe) > LONGEST:
+    if safe != whole or len(safe) > LONGEST or apart:
         safe = f"{safe[:LONGEST]}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
     return f"{safe}.yaml"
 
@@ -77,6 +95,32 @@ def refuse_outside(name: object, *, source: str) -> None:
         )
 
 
+def _name(item: pytest.Item, parameters: str, *, apart: bool = False) -> str:
+    _, *inner = item.nodeid.split("[", 1)[0].split("::")
+    return str(_folder(item.nodeid) / file_name(".".join(inner) or item.name, parameters, apart=apart))
+
+
+def _differs_in_case(node: pytest.Item | pytest.Collector) -> bool:
+    """Whether a test, or a class around it, has a name beside it that differs in case alone."""
+    parent = node.parent
+    siblings = parent.stash.get(SIBLINGS, ()) if parent is not None else ()
+    if parent is None or not siblings:
+        return False
+    alike = parent.stash.get(_ALIKE, None)
+    if alike is None:
+        names: dict[str, set[str]] = {}
+        for stem in map(_stem, siblings):
+            names.setdefault(stem.casefold(), set()).add(stem)
+        alike = parent.stash[_ALIKE] = frozenset().union(*(each for each in names.values() if len(each) > 1))
+    return _stem(node) in alike or _differs_in_case(parent)
+
+
+def _stem(node: pytest.Item | pytest.Collector) -> str:
+    if not isinstance(node, pytest.Item):
+        return node.name
+    return file_name(node.name.split("[", 1)[0], _parameters(node)).removesuffix(".yaml")
+
+
 def _folder(nodeid: str) -> PurePosixPath:
     """The module's path; a test from outside the root directory has its cassette inside the cassette directory too."""
     module = PurePosixPath(nodeid.partition("[")[0].partition("::")[0])
@@ -93,6 +137,12 @@ def _parameters(item: pytest.Item) -> str:
     if len(texts) > 1 and None not in texts.values():
         return ",".join(f"{name}={text}" for name, text in texts.items())
     return str(callspec.id)
+
+
+def _clean(item: pytest.Item) -> str:
+    """The parameters without the secrets in them, and without the mark's brackets, which no file name holds."""
+    parameters = _parameters(item)
+    return without_secrets(item, parameters).replace("<redacted>", "redacted") if parameters else ""
 
 
 def _text(value: Any) -> str | None:

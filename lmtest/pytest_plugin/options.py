@@ -13,11 +13,12 @@ import pytest
 
 from lmtest import variables
 from lmtest.errors import ConfigurationError
+from lmtest.literal import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lmtest.modes import ModeChoice
+    from lmtest.modes import Mode, ModeChoice
 
 Unused = Literal["ignore", "warn", "fail"]
 """What to do about recordings that nobody plays."""
@@ -39,6 +40,14 @@ _DIRECTORY = pytest.StashKey[str]()
 _MODE = pytest.StashKey["ModeChoice"]()
 _ALLOWED = pytest.StashKey[tuple[str, ...]]()
 _AGE = re.compile(r"(\d+)\s*([hdw])")
+_NAMING: Final = (
+    variables.PRICES,
+    variables.LEDGER,
+    variables.CASSETTE_DIR,
+    variables.COUNT_TOKENS,
+    variables.RECORDS_IN_CI,
+)
+"""The variables that name what may not be there, or say what may be no word for it."""
 _NO_LIMITS = {variables.LEDGER, variables.RUN, variables.DEFAULT_LIMITS}
 _HOURS = {"h": 1, "d": 24, "w": 168}
 
@@ -107,9 +116,10 @@ def check(config: pytest.Config) -> None:
 
     try:
         variables.refuse_unknown(os.environ)
-        configured = _checked_settings({config.rootpath, config.invocation_params.dir})
+        configured = _configured_mode({config.rootpath, config.invocation_params.dir})
         flag = config.getoption("--lmtest-mode")
         choice = choose_mode(flag=flag, flag_name="--lmtest-mode", configured=configured)
+        _check_settings(config, choice.mode)
         if age := config.getini("lmtest_max_age"):
             parse_age(age, source="lmtest_max_age")
         for host in config.getini("lmtest_allow_hosts"):
@@ -118,14 +128,12 @@ def check(config: pytest.Config) -> None:
         one_of(config.getini("lmtest_on_expiry") or "warn", get_args(Expiry), source="lmtest_on_expiry")
         one_of(config.getini("lmtest_unused") or "warn", get_args(Unused), source="lmtest_unused")
         _say_to_all_processes(config, choice, _limits_in_variables(config))
-        if not choice.mode.offline:
-            price_doubts()
         for path in config.getoption("--lmtest-report"):
             one_of(f".{path.rpartition('.')[2]}", (".json", ".md"), source=f"the ending of --lmtest-report {path}")
         if config.getoption("--lmtest-prune"):
             _refuse_part_of_a_suite(config)
     except ConfigurationError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(sentence(str(error))) from None
 
 
 def price_doubts() -> list[str]:
@@ -266,17 +274,26 @@ def _refuse_no_truth(config: pytest.Config) -> None:
         raise ConfigurationError("lmtest_auto is neither true nor false.") from None
 
 
-def _checked_settings(directories: Iterable[Path]) -> str | None:
-    """Refuse what ``[tool.lmtest]`` says wrong; give the mode that it says, if it does."""
-    if not any(_has_settings(directory) for directory in directories):
-        return None
-    from lmtest import settings  # late: pydantic is heavy, and most runs of other projects have no such table
-    from lmtest.money.limits import Limits
+def _configured_mode(directories: Iterable[Path]) -> str | None:
+    """The mode that ``[tool.lmtest]`` says, if it does."""
+    found = None
+    for directory in (each for each in directories if _has_settings(each)):
+        from lmtest import settings  # late: pydantic is heavy, and most runs of other projects have no such table
 
-    for directory in directories:
-        found, _ = settings.load(directory)
-        Limits.from_mapping(found.limits, source="[tool.lmtest.limits] in pyproject.toml")
-    return found.mode
+        found = settings.load(directory)[0].mode
+    return found
+
+
+def _check_settings(config: pytest.Config, mode: Mode) -> None:
+    """Refuse what settings and variables name and what cannot be used; once, where many processes share the run."""
+    said = [directory for directory in {config.rootpath, config.invocation_params.dir} if _has_settings(directory)]
+    directory = config.getoption("--lmtest-dir") or config.getini("lmtest_dir") or None
+    if hasattr(config, "workerinput") or not (said or directory or any(map(os.environ.get, _NAMING))):
+        return
+    from lmtest.usable import check_settings  # late, likewise
+
+    for start in said or [config.rootpath]:
+        check_settings(mode, start=start, cassette_dir=directory and str(config.rootpath / directory))
 
 
 def _has_settings(directory: Path) -> bool:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lmtest.pytest_plugin import options
+
 if TYPE_CHECKING:
     from lmtest.pytest_plugin.covered import Covered
     from lmtest.pytest_plugin.opened import Opened
@@ -21,9 +23,13 @@ OPEN = pytest.StashKey[dict[pytest.Collector, "Opened"]]()
 RELEASE = pytest.StashKey[Callable[[], None]]()
 """Of a session in which a cassette was open: gives the context back, whatever fixtures did to it."""
 
-COLLECTED = pytest.StashKey[tuple[str, ...]]()
-"""Of a configuration: the ids of the tests there are, those that were deselected among them."""
+COLLECTED = pytest.StashKey[tuple[pytest.Item, ...]]()
+"""Of a configuration: the tests there are, those that were deselected among them."""
 
+SIBLINGS = pytest.StashKey[tuple[pytest.Item | pytest.Collector, ...]]()
+"""Of a class or module: all that was collected in it, whichever of them were asked for."""
+
+_WRITTEN = pytest.StashKey[dict[str, str]]()
 _CLOSED = pytest.StashKey[list["File"]]()
 
 
@@ -43,6 +49,21 @@ def close_ended(item: pytest.Item, nextitem: pytest.Item | None) -> None:
         each = opened.pop(node)
         each.close()
         item.session.stash.setdefault(_CLOSED, []).append(each.tell(item.config.rootpath))
+
+
+def written_ids(config: pytest.Config) -> dict[str, str]:
+    """Give the ids of the tests there are as they are written down, by what pytest calls them.
+
+    Raises:
+        ConfigurationError: A setting of the project that cannot be used.
+    """
+    if (known := config.stash.get(_WRITTEN, None)) is not None:
+        return known
+    from lmtest.refresh.written import test_id
+
+    items = config.stash.get(COLLECTED, ())
+    ids = {item.nodeid: test_id(item) if options.is_marked(item) else item.nodeid for item in items}
+    return config.stash.setdefault(_WRITTEN, ids)
 
 
 def take_closed(session: pytest.Session) -> tuple[File, ...]:

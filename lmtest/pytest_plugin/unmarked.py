@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from lmtest.pytest_plugin import options
+from lmtest.refresh.written import test_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -138,7 +139,9 @@ class Unmarked:
         if any(fnmatch.fnmatchcase(test, pattern) for pattern in options.allow_unmarked(self._config)):
             return None
         choice = options.mode_of(self._config)
-        return self._refusal(choice) if choice.mode.offline else self._live_for(test).scope
+        if choice.mode.offline:
+            return self._refusal(choice)
+        return self._live_for(test_id(self._item) if self._item is not None else "").scope
 
     def _live_for(self, test: str) -> Live:
         from lmtest.lm.outside import Live
@@ -160,15 +163,17 @@ class Unmarked:
                 f"a call to {model} came outside every test, while tests were collected or a session ended, and was "
                 f"not sent: in {mode} nothing is called. Call it in a test, or within lmtest.use_cassette(PATH)."
             )
+        test = test_id(item)
+        pattern = test if test == item.nodeid else f"{item.nodeid.partition('[')[0]}*"
         near = difflib.get_close_matches("lmtest", {mark.name for mark in item.iter_markers()}, n=1, cutoff=0.8)
         typo = f" Its marker is {near[0]!r}: did you mean 'lmtest'?" if near and near[0] != "lmtest" else ""
         what, marker = _caller(item)
         return (
-            f"{item.nodeid}: a call to {model} came from {what}, and was not sent: in {mode} nothing is called."
+            f"{test}: a call to {model} came from {what}, and was not sent: in {mode} nothing is called."
             f"{typo}\n\n"
             f"To have it recorded and replayed, mark the test, or every test by lmtest_auto = true:\n\n"
             f"    {marker}\n\n"
-            f"To let it call, name it under [tool.lmtest]: allow_unmarked = [{item.nodeid!r}]"
+            f"To let it call, name it under [tool.lmtest]: allow_unmarked = [{pattern!r}]"
         )
 
 

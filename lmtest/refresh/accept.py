@@ -129,8 +129,10 @@ def accept_calls(cassette: CassetteDrift, kept: Collection[int]) -> None:
     fresh = fresh_path(cassette.path)
     header = replace(Index(fresh).header, source=_both(Index(fresh).header.source, Index(cassette.path).header.source))
     chosen = [call.before if place in kept else call.after for place, call in enumerate(cassette.calls)]
+    left_out = library.references(Index(fresh))
     store.save(fresh, header, [call for call in chosen if call is not None], opened=identity(fresh))
     library.accept(cassette.path)
+    library.drop_blobs(fresh.parent, left_out)
 
 
 def _both(one: str, other: str) -> str:

@@ -16,6 +16,7 @@ import pytest
 from lmtest import variables
 from lmtest.errors import LimitError
 from lmtest.refresh.ids import belongs
+from lmtest.refresh.written import test_id
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,6 +28,7 @@ JOURNAL: Final = variables.REFRESH_JOURNAL
 """The variable that names the file in which each test's end is told, one JSON object a line."""
 
 _LIMIT: Final = "lmtest_limit"
+_NAME: Final = "lmtest_name"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ class _Witness:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        chosen = [item for item in items if any(belongs(item.nodeid, wanted) for wanted in self._wanted)]
+        chosen = [item for item in items if self._name(item) is not None]
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         items[:] = chosen
 
@@ -74,11 +76,18 @@ class _Witness:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        if (name := self._name(item)) not in {None, item.nodeid}:
+            report.user_properties = [*report.user_properties, (_NAME, name)]
         if call.excinfo is not None and isinstance(call.excinfo.value, LimitError):
             limit = str(call.excinfo.value)
             report.user_properties = [*report.user_properties, (_LIMIT, limit)]
             item.session.shouldstop = limit
         return report
+
+    def _name(self, item: pytest.Item) -> str | None:
+        """The id by which a test is wanted: as it is written down, or as pytest has it, as it once was written."""
+        ids = (item.nodeid, test_id(item))
+        return next((each for each in ids if any(belongs(each, wanted) for wanted in self._wanted)), None)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and self._leads:
@@ -107,8 +116,9 @@ class _Witness:
 def _summed_up(phases: list[pytest.TestReport]) -> Ended:
     bad = next((each for each in phases if each.failed), None) or next((each for each in phases if each.skipped), None)
     limit = next((str(text) for each in phases for name, text in each.user_properties if name == _LIMIT), "")
+    test = next((str(name) for each in phases for key, name in each.user_properties if key == _NAME), phases[0].nodeid)
     if bad is None:
-        return Ended(test=phases[0].nodeid, outcome="passed")
+        return Ended(test=test, outcome="passed")
     crash = getattr(bad.longrepr, "reprcrash", None)
     told = crash.message if crash else bad.longrepr[2] if isinstance(bad.longrepr, tuple) else bad.longreprtext
-    return Ended(test=bad.nodeid, outcome=bad.outcome, reason=str(told).strip().partition("\n")[0], limit=limit)
+    return Ended(test=test, outcome=bad.outcome, reason=str(told).strip().partition("\n")[0], limit=limit)

@@ -24,17 +24,37 @@ def how_many(keywords: Mapping[str, Any], *, whole: bool) -> int | None:
     >>> how_many({"minimum": 0, "maximum": 1, "multipleOf": 0.5}, whole=False)
     3
     """
-    limits = {name: Fraction(str(limit)) for name, limit in keywords.items() if name in _LIMITS}
+    limits = _limits(keywords)
     step = limits.get("multipleOf", Fraction(1)) if whole or "multipleOf" in limits else None
     if step is None:
         return _reals(limits)
-    if whole:
-        step = Fraction(step.numerator)  # the whole multiples of a/b in lowest terms are those of a
+    # The whole multiples of a/b in lowest terms are those of a.
+    first, last = _ends(limits, Fraction(step.numerator) if whole else step)
+    return None if first is None or last is None else max(0, last - first + 1)
+
+
+def multiples(keywords: Mapping[str, Any], step: Fraction) -> range:
+    """How many times a step the numbers within the bounds are, which there must be on both sides.
+
+    >>> [float(each * Fraction("0.1")) for each in multiples({"minimum": 0, "exclusiveMaximum": 0.4}, Fraction("0.1"))]
+    [0.0, 0.1, 0.2, 0.3]
+    """
+    first, last = _ends(_limits(keywords), step)
+    assert first is not None, "whoever asks has counted them"
+    assert last is not None, "likewise"
+    return range(first, last + 1)
+
+
+def _limits(keywords: Mapping[str, Any]) -> dict[str, Fraction]:
+    return {name: Fraction(str(limit)) for name, limit in keywords.items() if name in _LIMITS}
+
+
+def _ends(limits: Mapping[str, Fraction], step: Fraction) -> tuple[int | None, int | None]:
     firsts = [math.ceil(limits["minimum"] / step)] if "minimum" in limits else []
     firsts += [math.floor(limits["exclusiveMinimum"] / step) + 1] if "exclusiveMinimum" in limits else []
     lasts = [math.floor(limits["maximum"] / step)] if "maximum" in limits else []
     lasts += [math.ceil(limits["exclusiveMaximum"] / step) - 1] if "exclusiveMaximum" in limits else []
-    return max(0, min(lasts) - max(firsts) + 1) if firsts and lasts else None
+    return max(firsts, default=None), min(lasts, default=None)
 
 
 def _reals(limits: Mapping[str, Fraction]) -> int | None:

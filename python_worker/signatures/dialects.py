@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import enum
 import json
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.field import fields_schema
+from python_worker.domain.portable import portable
+from python_worker.domain.ranges import how_many, multiples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +70,7 @@ def json_schema(fields: Sequence[Field], dialect: Dialect = Dialect.JSON_SCHEMA)
     """
     schema = fields_schema(fields)
     if dialect is Dialect.JSON_SCHEMA:
-        return {"$schema": DRAFT, **schema}
+        return {"$schema": DRAFT, **_plain(schema)}
     return _Writer(dialect).write(schema, "")
 
 
@@ -157,6 +160,51 @@ class _Writer:
         if key == "minItems" and self._dialect is Dialect.ANTHROPIC:
             return value in {0, 1}
         return key in self._kept
+
+
+def _plain(schema: Schema) -> Schema:
+    """A schema that a plain validator holds values to as ours does, whatever its engine of patterns and its floats."""
+    inner = {
+        key: {name: _plain(each) for name, each in value.items()} if key == "properties" else _plain_part(value)
+        for key, value in schema.items()
+        if key in _SCHEMAS
+    }
+    schema, told = schema | inner, []
+    if "pattern" in schema:
+        spelled = portable(schema["pattern"])
+        told += [] if spelled else [f"pattern: {json.dumps(schema['pattern'], ensure_ascii=False)} (RE2)"]
+        schema = schema | {"pattern": spelled} if spelled else _without(schema, "pattern")
+    if "multipleOf" in schema and (step := Fraction(str(schema["multipleOf"]))) != Fraction(schema["multipleOf"]):
+        told += _in_decimals(schema, step)
+        schema = _without(schema, "multipleOf") | _steps(schema, step)
+    if told:
+        schema["description"] = "; ".join([*([schema["description"]] if "description" in schema else []), *told])
+    return schema
+
+
+def _plain_part(value: Any) -> Any:
+    return list(map(_plain, value)) if isinstance(value, list) else _plain(value)
+
+
+_SCHEMAS = {"properties", "items", "prefixItems", "anyOf"}
+_MOST_STEPS = 1_000
+
+
+def _steps(schema: Schema, step: Fraction) -> Schema:
+    """What says in floats which decimals are multiples: whole ones by a whole step, few ones by their values."""
+    if schema["type"] == "integer":
+        return {"multipleOf": step.numerator}
+    if "enum" in schema:
+        return {}
+    count = how_many(schema, whole=False)
+    if count is None or count > _MOST_STEPS:
+        return {}
+    return {"enum": [float(each * step) for each in multiples(schema, step)]}
+
+
+def _in_decimals(schema: Schema, step: Fraction) -> list[str]:
+    said = _steps(schema, step) or "enum" in schema
+    return [] if said else [f"multipleOf: {json.dumps(schema['multipleOf'])}, in decimals"]
 
 
 def _positional(schema: Schema) -> tuple[Schema, list[str]]:

@@ -39,6 +39,8 @@ def test_the_file_wins_over_the_default():
         ("layer_3", Mode.REPLAY),
         ("e2e", Mode.LIVE),
         ("full_integration", Mode.LIVE),
+        ("E2E", Mode.LIVE),
+        *((mode.value, mode) for mode in Mode),
     ],
 )
 def test_test_mode_decides_when_lm_mode_is_unset(layer, mode):
@@ -59,7 +61,11 @@ def test_an_empty_variable_says_nothing():
 
 @pytest.mark.parametrize(
     ("given", "hint"),
-    [({"environ": {"LM_MODE": "recrod"}}, "'record'"), ({"environ": {"TEST_MODE": "layer2"}}, "'layer_2'")],
+    [
+        ({"environ": {"LM_MODE": "recrod"}}, "'record'"),
+        ({"environ": {"TEST_MODE": "layer2"}}, "'layer_2'"),
+        ({"environ": {"TEST_MODE": "Recrod"}}, "'record'"),
+    ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest_that_is_one(given, hint):
     with pytest.raises(lmtest.ConfigurationError, match=f"Did you mean {hint}"):

@@ -38,6 +38,8 @@ LOOKUPS = {
     "gethostbyname": lambda: socket.gethostbyname("api.example.com"),
     "gethostbyname_ex": lambda: socket.gethostbyname_ex("api.example.com"),
     "gethostbyaddr": lambda: socket.gethostbyaddr("192.0.2.1"),
+    "getnameinfo": lambda: socket.getnameinfo(("192.0.2.1", 443), 0),
+    "getfqdn": lambda: socket.getfqdn("192.0.2.1"),
     "create_connection": lambda: socket.create_connection(("api.example.com", 443)),
 }
 
@@ -46,6 +48,21 @@ LOOKUPS = {
 def test_a_name_is_not_asked_for_by(look_up):
     with block_network(), pytest.raises(NetworkBlocked, match="a look-up of"):
         look_up()
+
+
+def test_an_address_is_written_in_numbers_without_asking_anybody():
+    with block_network():
+        numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        assert socket.getnameinfo(("192.0.2.1", 443), numeric) == ("192.0.2.1", "443")
+        assert socket.getnameinfo(("127.0.0.1", 443), socket.NI_NUMERICSERV)[1] == "443"
+
+
+def test_asyncio_asks_for_no_name_either():
+    async def ask():
+        await asyncio.get_running_loop().getnameinfo(("192.0.2.1", 443))
+
+    with block_network(), pytest.raises(NetworkBlocked):
+        asyncio.run(ask())
 
 
 def test_asyncio_cannot_leave_either():

@@ -36,6 +36,7 @@ def test_the_public_names_are_these():
         "ToolError",
         "block_network",
         "budget_left",
+        "check_settings",
         "choose_mode",
         "redact",
         "run_variables",

@@ -293,6 +293,33 @@ def test_the_modes_environment_variable_is_taken_where_no_flag_is_given(tmp_path
     assert "GEMINI_API_KEY" in run(tmp_path, "serve", TEST_MODE="e2e").stderr  # which is live
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ('ignore = ["$["]', "is no JSONPath"),
+        ('scrub = ["("]', "is neither one of"),
+        ('redact = ["("]', "is no regular expression"),
+        ('mock_rules = "no.yaml"', "no.yaml cannot be read"),
+        ('mock_rules = "broken.yaml"', "does not read as YAML"),
+        ('ledger = "pyproject.toml/ledger.sqlite3"', "cannot be made in"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_one_line_and_exit_code_2(tmp_path, setting, said):
+    (tmp_path / "pyproject.toml").write_text(f"[tool.lmtest]\n{setting}\n")
+    (tmp_path / "broken.yaml").write_text("- when: [\n")
+    result = run(tmp_path, "serve", "--lm-mode", "mock", "--port", "0")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("python_worker: ")
+    assert said in line
+    assert (result.returncode, result.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("said", ["record", "live"])
+def test_test_mode_is_honoured_where_it_names_a_mode(tmp_path, said):
+    assert f"mode {said} calls" in run(tmp_path, "serve", TEST_MODE=said).stderr
+    assert "TEST_MODE is 'recrod', which is no mode" in run(tmp_path, "serve", TEST_MODE="recrod").stderr
+
+
 def test_audit_show_prints_the_stages_and_the_calls(recorded):
     folder, execution = recorded
     result = run(folder, "audit", "show", execution.id)

@@ -203,8 +203,7 @@ class Type(ABC):
         if "pattern" not in named:
             return True
         least, most = lengths(named["pattern"])
-        longest = named.get("max_length", math.inf)
-        return bool(least <= longest and named.get("min_length", 0) <= most)
+        return bool(least <= named.get("max_length", math.inf) and named.get("min_length", 0) <= most)
 
     @property
     def _plainly(self) -> str:

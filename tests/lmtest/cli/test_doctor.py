@@ -77,6 +77,14 @@ def test_a_ledger_that_does_not_read_is_bad(project):
     assert ledger.verdict == "bad"
 
 
+def test_a_setting_that_cannot_be_used_is_bad_and_told_once(project):
+    (project / "pyproject.toml").write_text('[tool.lmtest]\nredact = ["("]\n')
+    done = CliRunner().invoke(cli, ["doctor"])
+    assert (done.exit_code, done.output.count("is no regular expression")) == (1, 1)
+    (project / "pyproject.toml").write_text('[tool.lmtest]\nledger = "mysql://localhost/x"\n')
+    assert CliRunner().invoke(cli, ["doctor"]).output.count("'mysql' URL") == 1
+
+
 def test_a_ledger_that_is_not_there_is_good_where_it_can_be_made_and_is_not_made(project):
     [ledger] = found("ledger", project)
     assert (ledger.verdict, [*project.iterdir()]) == ("good", [])
@@ -85,7 +93,7 @@ def test_a_ledger_that_is_not_there_is_good_where_it_can_be_made_and_is_not_made
 def test_a_ledger_that_cannot_be_made_is_bad(project):
     (project / ".lmtest").write_text("a file where the directory would be")
     [ledger] = found("ledger", project)
-    assert (ledger.verdict, f"cannot be made in {project / '.lmtest'}" in ledger.detail) == ("bad", True)
+    assert (ledger.verdict, f"cannot be made in {str(project / '.lmtest')!r}" in ledger.detail) == ("bad", True)
 
 
 def test_a_ledger_that_cannot_be_written_is_bad(project):

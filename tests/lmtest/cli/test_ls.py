@@ -20,9 +20,20 @@ def test_one_that_does_not_read_is_listed_with_its_reason(record, lmtest):
 
     result = lmtest("ls")
 
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert ["unreadable", "a.yaml"] in [line.split() for line in result.stdout.splitlines()]
     assert "this is not an lmtest cassette" in " ".join(result.stdout.split())  # folded at the terminal's width
+
+
+def test_one_with_conflict_marks_is_told_by_the_exit_code(record, lmtest):
+    path = record("cassettes/a.yaml", ("Why?", "Because."))
+    assert lmtest("ls").exit_code == 0
+    path.write_text(path.read_text().replace("---", "<<<<<<< ours\n---\n=======\n>>>>>>> theirs\n---", 1))
+
+    result = lmtest("ls")
+
+    assert result.exit_code == 1
+    assert "a merge conflict is not resolved" in " ".join(result.stdout.split())
 
 
 def test_no_cassettes_say_how_to_record_some(lmtest):

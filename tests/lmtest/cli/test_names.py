@@ -62,10 +62,12 @@ def test_a_configuration_that_does_not_parse_says_nothing(record, lmtest, projec
 
 
 @pytest.mark.parametrize("command", ["show", "verify", "accept", "ls"])
-def test_a_name_that_ls_prints_can_be_given_to_every_command(record, lmtest, command):
-    record("cassettes/deeper/a.yaml", WHY)
-    record("cassettes/deeper/a.new.yaml", WHY)
-    (name,) = [line.split()[-1] for line in lmtest("ls").stdout.splitlines() if line.endswith(".yaml")]
+@pytest.mark.parametrize("listed", [[], ["cassettes/deeper"], ["elsewhere"]], ids=["all", "a part", "another place"])
+def test_a_name_that_ls_prints_can_be_given_to_every_command(record, lmtest, command, listed):
+    folder = "elsewhere" if listed == ["elsewhere"] else "cassettes"
+    record(f"{folder}/deeper/a.yaml", WHY)
+    record(f"{folder}/deeper/a.new.yaml", WHY)
+    (name,) = [line.split()[-1] for line in lmtest("ls", *listed).stdout.splitlines() if line.endswith(".yaml")]
 
     result = lmtest(command, name, *(["--dry-run"] if command == "accept" else []))
 

@@ -37,6 +37,18 @@ def test_where_a_cassette_does_not_read_nothing_goes(lmtest, orphan):
     assert orphan.exists()
 
 
+def test_where_a_cassette_has_conflict_marks_nothing_goes_though_there_are_no_blobs(record, lmtest, project):
+    path = record("cassettes/a.yaml", ("Why?", "Because."))
+    path.write_text(path.read_text().replace("---", "<<<<<<< ours\n---\n=======\n>>>>>>> theirs\n---", 1))
+    stray = project / "cassettes/.b.yaml.1.tmp"
+    stray.write_text("half")
+    os.utime(stray, (0, 0))
+
+    for arguments in (["prune"], ["prune", "--dry-run"]):
+        assert "a merge conflict is not resolved" in str(lmtest(*arguments).exception)
+    assert stray.exists()
+
+
 def test_what_a_killed_process_left_goes_once_it_is_old(lmtest, orphan):
     old, new = (orphan.parent / name for name in (".x.0.tmp", ".y.0.tmp"))
     for file in (old, new):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import subprocess
 import sys
 
@@ -42,6 +44,32 @@ def test_an_edit_by_hand_is_found_with_its_line_and_accepted_on_demand(record, l
     assert accepted.exit_code == 0
     assert accepted.stdout == "cassettes/a.yaml: 1 interaction accepted as edited.\n1 cassette: good.\n"
     assert now in path.read_text()
+
+
+def test_a_key_is_explained_by_what_it_is_over(record, lmtest):
+    path = record("cassettes/a.yaml", ("Why?", "Because."), ("How?", "So."))
+    key = path.read_text().split('key: "')[1][:64]
+
+    result = lmtest("verify", "--explain", key[:8])
+
+    where, canonical, said = result.stdout.splitlines()
+    assert (result.exit_code, where.endswith(f": key {key}")) == (0, True)
+    parts = [{"type": "text", "text": "Why?"}]
+    request = {"model": "gemini/gemini-2.5-flash", "messages": [{"role": "user", "parts": parts}]}
+    assert json.loads(canonical) == request
+    assert hashlib.sha256(canonical.encode()).hexdigest() == key
+    assert said == f"SHA-256 of that line: {key}"
+
+
+def test_a_key_that_is_not_that_of_its_request_is_told_by_its_explanation(record, lmtest):
+    path = record("cassettes/a.yaml", ("Why?", "Because."))
+    path.write_text(path.read_text().replace("Why?", "Why not?"))
+
+    result = lmtest("verify", "--explain", path.read_text().split('key: "')[1][:12])
+
+    assert result.exit_code == 1
+    assert ", which is not the key" in result.stdout
+    assert "no call has a key that begins with 'zz'" in str(lmtest("verify", "--explain", "zz").exception)
 
 
 def test_accepting_leaves_what_was_not_edited_byte_for_byte(record, lmtest):

@@ -1,7 +1,10 @@
 """The check that DSPy still is as it was."""
 
+import ast
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import dspy
 import pytest
@@ -37,6 +40,55 @@ def test_an_embedder_of_dspy_that_has_changed_is_named(monkeypatch):
     monkeypatch.delattr(embedding, "_cached_acompute_embeddings")
     with pytest.raises(lmtest.ConfigurationError, match=r"embedding has no _cached_acompute_embeddings"):
         seam.check()
+
+
+GONE = [
+    (dspy.LM, "_process_completion", "dspy.clients.lm.LM has no _process_completion"),
+    (dspy.LM, "_process_response", "dspy.clients.lm.LM has no _process_response"),
+    (seam._ChatStream, "feed", "litellm_engine._ChatStream has no feed"),
+    (seam.LiteLLMEngine, "complete_legacy", "LiteLLMEngine has no complete_legacy"),
+    (seam.AsyncBaseProviderLM, "_send", "AsyncBaseProviderLM has no _send"),
+    (seam.lm_module, "_get_litellm", "dspy.clients.lm has no _get_litellm"),
+    (seam.lm_module, "_add_dspy_identifier_to_headers", "dspy.clients.lm has no _add_dspy_identifier_to_headers"),
+    (seam.model_metadata, "_source", "dspy.clients.model_metadata has no _source"),
+    (seam.serde, "stream_event_from_dict", "lm15.serde has no stream_event_from_dict"),
+]
+
+
+@pytest.mark.parametrize(("owner", "name", "said"), GONE, ids=[name for _, name, _ in GONE])
+def test_whatever_lmtest_stands_on_is_missed_by_its_name(monkeypatch, owner, name, said):
+    holder = next((each for each in getattr(owner, "__mro__", (owner,)) if name in vars(each)), owner)
+    monkeypatch.delattr(holder, name)
+    with pytest.raises(lmtest.ConfigurationError, match=re.escape(said)):
+        seam.check()
+
+
+def test_a_field_of_a_call_that_is_gone_is_named(monkeypatch):
+    for field in ("cache", "legacy", "n"):
+        with monkeypatch.context() as patch:
+            patch.delitem(execution.PreparedCall.__dataclass_fields__, field)
+            with pytest.raises(lmtest.ConfigurationError, match=f"PreparedCall has no {field}"):
+                seam.check()
+
+
+def test_a_function_that_takes_other_arguments_is_named(monkeypatch):
+    def other(response, provider):
+        return response, provider
+
+    monkeypatch.setattr(seam, "_CALLS", ((other, 1, ("provider", "namespaces")),))
+    said = r"other takes \(response, provider\) where 1 by place and provider and namespaces were expected"
+    with pytest.raises(lmtest.ConfigurationError, match=said):
+        seam.check()
+
+
+def test_the_check_names_every_private_part_of_dspy_that_the_file_uses():
+    source = Path(seam.__file__).read_text(encoding="utf-8")
+    used = {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
+    dsps = {
+        name for name in used if name.startswith("_") and not name.startswith("__") and f"self.{name}" not in source
+    }
+    checked = {name for _, names in seam._ATTRIBUTES for name in names} | set(seam._EXPECTED) | set(seam._EMBEDDING)
+    assert dsps - checked == set()
 
 
 def test_a_dspy_that_is_too_new_is_one_sentence_and_exit_code_2(tmp_path):

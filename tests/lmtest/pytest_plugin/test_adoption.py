@@ -81,7 +81,9 @@ def test_the_miss_names_what_holds_the_request_and_the_command_that_takes_it_alo
     assert old not in suite.cassettes
 
 
-@pytest.mark.parametrize("how", [(), ("test_qa.py::test_new",)], ids=["a whole run", "a test alone"])
+@pytest.mark.parametrize(
+    "how", [(), ("test_qa.py::test_new",), ("-n", "2")], ids=["a whole run", "a test alone", "under xdist"]
+)
 def test_a_renamed_test_is_told_by_its_file_in_every_run(suite, recorded, how):
     recorded("def test_old(): ask('one')\ndef test_other(): ask('two')")
     suite.write(test_qa=ASK + "def test_new(): ask('one')\ndef test_other(): ask('two')")
@@ -137,3 +139,23 @@ def test_the_summary_does_not_only_offer_to_delete(suite, recorded):
 
     assert "to delete what no test uses: pytest --lmtest-prune" in output
     assert "to take along what a test had under another name: lmtest mv OLD NEW" in output
+
+
+def test_the_commands_of_a_miss_work_where_pytest_was_run(suite, recorded, provider, monkeypatch):
+    recorded("def test_old(): ask('one')")
+    suite.write(test_qa=ASK + "def test_new(): ask('one')\ndef test_other(): ask('two')")
+    suite.ini()
+    below = suite.path / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+
+    output = suite.run("..").output
+    (command,) = told(output)
+    assert command.startswith("mv ../cassettes/test_qa/test_old.yaml ../cassettes/test_qa/test_new.yaml")
+    run(command)
+    records = set(re.findall(r"[Rr]ecord it: LM_MODE=record pytest '(.*?)'", output))
+    assert records == {"../test_qa.py::test_new", "../test_qa.py::test_other"}
+
+    assert suite.run("../test_qa.py::test_other", mode="record", provider=provider).green
+    again = suite.run("..")
+    assert again.green, again.output

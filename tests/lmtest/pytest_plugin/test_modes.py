@@ -233,14 +233,6 @@ def test_an_address_of_ipv6_is_a_host(suite):
     assert suite.run().green
 
 
-@pytest.mark.parametrize(("mode", "refused"), [("record", True), ("live", True), ("replay", False), ("mock", False)])
-def test_a_price_file_that_cannot_be_read_is_one_sentence_before_a_live_run(mode, refused, suite):
-    suite.write(test_qa="def test_it(): pass")
-    result = suite.run(mode=mode, environ={"LMTEST_PRICES": "gone.toml"})
-    assert (result.code == pytest.ExitCode.USAGE_ERROR) is refused
-    assert ("LMTEST_PRICES is 'gone.toml', which cannot be read" in result.errors) is refused
-
-
 @pytest.mark.parametrize(("mode", "told"), [("live", True), ("replay", False)])
 def test_prices_that_can_match_nothing_are_told_where_a_live_run_begins(mode, told, suite):
     suite.write(test_qa="def test_it(): pass")
