@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lmtest.cassette import blobs, pending, store
+from lmtest.cassette.assembled import merged
 from lmtest.cassette.atomic import expect_writable
-from lmtest.cassette.doubts import KEEP_FAILURES, doubts
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.index import Index
 from lmtest.cassette.interaction import STAND_IN, Usage, is_embedding
@@ -19,6 +19,7 @@ from lmtest.cassette.keys import keys_of
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
 from lmtest.cassette.player import Player
+from lmtest.cassette.unrecorded import KEEP_FAILURES, unrecorded
 from lmtest.errors import CassetteError, CassetteExhausted, CassetteMiss, CassetteNotFound, LimitError
 from lmtest.here import here
 from lmtest.modes import Mode
@@ -142,6 +143,7 @@ class Cassette:
         self._misses: list[CassetteMiss | CassetteNotFound] = []
         self._refused: list[tuple[str, LimitError]] = []
         self._unkept: list[Interaction] = []
+        self._merged: list[str] = []
         self._fresh: list[Interaction] = []
         self._sources: set[str] = set()
         self._closed = threading.Event()
@@ -200,7 +202,7 @@ class Cassette:
     def doubts(self) -> tuple[str, ...]:
         """Why what was recorded may replay otherwise than it went, or went otherwise than its provider meant."""
         with self._lock:
-            return doubts(self._unkept, self._fresh)
+            return (*unrecorded(self._unkept), *self._merged)
 
     @property
     def unplayed(self) -> tuple[Entry, ...]:
@@ -320,6 +322,7 @@ class Cassette:
         kept = interaction.saying(self._kept, whole=self._redactor.streamed)
         with self._lock:
             self._fresh.append(kept)
+            self._merged += merged(kept)
             self._sources |= {source} - {""}
 
     def tried_again(self, failed: Sequence[Interaction]) -> None:

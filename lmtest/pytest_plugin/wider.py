@@ -69,7 +69,7 @@ class _Wider:
             cure = "session" if fixture.scope == "package" else fixture.scope
             covered.fixtures.append(
                 f"the fixture {_name(fixture)!r} of scope {fixture.scope!r} made {calls}, recorded into this test's "
-                "cassette: with -k, -n or in another order another test makes them, and misses them. Let the tests "
+                "cassette: with -k, -n or in another order it is another test that calls, and misses. Let the tests "
                 f"that have it share one: @pytest.mark.lmtest(scope={cure!r})."
             )
 

@@ -251,13 +251,14 @@ def waits(patch):
 
 
 @given(program=PROGRAMS, script=SCRIPTS, retries=RETRIES)
-@settings(max_examples=40)
-def test_a_replay_is_to_its_program_what_the_recording_was(program, script, retries):
+@settings(max_examples=30)
+@pytest.mark.parametrize("mode", ["replay", "auto"])
+def test_a_replay_is_to_its_program_what_the_recording_was(mode, program, script, retries):
     with project(script, retries) as (lm, path, server, patch):
         recorded, _ = seen_of(program, lm, path, "record", record_failures=True)
         server.close()
         with waits(patch) as waited:
-            replayed, _ = seen_of(program, lm, path, "replay")
+            replayed, _ = seen_of(program, lm, path, mode)
     assert replayed == recorded
     # What was given up is waited for until it is given up again.
     assert not any(waited) or any(isinstance(each, Ask) and each.how in GIVEN_UP for each in program)
@@ -265,7 +266,7 @@ def test_a_replay_is_to_its_program_what_the_recording_was(program, script, retr
 
 @given(program=PROGRAMS, script=SCRIPTS, retries=RETRIES)
 @example(program=[Ask("sync", again=True), Ask("async", again=True)], script=[server_error()], retries=0)
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_so_it_is_without_failures_or_the_recording_says_why_not(program, script, retries):
     with project(script, retries) as (lm, path, server, _):
         recorded, doubts = seen_of(program, lm, path, "record")
