@@ -130,7 +130,7 @@ def test_what_would_lose_a_call_is_not_accepted_unseen(lm, project):
 def test_what_waits_is_no_orphan_of_the_suite(lm, project):
     for mode in ("record", "refresh"):
         record(lm, "one?", mode=mode, test="tests/test_gone.py::test_one")
-    found = orphans(project, root=project, collected=(), tallies=())
+    found = orphans(project, root=project, collected={}, tallies=())
     assert found == ("qa.yaml",), "its test is gone; what waits beside it goes with it"
 
 
