@@ -119,7 +119,6 @@ REFUSALS = {
         {"LMTEST_USD_PER_RUN": "1", "SUITE_MODEL": "openai/none"},
         "set max_tokens",
     ),
-    "a ledger that cannot be": ("record", {"LMTEST_LEDGER": "conftest.py/ledger"}, "ConfigurationError: The ledger"),
 }
 CONFTEST = """
 import os
