@@ -129,6 +129,27 @@ ASKED = {
 TOKEN = "xai-" + "Ab3dEf6hIj9kLm2nOp5qRs8t" * 3
 
 
+KNOWN_THEN = {
+    **ASKED,
+    "system": 'api_key=abcdefgh12, {"secret": "abcdefgh12"}, ' + "sk-" + "proj-abcdefghijklmnopqrstuvwxyz",
+}
+
+
+@pytest.mark.parametrize(
+    ("request_", "key"),
+    [
+        (ASKED, "01e40dc26085030a8e160b32344a36dea5e8826e1a727199ceab24611c942b1e"),
+        (KNOWN_THEN, "5403d688a3680a03eecc380518e080cc7efe7e6dd4d4722f4afb75b8032bf009"),
+        (
+            {"tool": "login", "arguments": {"password": 1234}},
+            "24fe694c8e52913326e08a7ea7b22b798bb8bf847261ef4f0d2c52d22fd29166",
+        ),
+    ],
+)
+def test_the_key_that_a_request_had_under_the_first_edition_never_changes(request_, key):
+    assert fingerprint(normalise(request_, redactor=Redactor(environ={}, edition=1))) == key
+
+
 @pytest.fixture
 def then(recorded):
     """Makes what was recorded of a request under an edition of the rules."""
