@@ -50,7 +50,7 @@ def test_the_id_of_another_sessions_variable_is_not_found(worker):
     ada, bob = worker.client.session("ada"), worker.client.session("bob")
     made = ada.register("x", 1)
     refused(KeyError, lambda: bob[made.id])
-    refused(KeyError, bob.set, made.id, 2)
+    refused(KeyError, bob.set, made.id, 2, register=False)
     assert ada["x"] == 1
 
 
