@@ -110,7 +110,8 @@ def _is_unread(error: LMError) -> bool:
     of_this_call = list(causes(error.__cause__))
     if isinstance(error, exceptions.LMUnexpectedError):
         return any(_came_of_reading(each) for each in of_this_call)
-    # LiteLLM's own status for an answer of 200 that it stumbled over; a provider's comes with no error of Python's.
+    # LiteLLM's own status for an answer of 200 that it stumbled over (findings/litellm_page_is_bad_request.sh); a
+    # provider's comes with no error of Python's.
     stumbled = any(isinstance(each, ValueError | TypeError | LookupError | AttributeError) for each in of_this_call)
     return stumbled and error.status == HTTPStatus.UNPROCESSABLE_ENTITY
 
