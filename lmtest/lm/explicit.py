@@ -16,6 +16,7 @@ from dspy.lm15 import RouterConfig
 
 from lmtest.lm import seam
 from lmtest.lm.query import Query
+from lmtest.lm.scope import claim
 from lmtest.lm.use import use_cassette
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class LM(dspy.LM):  # type: ignore[misc]  # DSPy ships no types
         self.cassette = self._use.open()
         plain = dspy.LM(model, engine=engine, **connection, **options)
         scope = self._use.scope(self.cassette)
+        seam.hook(claim)  # what a call asks beside its request, and how long DSPy pauses, are known there alone
         self._owned = _Engine(plain, scope), _AsyncEngine(plain, scope)
         super().__init__(model, engine=self._owned[0], async_engine=self._owned[1], cache=False, **options)
 

@@ -129,6 +129,7 @@ def report(*names, by="model"):
         total=Line(calls=len(lines), live=len(lines), spent=Decimal("0.25")),
         lines=lines,
         unpriced=tuple((name, 2) for name in names),
+        estimated=tuple((name, 1) for name in names),
         month=month,
     )
 

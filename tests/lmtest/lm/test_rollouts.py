@@ -1,5 +1,9 @@
 """``rollout_id`` tells apart calls that ask the same, as it does in DSPy's own cache."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import dspy
 import pytest
 
@@ -62,3 +66,10 @@ def test_candidates_of_a_rollout_play_in_order(project, unreachable_lm):
             said = qa(question="Heads?", config={"temperature": 1.0, "rollout_id": 1, "n": 2}).completions.answer
     with lmtest.use_cassette("qa.yaml", mode="replay"), dspy.context(lm=unreachable_lm):
         assert qa(question="Heads?", config={"temperature": 1.0, "rollout_id": 1, "n": 2}).completions.answer == said
+
+
+def test_in_a_process_that_opened_no_other_cassette_it_does_so_too():
+    test = f"{__file__}::{test_an_lm_that_carries_its_cassette_tells_them_apart_too.__name__}"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
+    alone = subprocess.run(command, cwd=Path(__file__).parents[3], check=False)
+    assert alone.returncode == 0
