@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from lmtest.errors import BudgetExceeded
 from lmtest.money.amounts import to_pico, to_usd
-from lmtest.money.horizon import SECOND
+from lmtest.money.horizon import SECOND, time_of
 from lmtest.money.ledger import periods
 from lmtest.money.limits import bare
 from lmtest.money.origin import Origin
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from lmtest.money.limits import Limits
     from lmtest.money.queue import Ahead, Asked
 
-_ANY = datetime(1970, 1, 1, tzinfo=UTC)  # a moment, where only the names of periods are asked for
 _LOG = logging.getLogger("lmtest")
 _warned: set[str] = set()
 
@@ -109,8 +107,8 @@ class Budget:
                 origin=self._origin,
             )
             for whose, its in limits.holding(model)
-            for field in periods(time=_ANY, run=self._run, test=test)
-            if (limit := its.held(field)) is not None
+            for field in ("usd_per_month", "usd_per_run", "usd_per_test")
+            if (limit := its.held(field)) is not None and (test is not None or field != "usd_per_test")
         ]
 
 
@@ -187,7 +185,7 @@ class Allowance:
 
     def _period(self, now: int) -> str:
         """Whose calls count, see `lmtest.money.ledger.periods`: a month's border may pass while a call waits."""
-        return periods(time=datetime.fromtimestamp(now / SECOND, UTC), run=self.run, test=self.test)[self.field]
+        return periods(time=time_of(now), run=self.run, test=self.test)[self.field]
 
     def _held_as(self, now: int) -> str:
         return f"{self._period(now)} {self.model}".rstrip()

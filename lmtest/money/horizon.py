@@ -31,13 +31,18 @@ _APART: Final = 60 * SECOND  # that the clocks of several machines may be
 _LOG = logging.getLogger("lmtest")
 
 
-def nanoseconds(moment: datetime) -> int:
+def nanoseconds(time: datetime) -> int:
     """A moment as limits keep it: nanoseconds since 1970.
 
     >>> nanoseconds(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
     1000000000
     """
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+    return (time - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+def time_of(now: int) -> datetime:
+    """The moment of so many nanoseconds since 1970."""
+    return datetime.fromtimestamp(now / SECOND, UTC)
 
 
 def within_reach(name: str, moments: tuple[int, int], now: int) -> tuple[int, int]:

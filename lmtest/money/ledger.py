@@ -10,6 +10,7 @@ from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -39,6 +40,7 @@ ALL_MODELS = ""
 _LABELS = ("run", "test", "cassette", "model", "provider", "mode", "hit", "outcome", "price_version")
 _PLAIN = ("execution", "key", "latency")
 _TOKENS = Usage.__slots__
+_labels_of, _plain_of, _tokens_of = attrgetter(*_LABELS), attrgetter(*_PLAIN), attrgetter(*_TOKENS)
 _COLUMNS = ("time", *_LABELS, *_PLAIN, *_TOKENS, "cost", "would_cost", "dspy_cost")
 _INSERT = f"INSERT INTO call ({', '.join(_COLUMNS)}, claim) VALUES ({'?, ' * len(_COLUMNS)}?) ON CONFLICT DO NOTHING"  # noqa: S608 - our names
 # Materialized, so that what was appended is found by its ids and not by walking an index over all that was before.
@@ -305,7 +307,8 @@ def periods(*, time: datetime, run: str | None, test: str | None) -> dict[str, s
     >>> periods(time=_EPOCH, run="r1", test=None)
     {'usd_per_month': 'month 1970-01', 'usd_per_run': 'run r1'}
     """
-    found = {"usd_per_month": f"month {time.astimezone(UTC):%Y-%m}"}
+    day = time.astimezone(UTC)
+    found = {"usd_per_month": f"month {day.year:04}-{day.month:02}"}
     if run is not None:
         found["usd_per_run"] = f"run {run}"
     if run is not None and test is not None:
@@ -376,7 +379,7 @@ def _noting(count: int) -> str:
 def _spending(rows: Iterable[LedgerRow], at_most: Decimal | None, *, sign: int = 1) -> list[tuple[str, str, int]]:
     sums: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        if row.hit == "live" and (usd := to_pico(at_most if row.held is None else row.held)):
+        if row.hit == "live" and (usd := to_pico(at_most if (held := row.held) is None else held)):
             for period in periods(time=row.time, run=row.run, test=row.test).values():
                 sums[period, ALL_MODELS] += usd
                 sums[period, row.model] += usd
@@ -386,9 +389,9 @@ def _spending(rows: Iterable[LedgerRow], at_most: Decimal | None, *, sign: int =
 def _values(row: LedgerRow, labels: _Labels) -> tuple[object, ...]:
     return (
         microseconds(row.time),
-        *(None if (text := getattr(row, name)) is None else labels.id(text) for name in _LABELS),
-        *(getattr(row, name) for name in _PLAIN),
-        *(getattr(row.usage, name) for name in _TOKENS),
+        *[None if text is None else labels.id(text) for text in _labels_of(row)],
+        *_plain_of(row),
+        *_tokens_of(row.usage),
         to_pico(row.cost),
         to_pico(row.would_cost),
         to_pico(row.dspy_cost),

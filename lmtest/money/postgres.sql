@@ -77,7 +77,6 @@ CREATE TABLE under_way (
     usd BIGINT,
     row TEXT NOT NULL
 );
-CREATE INDEX under_way_by_expires ON under_way (expires);
 
 -- What calls under way hold of the limits that hold them: a place, or picodollars.
 CREATE TABLE hold (

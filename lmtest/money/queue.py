@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from lmtest.errors import ConfigurationError
 from lmtest.money import under_way
-from lmtest.money.horizon import SECOND, last_expiry
+from lmtest.money.horizon import SECOND, last_expiry, time_of
 from lmtest.money.owner import claimed, dead
 from lmtest.money.waiting import Clock, TaskBell, ThreadBell, wait, wait_async
 
@@ -63,7 +63,7 @@ class Asked:
     estimate: Decimal | None = None
     because: str = ""
     within: frozenset[str] = frozenset()
-    id: str = field(default_factory=lambda: claimed(uuid.uuid4().hex))
+    id: str = field(default_factory=lambda: claimed(os.urandom(16).hex()))
 
     @property
     def test(self) -> str | None:
@@ -162,8 +162,12 @@ class Queue:
         Raises:
             LimitError: A limit has no room, or will have none in time. Nothing is held.
         """
+        waits = _Wait(asked, self._now(), timeout)
+        first = self._first_look(waits, limits)
+        if not first[1]:
+            return time_of(first[0])
         bell = ThreadBell()
-        return wait(self._looks(asked, limits, timeout, bell), self._clock, bell)
+        return wait(self._looks(waits, limits, bell, first), self._clock, bell)
 
     async def enter_async(
         self,
@@ -173,37 +177,40 @@ class Queue:
         timeout: float | None = None,  # noqa: ASYNC109 - a refusal, no cancellation
     ) -> datetime:
         """Wait as `enter` does, leaving the event loop free."""
-        bell = TaskBell()
+        bell, waits = TaskBell(), _Wait(asked, self._now(), timeout)
         try:
-            return await wait_async(self._looks(asked, limits, timeout, bell), self._clock, bell)
+            return await wait_async(self._looks(waits, limits, bell), self._clock, bell)
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.to_thread(self._ledger.release, asked.id))
             raise
 
     def _looks(
-        self, asked: Asked, limits: Sequence[Limit], timeout: float | None, bell: Bell
+        self, waits: _Wait, limits: Sequence[Limit], bell: Bell, first: tuple[int, _Blocked] | None = None
     ) -> Generator[float, None, datetime]:
         """Look until all have room; gives the seconds to each next look, and at last when it was let through."""
-        line, waits = self._database.line, _Wait(asked, self._now(), timeout)
-        joined = frozenset[str]()
+        line, joined = self._database.line, frozenset[str]()
         try:
-            while True:
-                self._ledger.take_in()
-                now, blocked = self._look(waits, limits)
-                if not blocked:
-                    waits.ticket = 0
-                    return datetime.fromtimestamp(now / SECOND, UTC)
+            now, blocked = first or self._first_look(waits, limits)
+            while blocked:
                 waits.refuse(now, blocked)
-                if blocked.keys() != joined:
+                if blocked.keys() == joined:
+                    waits.say(now, blocked)
+                    yield waits.pause(now, blocked)
+                else:  # and look again: whoever gave something back since that look has rung for nobody
                     joined = frozenset(blocked)
                     line.join(bell, waits.ticket, joined)
-                    continue  # whoever gave something back since that look has rung for nobody
-                waits.say(now, blocked)
-                yield waits.pause(now, blocked)
+                self._ledger.take_in()
+                now, blocked = self._look(waits, limits)
+            waits.ticket = 0
+            return time_of(now)
         finally:
             line.leave(bell)
             if waits.ticket:
-                self._leave(asked.id)
+                self._leave(waits.asked.id)
+
+    def _first_look(self, waits: _Wait, limits: Sequence[Limit]) -> tuple[int, _Blocked]:
+        self._ledger.take_in()
+        return self._look(waits, limits)
 
     def _look(self, waits: _Wait, limits: Sequence[Limit]) -> tuple[int, _Blocked]:
         """Let it through, or give what has no room for it; and the moment."""

@@ -65,8 +65,8 @@ class LedgerRow:
         """USD that budgets count: of a stand-in's answer the list price, so that a rehearsal goes as it would live."""
         return self.would_cost if self.provider == STAND_IN else self.cost
 
-    def to_json(self) -> str:
-        """Give it as JSON; what is None is left out.
+    def to_json(self, *, time: datetime | None = None) -> str:
+        """Give it as JSON, of another time if one is given; what is None is left out.
 
         >>> from datetime import UTC
         >>> time = datetime(2026, 11, 20, tzinfo=UTC)
@@ -76,7 +76,7 @@ class LedgerRow:
         """
         said: dict[str, Any] = {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
         counted = {name: count for name in Usage.__slots__ if (count := getattr(self.usage, name)) is not None}
-        said["usage"] = counted
+        said |= {"usage": counted} if time is None else {"usage": counted, "time": time}
         return _ENCODER.encode(said)
 
     @classmethod

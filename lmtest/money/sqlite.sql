@@ -73,7 +73,6 @@ CREATE TABLE under_way (
     usd INTEGER,
     row TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX under_way_by_expires ON under_way (expires);
 
 -- What calls under way hold of the limits that hold them: a place, or picodollars.
 CREATE TABLE hold (

@@ -6,12 +6,10 @@ entered as ``unsettled`` at its worst case, for it may have been sent. If it is 
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from lmtest.money.amounts import to_pico, to_usd
-from lmtest.money.horizon import LEASE, SECOND, shorten_leases
+from lmtest.money.horizon import LEASE, SECOND, shorten_leases, time_of
 from lmtest.money.owner import dead, is_of_this_machine
 from lmtest.money.row import LedgerRow
 from lmtest.money.spool import Entry
@@ -35,10 +33,9 @@ def begin(connection: Connection, asked: Asked, now: int) -> None:
         asked: The call.
         now: Nanoseconds since 1970.
     """
-    row = replace(asked.row, time=datetime.fromtimestamp(now / SECOND, UTC))
     connection.execute(
         "INSERT INTO under_way (id, expires, usd, row) VALUES (?, ?, ?, ?)",
-        (asked.id, now + int(LEASE * SECOND), to_pico(asked.estimate), row.to_json()),
+        (asked.id, now + int(LEASE * SECOND), to_pico(asked.estimate), asked.row.to_json(time=time_of(now))),
     )
 
 
