@@ -67,7 +67,7 @@ class AskingAsync(Asking):
 
 @pytest.fixture
 def handing_on(provider):
-    return HandingOn("gemini/gemini-2.5-flash", api_base=f"{provider.url}/v1beta", api_key="k" * 12)
+    return HandingOn("gemini/gemini-2.5-flash", api_base=f"{provider.url}/v1beta", api_key="k" * 12, cache=False)
 
 
 def ask(lm, *, asynchronously):
