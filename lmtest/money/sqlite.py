@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _APPLICATION: Final = 0x6C6D7473  # "lmts": tells our file from any other SQLite database
 _SHORTEST: Final = 0.0001  # seconds between two tries
-_LONGEST: Final = 0.01
+_LONGEST: Final = 0.002
 _TABLES: Final = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 _SCHEMA = Path(__file__).with_name("sqlite.sql")
 
