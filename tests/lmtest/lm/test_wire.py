@@ -94,7 +94,8 @@ MODELS = {
 def asked(mode, model="openai/gpt-4o-mini", messages=HELLO, *, awaited=False, arguments=None, **options):
     """Ask with a server of the call's own: the answer or the error's class, and what the server was sent."""
     with ChatServer() as server:
-        opened = lmtest.use_cassette("wire.yaml", mode=mode) if mode else contextlib.nullcontext()
+        kept = {"record_failures": True}  # what a client refuses, it refuses in a replay too
+        opened = lmtest.use_cassette("wire.yaml", mode=mode, **kept) if mode else contextlib.nullcontext()
         base = {"api_base": server.url + MODELS[model], "api_key": "k", "num_retries": 0, "cache": False}
         if "anthropic" in model and options.get("engine", "auto") != "litellm" and arguments is None:
             base["api_base"] += "/v1"
