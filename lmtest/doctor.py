@@ -131,7 +131,7 @@ def _cassettes(root: Path) -> Finding:
 
 
 def _ledger(settings: Settings, root: Path) -> Iterator[Finding]:
-    if settings.ledger == "off":
+    if not settings.keeps_ledger:
         yield Finding(name="ledger", verdict="note", detail="off: nothing is counted, and nothing can be limited")
         return
     place = default_path({}, root, settings.ledger)

@@ -104,7 +104,7 @@ def compare(settings: Settings, root: Path) -> tuple[Listed, ...]:
 
 
 def _used(settings: Settings, root: Path) -> tuple[str, ...]:
-    if settings.ledger == "off":
+    if not settings.keeps_ledger:
         return ()
     with (
         Ledger(default_path(os.environ, root, settings.ledger)) as ledger,

@@ -61,6 +61,11 @@ class Settings(BaseModel):
     count_tokens: StrictBool = False
     on_unknown_price: Literal["refuse", "allow"] = "refuse"
 
+    @property
+    def keeps_ledger(self) -> bool:
+        """True where calls are written down."""
+        return self.ledger != "off"
+
 
 def load(start: Path | None = None) -> tuple[Settings, Path]:
     """Read the settings of the project a directory is in.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lmtest import settings as project
 from lmtest import variables
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from lmtest.modes import Mode
     from lmtest.settings import Settings
-
-_OFF: Final = "off"
 
 
 def check_settings(mode: Mode, *, start: Path | None = None, cassette_dir: str | None = None) -> None:
@@ -51,7 +49,7 @@ def check_settings(mode: Mode, *, start: Path | None = None, cassette_dir: str |
     variables.is_on(environ, variables.RECORDS_IN_CI)
     _check_prices(environ)
     _check_directory(root / (cassette_dir or found.cassette_dir), writes=mode.writes)
-    if found.ledger and found.ledger != _OFF:
+    if found.ledger and found.keeps_ledger:
         check_ledger(found.ledger, root)
 
 

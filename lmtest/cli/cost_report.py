@@ -92,7 +92,7 @@ def _named(ledger: str | None) -> str:
 
 
 def _place(settings: Settings, root: Path) -> Path | str:
-    if settings.ledger == "off":
+    if not settings.keeps_ledger:
         raise ConfigurationError(
             "The ledger is off (LMTEST_LEDGER, or ledger in [tool.lmtest]), so no call was written down. "
             "Take the setting away, or name a ledger with --ledger."

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 _MOST_HELD: Final = 1_000
 
-OFF: Final = "off"
-"""The ``ledger`` setting that keeps none."""
-
 
 def run_id() -> str:
     """The id of this run: one for all processes of it, where the one that started them says so."""
@@ -46,7 +43,7 @@ def _of_process() -> str:
 
 def ledger_of(settings: Settings, root: Path) -> Ledger | None:
     """The project's ledger, or None where it keeps none; one for all cassettes of this process."""
-    return None if settings.ledger == OFF else _ledgers.at(_place(root, settings.ledger), root)
+    return _ledgers.at(_place(root, settings.ledger), root) if settings.keeps_ledger else None
 
 
 @functools.lru_cache(maxsize=32)
