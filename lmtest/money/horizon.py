@@ -45,6 +45,15 @@ def time_of(now: int) -> datetime:
     return datetime.fromtimestamp(now / SECOND, UTC)
 
 
+def clock_time(now: int) -> str:
+    """The time of day of so many nanoseconds since 1970, for people.
+
+    >>> clock_time(43_210 * SECOND)
+    '12:00:10 UTC'
+    """
+    return f"{time_of(now):%H:%M:%S} UTC"
+
+
 def within_reach(name: str, moments: tuple[int, int], now: int) -> tuple[int, int]:
     """Two moments of a rate, as they are, or now where they are further off than anybody waits.
 

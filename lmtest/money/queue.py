@@ -11,12 +11,12 @@ import asyncio
 import logging
 import os
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from lmtest.errors import ConfigurationError
 from lmtest.money import under_way
-from lmtest.money.horizon import SECOND, last_expiry, time_of
+from lmtest.money.horizon import SECOND, clock_time, last_expiry, time_of
 from lmtest.money.owner import claimed, dead
 from lmtest.money.waiting import Clock, TaskBell, ThreadBell, wait, wait_async
 
@@ -300,8 +300,8 @@ class _Wait:
         if self._said or max(until or 0, now) - self._begun <= LONG_WAIT * SECOND:
             return
         self._said = True
-        ends = "until there is room" if until is None else f"until {_time(until)}"
-        given = "" if self._latest is None else f", and gives up at {_time(self._latest)} (max_wait)"
+        ends = "until there is room" if until is None else f"until {clock_time(until)}"
+        given = "" if self._latest is None else f", and gives up at {clock_time(self._latest)} (max_wait)"
         why = next(iter(blocked.values()))[0].why
         _LOG.warning("A call to %s waits %s%s: %s.", self.asked.model, ends, given, why)
 
@@ -348,7 +348,3 @@ def _until(blocked: _Blocked) -> int | None:
     """When all will have room, where each can say so."""
     moments = [block.until for block, _ in blocked.values() if block.until is not None]
     return max(moments) if len(moments) == len(blocked) else None
-
-
-def _time(moment: int) -> str:
-    return f"{datetime.fromtimestamp(moment // SECOND, UTC):%H:%M:%S} UTC"

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lmtest.errors import RateLimited
-from lmtest.money.horizon import LONGEST_RETRY_AFTER, SECOND, within_reach
+from lmtest.money.horizon import LONGEST_RETRY_AFTER, SECOND, clock_time, within_reach
 from lmtest.money.queue import Block
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Rate:
         if turn <= now:
             return partial(self._take, connection, max(due, now) + self.weight)
         if blocked_until > now:
-            why = f"the provider of {asked.model!r} asked everybody to wait until {_time(blocked_until)}"
+            why = f"the provider of {asked.model!r} asked everybody to wait until {clock_time(blocked_until)}"
         else:
             why = f"{self.name!r} is {self.permits} in {self.per:g} s"
         wait = (turn - now) / SECOND
@@ -134,7 +133,3 @@ def forgive(connection: Connection, names: Sequence[str], *, sent: int, now: int
         f"UPDATE rate SET blocked_until = 0 WHERE name IN ({places}) AND blocked_until > ? AND blocked_since < ?",  # noqa: S608 - question marks
         (*names, now, sent),
     )
-
-
-def _time(moment: int) -> str:
-    return f"{datetime.fromtimestamp(moment / SECOND, UTC):%H:%M:%S} UTC"
