@@ -11,7 +11,6 @@ import asyncio
 import logging
 import os
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from lmtest.errors import ConfigurationError
@@ -22,6 +21,7 @@ from lmtest.money.waiting import Clock, TaskBell, ThreadBell, wait, wait_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
     from lmtest.errors import LimitError
