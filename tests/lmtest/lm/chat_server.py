@@ -2,7 +2,8 @@
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from .loopback import Handler, Loopback
 
 CITATION = {"type": "char_location", "cited_text": "boils", "document_index": 0, "document_title": "Facts"} | {
     "start_char_index": 6,
@@ -10,7 +11,7 @@ CITATION = {"type": "char_location", "cited_text": "boils", "document_index": 0,
 }
 
 
-class ChatServer:
+class ChatServer(Loopback):
     """Answers every call with the number of it.
 
     Args:
@@ -21,52 +22,28 @@ class ChatServer:
         self.requests = []
         self.chunks = chunks
         self.lock = threading.Lock()
-        handler = type("Handler", (_Handler,), {"chat": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
-        self.thread.start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        super().__init__(_Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    chat = None
-
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        with self.chat.lock:
-            turn = len(self.chat.requests)
-            self.chat.requests.append((self.path, body))
+class _Handler(Handler):
+    def answer(self):
+        body = self.asked()
+        with self.owner.lock:
+            turn = len(self.owner.requests)
+            self.owner.requests.append((self.path, body))
         answer = next(answer for end, answer in _ANSWERS.items() if self.path.partition("?")[0].endswith(end))
         if body.get("stream"):
             self._stream(body, turn)
         else:
-            self._send(json.dumps(answer(body, f"reply {turn}")).encode(), "application/json")
+            self.send(answer(body, f"reply {turn}"))
 
     def _stream(self, body, turn):
-        deltas = self.chat.chunks or [{"role": "assistant", "content": "reply "}, {"content": str(turn)}]
+        deltas = self.owner.chunks or [{"role": "assistant", "content": "reply "}, {"content": str(turn)}]
         events = [_chunk(body, delta) for delta in deltas] + [_chunk(body, {}, finish="stop")]
         if (body.get("stream_options") or {}).get("include_usage"):
             events.append({**_chunk(body, {}), "choices": [], "usage": _USAGE})
         text = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
-        self._send(text.encode(), "text/event-stream")
-
-    def _send(self, content, kind):
-        self.send_response(200)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        self.send(text.encode(), "text/event-stream")
 
 
 _USAGE = {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27}

@@ -2,16 +2,17 @@
 
 import asyncio
 import hashlib
-import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import dspy
+
+from .loopback import Handler, Loopback
 
 HANG, CUT = "hang", "cut"
 MODEL = "openai/text-embedding-3-small"
 PRICE = "0.00000002"  # USD a token of it
 DIMENSIONS = 8
+_SOON = {"retry-after": "0.001"}
 
 
 def vector(text, dimensions=DIMENSIONS):
@@ -20,7 +21,7 @@ def vector(text, dimensions=DIMENSIONS):
     return [int.from_bytes(drawn[place : place + 4], "big") / 2**31 - 1.0 for place in range(0, 4 * dimensions, 4)]
 
 
-class EmbeddingServer:
+class EmbeddingServer(Loopback):
     """Answers a vector and two tokens for each text.
 
     Args:
@@ -36,12 +37,8 @@ class EmbeddingServer:
         self.headers = []
         self.arrived = threading.Condition()
         self.closing = threading.Event()
-        handler = type("Handler", (_Handler,), {"owner": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
-        self.thread.start()
+        super().__init__(_Handler)
+        self.url += "/v1"
 
     def embedder(self, model=MODEL, **options):
         """Make an embedder that reaches this server."""
@@ -52,24 +49,14 @@ class EmbeddingServer:
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.requests) >= requests, timeout=10)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def __exit__(self, *how):
         self.closing.set()
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        super().__exit__(*how)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    owner = None
-
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+class _Handler(Handler):
+    def answer(self):
+        body = self.asked()
         with self.owner.arrived:
             turn = len(self.owner.requests)
             self.owner.requests.append(body)
@@ -79,18 +66,10 @@ class _Handler(BaseHTTPRequestHandler):
         if step == HANG:
             self.owner.closing.wait()
         if isinstance(step, int):
-            self._send(step, {"error": {"message": f"the script says {step}", "code": None}})
+            error = {"message": f"the script says {step}", "code": None}
+            self.send({"error": error}, status=step, headers=_SOON)
         elif step not in (HANG, CUT):
-            self._send(200, step or _answer(body))
-
-    def _send(self, status, body):
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("retry-after", "0.001")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+            self.send(step or _answer(body), headers=_SOON)
 
 
 def _answer(body):

@@ -3,39 +3,27 @@
 import asyncio
 import contextlib
 import json
-import threading
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import dspy
 import pytest
 
 import lmtest
 
+from .loopback import Handler, Loopback
+
 QUESTION = "Why is the sky blue?"
 WORST_INPUT = 3_000
 """Tokens; at $0.30 a million for Gemini and $3 for Claude."""
 
 
-class Counter:
+class Counter(Loopback):
     """Gemini's and Anthropic's protocols on loopback, as far as calls and counts go; keeps what it was sent."""
 
     def __init__(self, status=200, tokens=WORST_INPUT, details=()):
         self.arrived = []
         self.status, self.tokens, self.details = status, tokens, list(details)
-        handler = type("Handler", (_Handler,), {"counter": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
-        self.thread.start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        super().__init__(_Handler)
 
     def lm(self, seller):
         if seller == "gemini":
@@ -45,29 +33,22 @@ class Counter:
         return lm.copy(api_key="k" * 12, max_tokens=10, cache=False, num_retries=0, engine="lm15")
 
 
-class _Handler(BaseHTTPRequestHandler):
-    counter = None
-
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+class _Handler(Handler):
+    def answer(self):
+        body = self.asked()
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.counter.arrived.append((self.path, headers, body))
+        self.owner.arrived.append((self.path, headers, body))
         counts = "count" in self.path
-        content = json.dumps(self._count() if counts else self._answer()).encode()
-        self.send_response(self.counter.status if counts else 200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        if counts:
+            self.send(self._count(), status=self.owner.status)
+        else:
+            self.send(self._answer())
 
     def _count(self):
-        tokens = self.counter.tokens
+        tokens = self.owner.tokens
         if "messages" in self.path:
             return {"input_tokens": tokens}
-        return {"totalTokens": tokens, "promptTokensDetails": self.counter.details}
+        return {"totalTokens": tokens, "promptTokensDetails": self.owner.details}
 
     def _answer(self):
         if "messages" in self.path:

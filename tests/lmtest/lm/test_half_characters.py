@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import dspy
 import pytest
@@ -12,25 +10,21 @@ import lmtest
 from lmtest.cassette.interaction import EventStream, Interaction, StreamedEvent
 from lmtest.cassette.redact import Redactor
 
+from .loopback import Handler, Loopback
+
 HALF = "half \ud83e end"
 CUT = ["[[ ## answer ## ]]\nhi \ud83d", "\ude00 bye \ud83d", "!\n\n[[ ## completed ## ]] \ud83d"]
 
 
-class _Gemini(BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["content-length"]))
+class _Gemini(Handler):
+    def answer(self):
+        self.asked()
         if ":stream" in self.path:
             bodies = [_body(piece) for piece in CUT[:-1]] + [_body(CUT[-1], finishReason="STOP")]
             text = "".join(f"data: {json.dumps(body)}\r\n\r\n" for body in bodies)
+            self.send(text.encode(), "text/event-stream")
         else:
-            text = json.dumps(_body(f"[[ ## answer ## ]]\n{HALF}\n\n[[ ## completed ## ]]", finishReason="STOP"))
-        self.send_response(200)
-        self.send_header("content-length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
+            self.send(_body(f"[[ ## answer ## ]]\n{HALF}\n\n[[ ## completed ## ]]", finishReason="STOP"))
 
 
 def _body(text, **more):
@@ -41,12 +35,8 @@ def _body(text, **more):
 
 @pytest.fixture
 def url():
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Gemini) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1beta"
-        server.shutdown()
-        thread.join()
+    with Loopback(_Gemini) as server:
+        yield f"{server.url}/v1beta"
 
 
 def by_modes(url, ask, engine="auto"):

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import dspy
 import pytest
@@ -18,22 +16,17 @@ from lmtest.cli import cli
 from lmtest.lm import translate
 from lmtest.lm.seam import StreamAccumulator
 
+from .loopback import Handler, Loopback
+
 CALLS = [{"functionCall": {"name": name, "args": {"word": name[0]}}} for name in ("search", "finish")]
 
 
-class _Gemini(BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["content-length"]))
+class _Gemini(Handler):
+    def answer(self):
+        self.asked()
         bodies = [_body(CALLS[:1]), _body(CALLS[1:], finishReason="STOP")]
         content = "".join(f"data: {json.dumps(body)}\r\n\r\n" for body in bodies).encode()
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        self.send(content, "text/event-stream")
 
 
 def _body(said, **more):
@@ -43,12 +36,8 @@ def _body(said, **more):
 
 @pytest.fixture
 def url():
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Gemini) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1beta"
-        server.shutdown()
-        thread.join()
+    with Loopback(_Gemini) as server:
+        yield f"{server.url}/v1beta"
 
 
 def search(word: str) -> str:

@@ -1,10 +1,7 @@
 """A call costs what its provider reports, by the list, whichever engine carried it and however it was answered."""
 
-import json
-import threading
 from datetime import datetime
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import dspy
@@ -18,6 +15,7 @@ from lmtest.money.ledger import Ledger
 from lmtest.money.prices import price_of
 
 from .bodies import TEXT, chat, messages, wire
+from .loopback import Handler, Loopback
 from .recordings import run
 from .shapes import AT, SHAPES, bill
 
@@ -25,38 +23,24 @@ from .shapes import AT, SHAPES, bill
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 
 
-class Answering(BaseHTTPRequestHandler):
+class Answering(Handler):
     """Answers every request with the server's bodies: whole, or as a stream."""
 
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        whole, frames = self.server.bodies
+    def answer(self):
+        asked = self.asked()
+        whole, frames = self.owner.bodies
         if asked.get("stream") or "streamGenerateContent" in self.path:
             self.send(wire(frames), "text/event-stream")
         else:
-            self.send(json.dumps(whole).encode(), "application/json")
-
-    def send(self, content, kind):
-        self.send_response(200)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_):
-        pass
+            self.send(whole)
 
 
 @pytest.fixture(scope="module")
 def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+    with Loopback(Answering) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 class Recorder:
@@ -76,8 +60,7 @@ class Recorder:
         place = {"gemini": "/v1beta", "anthropic": "/v1" if engine == "lm15" else ""}.get(
             model.partition("/")[0], "/v1"
         )
-        base = f"http://127.0.0.1:{self.server.server_address[1]}{place}"
-        usual = {"api_base": base, "api_key": "k" * 12, "cache": False, "num_retries": 0}
+        usual = {"api_base": f"{self.server.url}{place}", "api_key": "k" * 12, "cache": False, "num_retries": 0}
         lm = self.lm = dspy.LM(model, engine=engine, temperature=1.0, max_tokens=16_000, **usual, **asks)
 
         class Ask(dspy.Module):
