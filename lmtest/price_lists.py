@@ -1,4 +1,4 @@
-"""What each list of prices says of the models in use: ``lmtest doctor --prices``.
+"""The prices that each list has for the models in use: ``lmtest doctor --prices``.
 
 lmtest goes by the user's own file (``LMTEST_PRICES``), then by genai-prices. DSPy's table and LiteLLM's are asked for
 comparison alone: a price that one list has wrong is seen where another has it right.
@@ -69,7 +69,7 @@ class Listed:
 
     @property
     def finding(self) -> str:
-        """What to know of it; "" where all that know it agree."""
+        """A sentence on it; "" where all that know it agree."""
         known = {name: rate for name, rate in self.rates.items() if rate is not None}
         if not known:
             return f"{self.model}: no list knows it, so its calls cost ?; name its price in {variables.PRICES}."

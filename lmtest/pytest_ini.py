@@ -1,4 +1,4 @@
-"""What pytest's configuration file says, read without pytest: the commands keep cassettes where the tests do."""
+"""Settings of pytest's configuration file, read without pytest: the commands keep cassettes where the tests do."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def load(start: Path | None = None) -> tuple[Settings, Path]:
 
 
 def cassette_directory(start: Path | None = None) -> Path:
-    """Where a project's tests keep their cassettes: as ``lmtest_dir`` of pytest's configuration, or a setting, says.
+    """Find where a project's tests keep cassettes: as ``lmtest_dir`` of pytest's configuration, or a setting, says.
 
     Args:
         start: A directory of the project; the working directory when not given.

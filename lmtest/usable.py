@@ -1,4 +1,4 @@
-"""What a project's settings and variables name, looked at before anything runs: what cannot be used is an error."""
+"""Checks of what a project's settings and variables name, before anything runs: what cannot be used is an error."""
 
 from __future__ import annotations
 
@@ -100,6 +100,6 @@ def _check_directory(path: Path, *, writes: bool) -> None:
 
 
 def _obstacle(path: Path) -> Path | None:
-    """Where what is not there could not be made; None where it could, or is there."""
+    """Find where what is not there could not be made; None where it could, or is there."""
     nearest = next(each for each in (path, *path.absolute().parents) if each.exists())
     return None if nearest == path or (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)) else nearest

@@ -119,7 +119,7 @@ _BUDGET: Final = "usd_per_run=1.00"
 """A slip costs a dollar, and most suites cost cents."""
 
 _END_TO_END: Final = "requests_per_minute=10"
-"""What a suite may ask of a provider that ``TEST_MODE`` has turned live."""
+"""The limit on what a suite may ask of a provider that ``TEST_MODE`` has turned live."""
 
 
 def run_variables(choice: ModeChoice, environ: Mapping[str, str]) -> dict[str, str]:

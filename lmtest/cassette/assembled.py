@@ -1,4 +1,4 @@
-"""What a program received of a stream: its pieces, put together as DSPy puts them together.
+"""The answer that a program received as a stream: its pieces, put together as DSPy puts them together.
 
 DSPy goes by the number that a piece has for its part. Where a provider numbers anew in each of its chunks, as Gemini
 does, two function calls have one number, and DSPy makes one call of them: the name of the last, and the arguments of

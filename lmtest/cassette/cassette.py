@@ -85,7 +85,7 @@ class Call:
 
     @property
     def estimated(self) -> bool:
-        """Whether it was answered live and nobody counted its tokens: budgets hold it at its estimate."""
+        """True where it was answered live and nobody counted its tokens: budgets hold it at its estimate."""
         return self.hit == LIVE and self.cost is None and self.usage == Usage()
 
 

@@ -238,7 +238,7 @@ class Interaction:
 
     @property
     def streamed(self) -> bool:
-        """Whether the answer came in pieces, the failed one's too."""
+        """True where the answer came in pieces, the failed one's too."""
         return isinstance(self.outcome, EventStream | Failure)
 
     @property
@@ -253,7 +253,7 @@ class Interaction:
 
     @property
     def embeds(self) -> bool:
-        """Whether a model was asked for vectors."""
+        """True where a model was asked for vectors."""
         return is_embedding(self.request)
 
 

@@ -53,7 +53,7 @@ _TYPES: Final = frozenset({"string", "number", "integer", "boolean", "array", "o
 
 
 def is_named(name: str) -> bool:
-    """Whether a field's name says that it holds a credential.
+    """Decide if a field's name says that it holds a credential.
 
     >>> is_named("api_key"), is_named("max_tokens")
     (True, False)
@@ -62,7 +62,7 @@ def is_named(name: str) -> bool:
 
 
 def tells(value: Any) -> bool:
-    """Whether a field of such a name tells something: not nothing, yes or no, nor a JSON Schema of what it would tell.
+    """Decide if a field of such a name tells something: not nothing, yes or no, nor a JSON Schema of what it would.
 
     >>> tells("hunter2"), tells(1234), tells(["hunter2"]), tells({"type": "string"}), tells(None)
     (True, True, True, False, False)
@@ -75,7 +75,7 @@ def tells(value: Any) -> bool:
 
 
 def _is_schema(value: dict[Any, Any]) -> bool:
-    """Whether a mapping is the schema of a field, and tells no value of it."""
+    """Decide if a mapping is the schema of a field, and tells no value of it."""
     if not _SCHEMA.issuperset(value) or value.get("default") not in (None, ""):
         return False
     kind = value.get("type", [])
@@ -106,7 +106,7 @@ def without_values(text: str) -> str:
 
 
 def _string(text: str, start: int, *, loose: bool) -> tuple[int, str] | None:
-    """Where a string ends, and what stands in its place; None where there is none that tells something."""
+    """Find where a string ends, and what stands in its place; None where there is none that tells something."""
     opening = _OPENING.match(text, start)
     if opening is None:
         return None
@@ -124,7 +124,7 @@ def _string(text: str, start: int, *, loose: bool) -> tuple[int, str] | None:
 
 
 def _end_of_string(text: str, opening: re.Match[str]) -> tuple[int, str]:
-    """Where a string's text ends, and the quote that ends it; none where it was cut short.
+    """Find where a string's text ends, and the quote that ends it; none where it was cut short.
 
     In n texts, one inside the other, a quote has 2**n - 1 backslashes before it; a backslash has twice as many
     characters with each.
@@ -155,7 +155,7 @@ def _other(text: str, start: int, quote: str | None) -> tuple[int, str] | None:
 
 
 def _end_of_brackets(text: str, start: int) -> int:
-    """Where a list or mapping ends; of one that was cut short, or is none, the end of its paragraph."""
+    """Find where a list or mapping ends; of one that was cut short, or is none, the end of its paragraph."""
     level, position = 0, start
     while (found := _PUNCTUATION.search(text, position)) is not None:
         position = found.end()

@@ -88,7 +88,7 @@ _KINDS: Final[dict[str, tuple[str, Find]]] = {
     "card": ("stdnum", _cards),
 }
 NAMES: Final = tuple(_KINDS)
-"""What ``redact`` knows by name."""
+"""The names that ``redact`` knows."""
 
 # Where a number stands in JSON, a text must stand in its place.
 _JSON_NUMBER_BEFORE: Final = re.compile(r"""(?:["']\s*:|\[)\s*\Z""")

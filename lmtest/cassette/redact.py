@@ -111,7 +111,7 @@ class Redactor:
 
     @functools.cached_property
     def older(self) -> tuple[Redactor, ...]:
-        """Those of earlier editions, the latest first: what was recorded under one has a key over what that left."""
+        """The redactors of earlier editions, the latest first: what one has recorded has a key over what it left."""
         environ = {name: value for value, name in self._names.items()}
         return tuple(
             Redactor(environ=environ, patterns=self._patterns, edition=edition)
@@ -177,7 +177,7 @@ class Redactor:
         return self._text(name), self._edition > 0 and is_named(name)
 
     def _tells(self, item: Any) -> bool:
-        """Whether a field that is named like a credential holds one."""
+        """Decide if a field that is named like a credential holds one."""
         return tells(item) and (self._edition > 1 or isinstance(item, str))
 
     def _text(self, text: str) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rekeyed:
-    """What new rules make of one cassette.
+    """The change that new rules make to one cassette.
 
     Attributes:
         path: The file.

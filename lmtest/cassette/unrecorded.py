@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lmtest.cassette.interaction import Interaction
 
 KEEP_FAILURES: Final = "record it with record_failures=True"
-"""What helps where a program goes on after a failure of the provider."""
+"""The setting that helps where a program goes on after a failure of the provider."""
 
 
 def unrecorded(failed: Iterable[Interaction]) -> tuple[str, ...]:

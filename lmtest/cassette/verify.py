@@ -102,7 +102,7 @@ class Explanation:
 
     @property
     def holds(self) -> bool:
-        """Whether the key is that of the request."""
+        """True where the key is that of the request."""
         return self.key == self.sha256
 
 
@@ -223,7 +223,7 @@ _LEAK_OF_A_NAME: Final = (
 
 
 def _named(path: Path, index: Index, redactor: Redactor) -> Iterator[Finding]:
-    """What the file's name and its header give away of a test's parameters."""
+    """Find what the file's name and its header give away of a test's parameters."""
     # No file name holds the mark as it stands in texts.
     name = path.name.replace("redacted", REDACTED)
     if redactor.text(name) != name:

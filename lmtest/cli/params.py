@@ -1,4 +1,4 @@
-"""What several commands take: cassettes, amounts of money, moments told as a date or an age, and decisions."""
+"""Arguments of several commands: cassettes, amounts of money, moments told as a date or an age, and decisions."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ def left_of(
     test: str | None,
     environ: Mapping[str, str],
 ) -> Decimal | None:
-    """What `budget_left` tells, of the calls that `gate_for` would let through with the same arguments."""
+    """Give what `budget_left` tells, of the calls that `gate_for` would let through with the same arguments."""
     from lmtest.lm.gate import unkept
     from lmtest.money.budget import Budget
     from lmtest.money.own_prices import located

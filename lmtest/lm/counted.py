@@ -1,4 +1,4 @@
-"""What a stream says of its tokens that would be lost on the way to its recording.
+"""Counts of tokens in a stream that would be lost on the way to its recording.
 
 Anthropic counts the input in a stream's first event, and lm15 hands on the counts of the last one alone. LiteLLM counts
 by itself where a provider did not, and nothing in its answer says so; of what a provider did count it keeps what it
@@ -78,7 +78,7 @@ def ended(event: Any, source: Any) -> Any:
 
 
 def beside(event: Any) -> Json:
-    """What is recorded beside an event."""
+    """Give what is recorded beside an event."""
     if isinstance(event, _Started) and event.said:
         counts = {name: event.said.get(said) for name, said in _CANONICAL.items()}
         return {

@@ -117,7 +117,7 @@ class _Failed(NamedTuple):
 
 
 def _would_be_sent_again(error: LM15Error, turn: int) -> bool:
-    """Whether LiteLLM's client would have sent it again, had it not been told otherwise."""
+    """Decide if LiteLLM's client would have sent it again, had it not been told otherwise."""
     failed = _of_openai(error)
     if failed is None or failed.turn != turn:
         return False  # another client, which asks once; or one that cannot be told, and did so already

@@ -39,7 +39,7 @@ _WORD: Final = re.compile(r"\w+")
 
 @dataclass(frozen=True, kw_only=True)
 class Embedding:
-    """What a call asks.
+    """One request for embeddings.
 
     Attributes:
         model: The model, as DSPy names it.
@@ -54,7 +54,7 @@ class Embedding:
 
     @property
     def body(self) -> Json:
-        """What DSPy gives to LiteLLM."""
+        """The arguments that DSPy gives to LiteLLM."""
         return {"model": self.model, "input": list(self.texts), **self.settings}
 
     @classmethod
@@ -72,7 +72,7 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Answer:
-    """What DSPy reads of LiteLLM's answer.
+    """The part of LiteLLM's answer that DSPy reads.
 
     Attributes:
         data: For each text, in order, a mapping with its vector as ``embedding``.
@@ -124,7 +124,7 @@ async def answer_async(scope: Scope, embedding: Embedding, live: Callable[[], Li
 
 
 def _known(scope: Scope, embedding: Embedding) -> Answer | None:
-    """What is recorded or made up; None where the provider is to be asked.
+    """Give what is recorded or made up; None where the provider is to be asked.
 
     Raises:
         GivenUp: The call was given up when it was recorded.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lmtest.lm.families import Family
 
 _UNKNOWN_WINDOW: Final = 1_048_576
-"""What a model can be sent at all, where no table says: Gemini's window, the largest that is common."""
+"""The most that a model can be sent at all, where no table says: Gemini's window, the largest that is common."""
 
 # How it is answered, and by whom: no part of what the model reads.
 _SETTINGS: Final = frozenset(
@@ -154,7 +154,7 @@ def _settings(request: Json, name: str) -> Any:
 
 
 def _answered_in(request: Json, model: str) -> tuple[str, ...]:
-    """What else than text is asked for: by the request, or by a model that does nothing else."""
+    """Find what else than text is asked for: by the request, or by a model that does nothing else."""
     config = request.get("config") or {}
     places = [request, config, config.get("extensions") or {}]
     places += [place[name] for place in places for name in ("generationConfig", "generation_config") if name in place]

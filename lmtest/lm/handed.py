@@ -1,4 +1,4 @@
-"""What a program is handed of a live answer while it is recorded: what a file can hold, and so what a replay gives."""
+"""A live answer as the program is handed it while it is recorded: as a file can hold it, and a replay gives it."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class _Live:
         return response, translate.reply(response)
 
     def _handed(self) -> Callable[[Any], Iterable[Any]]:
-        """What turns an event into those that the program is handed."""
+        """Give what turns an event into those that the program is handed."""
         return handed.Events().of if self._cassette.mode.writes else lambda event: (event,)
 
     def _first_of(self, response: Response) -> Response:

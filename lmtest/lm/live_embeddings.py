@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class _Embeds:
-    """What is other for embeddings than for answers of LMs, whether they are awaited or not."""
+    """The part that is other for embeddings than for answers of LMs, whether they are awaited or not."""
 
     _backend: Any
     _cassette: Cassette
@@ -68,7 +68,7 @@ class _Embeds:
         return None
 
     def _given(self, response: Any) -> Any:
-        """What the program gets: where calls are recorded, what a replay will give it."""
+        """Give what the program gets: where calls are recorded, what a replay will give it."""
         if self._problem:
             with self._scope.spoiled_by(ConfigurationError):
                 raise ConfigurationError(

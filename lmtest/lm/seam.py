@@ -257,7 +257,7 @@ _ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
         tuple(f"{value}_{way}_dict" for value in ("request", "response", "stream_event") for way in ("to", "from")),
     ),
 )
-"""What else of DSPy is looked up by name, here and behind what this file hands on."""
+"""The parts of DSPy that are looked up by name, here and behind what this file hands on."""
 
 _CALLS: tuple[tuple[Any, int, tuple[str, ...]], ...] = (
     (select_backend, 2, ()),
@@ -278,7 +278,7 @@ _CALLS: tuple[tuple[Any, int, tuple[str, ...]], ...] = (
     (dspy.lm15.AnthropicLM.parse_stream_events, 3, ()),
     (StdlibTransport._make_release, 3, ()),
 )
-"""What is called, with how many arguments by place and with which by name."""
+"""The functions that are called, with how many arguments by place and with which by name."""
 
 
 def _called(thing: Any) -> str:
@@ -792,7 +792,7 @@ def dspy_estimate(response: Any, provider: str, request: Any) -> Decimal | None:
 
 
 def dspy_rate(model: str, input_tokens: int, output_tokens: int) -> Decimal | None:
-    """What tokens of plain text cost by DSPy's own table, in USD, or None where it does not say."""
+    """The price of tokens of plain text by DSPy's own table, in USD, or None where it does not say."""
     lm15 = dspy.lm15
     usage = lm15.Usage(input_tokens=input_tokens, output_tokens=output_tokens)
     request = lm15.Request(model, (lm15.Message.user("?"),))

@@ -69,7 +69,7 @@ def _saved(text: bytes) -> Iterator[int]:
 
 
 def is_public(model: str) -> bool:
-    """Whether a model's tokenizer is known: OpenAI's, by whatever provider it is sold.
+    """Decide if a model's tokenizer is known: OpenAI's, by whatever provider it is sold.
 
     >>> is_public("azure/gpt-4.1-mini"), is_public("anthropic/claude-sonnet-4-5")
     (True, False)

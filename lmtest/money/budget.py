@@ -136,7 +136,7 @@ class Allowance:
 
     @property
     def name(self) -> str:
-        """What it is waited for by."""
+        """The name by which it is waited for."""
         return f"{self.field} {self.run} {self.test or ''} {self.model}"
 
     @property

@@ -25,7 +25,7 @@ PATIENCE: Final = 30.0
 
 
 class Rows(Protocol):
-    """What a statement found, or the number of rows it changed."""
+    """The rows that a statement found, or the number of rows it changed."""
 
     @property
     def rowcount(self) -> int:

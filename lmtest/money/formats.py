@@ -128,7 +128,7 @@ def headline(report: Report, *, named: Callable[[str], str] = str) -> str:
 
 
 def notes(report: Report, top: int, *, named: Callable[[str], str] = str) -> list[str]:
-    """What must be said beside the numbers: the month, the lines left out, and the prices nobody knows.
+    """Say what must stand beside the numbers: the month, the lines left out, and the prices nobody knows.
 
     Args:
         report: What to tell.

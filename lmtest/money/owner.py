@@ -24,7 +24,7 @@ def claimed(name: str) -> str:
 
 
 def is_of_this_machine(claim: str) -> bool:
-    """Whether a process of this machine made a name.
+    """Decide if a process of this machine made a name.
 
     >>> is_of_this_machine(claimed("a")), is_of_this_machine("another-machine/1@7/a")
     (True, False)
@@ -56,7 +56,7 @@ def has_died(claim: str) -> bool:
 
 
 def dead(claims: Iterable[str]) -> set[str]:
-    """Those of some names whose processes are known to be gone; each process is looked at once.
+    """Find the names whose processes are known to be gone; each process is looked at once.
 
     >>> dead([claimed("a"), "another-machine/1@7/a"])
     set()

@@ -126,7 +126,7 @@ def of_usage(usage: Usage, *, counter: str, told: bool, terms: Terms) -> Counts 
 
 
 def _body(call: Interaction) -> Json:
-    """What the provider said, in its own words; of a stream its last word, over what its first one had counted.
+    """The provider's usage in its own words; of a stream its last word, over what its first one had counted.
 
     Anthropic counts the input where a stream starts, and repeats that at its end, or does not.
     """
@@ -228,7 +228,7 @@ def _billed_as(item: Any) -> str | None:
 
 
 def _compactions(usage: Json) -> Iterator[tuple[str, int]]:
-    """What Anthropic used to sum up a conversation that had grown too long: it bills that, and its totals lack it."""
+    """The tokens that summed up a conversation that had grown too long: Anthropic bills them, its totals lack them."""
     for each in usage.get("iterations") or ():
         if isinstance(each, dict) and each.get("type") == "compaction":
             for said, names in _ITERATION.items():

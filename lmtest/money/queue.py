@@ -72,7 +72,7 @@ class Asked:
 
 
 class Ahead(NamedTuple):
-    """Those who came before and wait for the same.
+    """The calls that came before and wait for the same.
 
     Attributes:
         weights: What each takes of the limit, as the limit weighs it; see `Limit.weight`.
@@ -87,7 +87,7 @@ class Ahead(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """What they take together."""
+        """The sum of what they take."""
         return sum(self.weights)
 
 
@@ -111,15 +111,15 @@ _Blocked = dict[str, tuple[Block, Ahead]]  # by the name of what has no room
 
 
 class Limit(Protocol):
-    """What holds a call."""
+    """A limit that holds a call."""
 
     @property
     def name(self) -> str:
-        """What it is waited for by; limits of one name are one limit."""
+        """The name by which it is waited for; limits of one name are one limit."""
 
     @property
     def weight(self) -> int:
-        """What those behind it are to know of the call: of a rate, the nanoseconds of its time that it takes."""
+        """The figure that those behind it need of the call: of a rate, the nanoseconds of its time that it takes."""
 
     def room(self, connection: Connection, asked: Asked, now: int, ahead: Ahead) -> Block | Callable[[], None]:
         """See if there is room.
@@ -322,7 +322,7 @@ def _rooms(
 
 
 def _ahead(connection: Connection, waits: _Wait, now: int) -> dict[str, Ahead]:
-    """Those who came before, by what they wait for; whoever is gone is put out."""
+    """Find who came before, by what they wait for; whoever is gone is put out."""
     waiting = connection.execute("SELECT name, id, ticket, weight, expires FROM waiting").fetchall()
     others = {id_: expires for _, id_, _, _, expires in waiting if id_ != waits.asked.id}
     gone = dead(others) | {id_ for id_, expires in others.items() if expires <= now}

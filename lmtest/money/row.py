@@ -13,7 +13,7 @@ from lmtest.cassette.interaction import STAND_IN, Usage
 _ENCODER = json.JSONEncoder(default=str, ensure_ascii=False)  # made once, for it is as dear as what it does
 
 Hit = Literal["live", "cassette", "mock"]
-"""Where the answer came from."""
+"""The source of an answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,7 +23,7 @@ _LOG: Final = logging.getLogger("lmtest")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """What was to be entered.
+    """A row that was to be entered.
 
     Attributes:
         claim: The call's own name, by which it is entered once, however often it is tried.
@@ -97,7 +97,7 @@ class Spool:
             file.write("".join(f"{entry.to_json()}\n" for entry in entries).encode())
 
     def files(self) -> Iterator[tuple[Path, list[Entry]]]:
-        """What is kept, by file; one that does not read is put aside, with a warning."""
+        """Read what is kept, by file; one that does not read is put aside, with a warning."""
         if not disk.exists(self.directory):
             return
         for file in sorted(self.directory.glob("*.jsonl")):

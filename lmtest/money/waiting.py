@@ -85,7 +85,7 @@ class Clock:
 
 
 class Line:
-    """Those who wait in this process, and for what; whoever is first of those who wait for a thing is woken for it."""
+    """The calls that wait in this process, and for what; of those that wait for a thing the first is woken for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -127,7 +127,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class _End(Generic[T]):
-    """What the steps ended with; a `StopIteration` cannot come out of another thread."""
+    """The value that the steps ended with; a `StopIteration` cannot come out of another thread."""
 
     value: T
 

@@ -1,4 +1,4 @@
-"""Where a request that a test misses is recorded instead: in the cassette of a test that was renamed or moved."""
+"""Advice on a request that a test misses and another cassette has: of a test that was renamed or moved."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _why_orphaned(item: pytest.Item, holder: Path, path: Path, owner: str) -> st
 
 
 def _is_there(test: str, root: Path) -> bool:
-    """Whether a test's file is there."""
+    """Decide if a test's file is there."""
     return (root / test.partition("::")[0]).exists()
 
 
@@ -86,7 +86,7 @@ def _collected(config: pytest.Config) -> set[str]:
 
 
 def _is_undefined(test: str, root: Path) -> bool:
-    """Whether a test's file defines no function or class of its name."""
+    """Decide if a test's file defines no function or class of its name."""
     module, _, inner = test.partition("::")
     try:
         source = (root / module).read_text(encoding="utf-8")

@@ -99,7 +99,7 @@ class Covered:
 
     @property
     def troubled(self) -> bool:
-        """Whether anything was missed or refused that its program may have caught."""
+        """True where something was missed or refused that its program may have caught."""
         return bool(self.missed or self.blocked or self._refused((self.own, *self.others)))
 
     @property
@@ -301,13 +301,13 @@ def note_phase(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 def _but_for_its_rollout(wrong: Exception) -> object:
-    """What was asked that is not recorded: programs that sample ask it once a rollout, and one word of it will do."""
+    """Give what was asked and is not recorded: programs that sample ask it once a rollout; one word of it will do."""
     near = getattr(wrong, "nearest", ())
     return tuple(each for each in near[0].differences if each.path != "rollout_id") if near else str(wrong)
 
 
 def _told_once(captured: str, wrong: list[Exception]) -> str:
-    """What was captured, without the words of what the failure tells: DSPy's loops log what they catch."""
+    """Give what was captured, without the words of what the failure tells: DSPy's loops log what they catch."""
     for each in wrong:
         key = getattr(each, "key", "")[:12]
         captured = captured.replace(str(each), f"({_what(each)}{key and f', key {key}'}: told with the failure)")
@@ -346,7 +346,7 @@ def close_for(item: pytest.Item, *, failed: bool) -> None:
 
 
 def _place(node: pytest.Item | pytest.Collector, asked: Wishes, path: Path, older: Iterable[Path]) -> Path:
-    """Where a cassette is: at its path or, unless it is recorded anew, one that it had in earlier versions."""
+    """Find a cassette: at its path or, unless it is recorded anew, one that it had in earlier versions."""
     path = disk.spelled(path)
     if path.exists():
         return path

@@ -65,7 +65,7 @@ class Tests:
     whole: bool
 
     def are_idle(self, owner: str) -> bool:
-        """Whether a test, or one of a class or module that shares a cassette, is there and did not run."""
+        """Decide if a test, or one of a class or module that shares a cassette, is there and did not run."""
         if (self.whole or owner in self.collected) and (tests := {each for each in self.collected if _is(owner, each)}):
             return not tests <= self.ran
         module = owner.partition("::")[0]
@@ -156,7 +156,7 @@ def _is_elsewhere(inside: Path, root: Path, modules: set[str]) -> bool:
 
 
 def is_gone(owner: str, root: Path, modules: set[str], ids: set[str]) -> bool:
-    """Whether a test, or a class or module that shares a cassette, is not there any more, as far as it can be told.
+    """Decide if a test, or a class or module that shares a cassette, is not there any more, as far as it can be told.
 
     Args:
         owner: Its id.

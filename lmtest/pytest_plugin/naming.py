@@ -1,4 +1,4 @@
-"""What a test's cassette is called: stable, no secret, short enough for any file system, readable in a listing."""
+"""The name of a test's cassette: stable, no secret, short enough for any file system, readable in a listing."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _name(item: pytest.Item, parameters: str, *, apart: bool = False) -> str:
 
 
 def _differs_in_case(node: pytest.Item | pytest.Collector) -> bool:
-    """Whether a test, or a class around it, has a name beside it that differs in case alone."""
+    """Decide if a test, or a class around it, has a name beside it that differs in case alone."""
     parent = node.parent
     siblings = parent.stash.get(SIBLINGS, ()) if parent is not None else ()
     if parent is None or not siblings:

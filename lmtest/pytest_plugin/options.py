@@ -137,7 +137,7 @@ def check(config: pytest.Config) -> None:
 
 
 def price_doubts() -> list[str]:
-    """What in the file of prices, where one is named, can match no call.
+    """Find what in the file of prices, where one is named, can match no call.
 
     Raises:
         ConfigurationError: It cannot be read.

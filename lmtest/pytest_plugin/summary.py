@@ -60,7 +60,7 @@ def costs(run: Run) -> str:
 
 
 def warnings(run: Run, *, named: Callable[[str], str] = str) -> list[tuple[str, str]]:
-    """What somebody should look at: a file and a sentence each.
+    """List what somebody should look at: a file and a sentence each.
 
     Args:
         run: The run.
@@ -77,7 +77,7 @@ def warnings(run: Run, *, named: Callable[[str], str] = str) -> list[tuple[str, 
 
 
 def doubts(run: Run, *, named: Callable[[str], str] = str) -> list[tuple[str, str]]:
-    """What a recording run recorded that may replay otherwise than it went: the test's file and a sentence each."""
+    """List what was recorded that may replay otherwise than it went: the test's file and a sentence each."""
     return [
         (each.test.partition("::")[0], f"doubtful: {named(each.test)}: {doubt}")
         for each in run.tallies

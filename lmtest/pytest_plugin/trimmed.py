@@ -57,7 +57,7 @@ def trim(call: pytest.CallInfo[None], *, ours: bool = False, full: bool = False)
 
 
 def tells_of_ours(error: BaseException) -> bool:
-    """Whether an error is lmtest's, was raised from one, or holds one."""
+    """Decide if an error is lmtest's, was raised from one, or holds one."""
     return any(isinstance(each, LMTestError) for each in _told_with(error))
 
 

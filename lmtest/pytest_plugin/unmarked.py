@@ -178,7 +178,7 @@ class Unmarked:
 
 
 def _caller(item: pytest.Item) -> tuple[str, str]:
-    """What called outside every cassette while a test ran, and the marker that gives it one."""
+    """Say what called outside every cassette while a test ran, and the marker that gives it one."""
     if options.is_marked(item):
         return "a fixture that the test shares", "@pytest.mark.lmtest(scope='module')"
     return "a test without a cassette", "@pytest.mark.lmtest"

@@ -75,7 +75,7 @@ class _Wider:
 
 
 def _is_wider(scope: str, covered: Covered) -> bool:
-    """Whether a fixture of a scope may be set up or ended by a test that has another cassette."""
+    """Decide if a fixture of a scope may be set up or ended by a test that has another cassette."""
     if _SCOPES.index(scope) <= _SCOPES.index(covered.wishes.scope):
         return False
     around = (mark for node, mark in covered.item.iter_markers_with_node("lmtest") if node is not covered.item)

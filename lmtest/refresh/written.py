@@ -89,7 +89,7 @@ def _redactor(item: pytest.Item) -> Redactor:
 
 
 def _patterns(item: pytest.Item) -> Iterator[str]:
-    """What the test's markers call secret; what is no pattern is refused where its cassette is opened."""
+    """Give what the test's markers call secret; what is no pattern is refused where its cassette is opened."""
     for marker in item.iter_markers("lmtest"):
         given = marker.kwargs.get("redact", ())
         several = (given,) if isinstance(given, str) else given

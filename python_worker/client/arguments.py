@@ -1,4 +1,4 @@
-"""What a caller gave, refused where no message or call can carry it."""
+"""Arguments that a caller gave, refused where no message or call can carry it."""
 
 from __future__ import annotations
 

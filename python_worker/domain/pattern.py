@@ -57,7 +57,7 @@ def lengths(pattern: str) -> tuple[int, float]:
 
 
 class Foreign(ValueError):
-    """What RE2 reads and Python has no words for."""
+    """A part of a pattern that RE2 reads and Python has no words for."""
 
 
 def parsed_by_python(pattern: str, *, foreign: str | None = None) -> Any:
@@ -123,7 +123,7 @@ def _is_range(token: re.Match[str]) -> bool:
 
 
 def _is_whole(parsed: Any) -> bool:
-    """Whether nothing may stand before or after what it matches."""
+    """Decide if nothing may stand before or after what it matches."""
     if parsed.state.flags & re.MULTILINE or not len(parsed):
         return False
     begins, ends = parsed[0], parsed[-1]

@@ -29,7 +29,7 @@ _NO_EDGE = f"(?:(?<![{_WORD}])(?![{_WORD}])|(?<=[{_WORD}])(?=[{_WORD}]))"
 _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
 _SYNTAX_OF_CLASS = frozenset("\\[]^-&|~")
 _FOLDED = {"k": "\u212a", "s": "\u017f"}
-"""What a small letter of ASCII is beside its capital, where case does not count."""
+"""The letters that a small letter of ASCII is beside its capital, where case does not count."""
 
 
 @lru_cache(maxsize=1024)

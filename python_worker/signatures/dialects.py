@@ -191,7 +191,7 @@ _MOST_STEPS = 1_000
 
 
 def _steps(schema: Schema, step: Fraction) -> Schema:
-    """What says in floats which decimals are multiples: whole ones by a whole step, few ones by their values."""
+    """Give what says in floats which decimals are multiples: whole ones by a whole step, few ones by their values."""
     if schema["type"] == "integer":
         return {"multipleOf": step.numerator}
     if "enum" in schema:

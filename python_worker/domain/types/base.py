@@ -193,12 +193,12 @@ class Type(ABC):
         return keywords
 
     def _can_be(self, choice: Any) -> bool:
-        """Whether a choice is left by the type and the other constraints, so that nobody has to find out."""
+        """Decide if a choice is left by the type and the other constraints, so that nobody has to find out."""
         named = self.members is None or choice in self.members
         return named and not any(each.broken_by(choice) for each in self.constraints)
 
     def _leaves_length(self) -> bool:
-        """Whether a text can be as long as pattern and lengths say together."""
+        """Decide if a text can be as long as pattern and lengths say together."""
         named = {each.name: each.limit for each in self.constraints}
         if "pattern" not in named:
             return True

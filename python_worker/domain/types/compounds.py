@@ -91,7 +91,7 @@ class TupleType(Type):
 
     @property
     def most_values(self) -> int | None:
-        """Those of its items with one another."""
+        """The product of its items' numbers."""
         each = [item.most_values for item in self.items]
         return None if None in each else math.prod(count for count in each if count is not None)
 
@@ -129,7 +129,7 @@ class OptionalType(Type):
 
     @property
     def most_values(self) -> int | None:
-        """Those of the item, and null."""
+        """The item's number, and one for null."""
         return None if self.item.most_values is None else self.item.most_values + 1
 
     def plain_schema(self) -> Schema:
