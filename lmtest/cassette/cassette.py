@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -95,6 +96,7 @@ class Cassette:
     Attributes:
         path: The file, or None where nothing is read or written.
         mode: How calls are answered.
+        run: The run that records.
         advice: Says of a missed request, by its key, where else it is recorded, and what takes it from there; "" where
             nobody knows.
 
@@ -136,8 +138,20 @@ class Cassette:
         self._redactor = redactor
         self._record_failures = record_failures
         self._command = command
-        self._run = run
+        self.run = run
         self._versions = versions
+        self._lengths: Lengths | None = None
+        self._begin()
+        # In auto the file is added to whoever wrote it, so which writing it was does not matter.
+        self._opened = identity(path) if path is not None and mode is Mode.RECORD else None
+        self._player = None
+        self._may_be_absent = may_be_absent
+        may_be_absent = may_be_absent or mode is Mode.AUTO
+        if mode in {Mode.REPLAY, Mode.AUTO} and path is not None and not (may_be_absent and not path.exists()):
+            self._player = self._open_player(path, repeat_last=repeat_last)
+
+    def _begin(self) -> None:
+        """Begin with nothing asked."""
         self._lock = threading.Lock()
         self._calls: list[Call] = []
         self._misses: list[CassetteMiss | CassetteNotFound] = []
@@ -149,14 +163,6 @@ class Cassette:
         self._closed = threading.Event()
         self._under_way: dict[object, Callable[[], None]] = {}
         self._media: dict[str, bytes] = {}
-        self._lengths: Lengths | None = None
-        # In auto the file is added to whoever wrote it, so which writing it was does not matter.
-        self._opened = identity(path) if path is not None and mode is Mode.RECORD else None
-        self._player = None
-        self._may_be_absent = may_be_absent
-        may_be_absent = may_be_absent or mode is Mode.AUTO
-        if mode in {Mode.REPLAY, Mode.AUTO} and path is not None and not (may_be_absent and not path.exists()):
-            self._player = self._open_player(path, repeat_last=repeat_last)
 
     def __repr__(self) -> str:
         return f"<Cassette {str(self.path)!r}, mode {self.mode.value}, {len(self.calls)} answered>"
@@ -213,6 +219,30 @@ class Cassette:
     def cost(self) -> Decimal:
         """USD of live calls whose price is known; of those that a stand-in answered, too, at list price."""
         return sum((call.cost for call in self.calls if call.cost is not None), Decimal(0))
+
+    # ── several blocks, one cassette ─────────────────────────────────────────────────────────────────────────────────
+
+    def part(self) -> Cassette:
+        """Give one of several blocks this cassette: it plays on from where the others are, and sees its calls alone.
+
+        What is asked and recorded there comes here by :meth:`take_in`.
+        """
+        part = copy.copy(self)
+        part._begin()  # noqa: SLF001 - its own class
+        return part
+
+    def take_in(self, part: Cassette, *, recordings: bool = True) -> None:
+        """Take over what was asked of a part, and what it recorded unless that is not wanted."""
+        with part._lock, self._lock:
+            self._calls += part._calls
+            self._misses += part._misses
+            self._refused += part._refused
+            if recordings:
+                self._fresh += part._fresh
+                self._unkept += part._unkept
+                self._merged += part._merged
+                self._sources |= part._sources
+                self._media |= part._media
 
     # ── what answerers do with it ────────────────────────────────────────────────────────────────────────────────────
 
@@ -293,6 +323,7 @@ class Cassette:
             f"now more is asked of it. Record it again: {self._command}",
             key=interaction.key,
             path=self.path,
+            command=self._command,
         )
         if not self._closed.is_set():  # else its program has ended, and left a thread behind
             with self._lock:
@@ -425,7 +456,7 @@ class Cassette:
         else:
             beyond = self.mode is Mode.AUTO  # which asks nobody for what is there
             media = self._media_of(fresh)
-            store.save(self.path, header, fresh, opened=self._opened, run=self._run, beyond=beyond, media=media)
+            store.save(self.path, header, fresh, opened=self._opened, run=self.run, beyond=beyond, media=media)
 
     @property
     def _holds_nothing(self) -> bool:
@@ -445,7 +476,7 @@ class Cassette:
     def _save_beside(self, path: Path, header: Header, *, ended_well: bool) -> None:
         fresh = self.recorded if self._record_failures else pending.without_retried(self.recorded)
         well = ended_well and (self._record_failures or not any(each.failed for each in fresh))
-        pending.save(path, header, fresh, well=well, run=self._run, media=self._media_of(fresh))
+        pending.save(path, header, fresh, well=well, run=self.run, media=self._media_of(fresh))
 
     def _clean(self, header: Header) -> Header:
         """A header whose tests' ids hold no secret: whoever opens a cassette by hand may name any."""
@@ -480,7 +511,9 @@ class Cassette:
         advice = self.advice(key) if key else ""
         told = f"\n\n{advice}\nElse record it: " if advice else " Record it: "
         return CassetteNotFound(
-            f"there is no cassette {self.where} to replay.{told}{self._command}{self._maybe_failed}", path=self.path
+            f"there is no cassette {self.where} to replay.{told}{self._command}{self._maybe_failed}",
+            path=self.path,
+            command=self._command,
         )
 
     def _miss(self, player: Player, key: str, normal: Json) -> CassetteMiss:
@@ -492,6 +525,7 @@ class Cassette:
                 f"{self._maybe_failed}",
                 key=key,
                 path=self.path,
+                command=self._command,
             )
         from lmtest.cassette.miss import nearest, render  # late: most runs miss nothing
 
@@ -508,6 +542,7 @@ class Cassette:
             key=key,
             path=self.path,
             nearest=near,
+            command=self._command,
         )
 
     @property

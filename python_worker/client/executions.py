@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from datetime import datetime
 
+    from python_worker.client.owner import Ownership
     from python_worker.domain.adapter import AdapterInfo
     from python_worker.domain.errors import WorkerError
     from python_worker.domain.execution import Execution, ExecutionStatus
@@ -32,6 +33,7 @@ def execute(order: Order) -> calls.Call[Execution]:
         request=order.request(),
         read=wire.execution_from_wire,
         deadline=None if order.timeout is None else order.patience(0.0),
+        owned=True,
     )
 
 
@@ -101,7 +103,7 @@ class ExecutionMethods(calls.Runner):
     """The part of the client that runs programs."""
 
     _stub: Any
-    _metadata: Any
+    _owned: Ownership
     _deadline: float
 
     cancel = calls.ran(cancel)
@@ -124,7 +126,7 @@ class ExecutionMethods(calls.Runner):
         Leaving the iteration cancels the run. The arguments are those of an ``Order``.
         """
         call = self._stub.ExecuteStream(
-            order.request(), timeout=order.patience(self._deadline), metadata=self._metadata
+            order.request(), timeout=order.patience(self._deadline), metadata=self._owned.metadata
         )
         return _heard(call, wire.event_from_wire)
 
@@ -139,7 +141,7 @@ class ExecutionMethods(calls.Runner):
             deadline: Seconds for all of them; None is no limit beside their own.
         """
         patience = None if deadline is None else deadline_of(deadline)
-        call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=patience, metadata=self._metadata)
+        call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=patience, metadata=self._owned.metadata)
         return _heard(call, read_result)
 
     def list_executions(
@@ -168,7 +170,7 @@ class AsyncExecutionMethods(calls.AsyncRunner):
     """The part of the asyncio client that runs programs; arguments and errors are those of ``ExecutionMethods``."""
 
     _stub: Any
-    _metadata: Any
+    _owned: Ownership
     _deadline: float
 
     cancel = calls.awaited(cancel)
@@ -184,7 +186,7 @@ class AsyncExecutionMethods(calls.AsyncRunner):
     async def stream(self, order: Order) -> AsyncIterator[ExecutionEvent]:
         """Run a program and hear it."""
         call = self._stub.ExecuteStream(
-            order.request(), timeout=order.patience(self._deadline), metadata=self._metadata
+            order.request(), timeout=order.patience(self._deadline), metadata=self._owned.metadata
         )
         async for event in _heard_async(call):
             yield wire.event_from_wire(event)
@@ -194,7 +196,7 @@ class AsyncExecutionMethods(calls.AsyncRunner):
     ) -> AsyncIterator[tuple[int, Execution | WorkerError]]:
         """Run many programs, some at once."""
         patience = None if deadline is None else deadline_of(deadline)
-        call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=patience, metadata=self._metadata)
+        call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=patience, metadata=self._owned.metadata)
         async for result in _heard_async(call):
             yield read_result(result)
 
