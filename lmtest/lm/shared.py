@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
 from lmtest.cassette.told import CassetteReport
-from lmtest.errors import LMTestError
+from lmtest.errors import LimitError, LMTestError
 from lmtest.lm.use import use_cassette
 
 if TYPE_CHECKING:
@@ -99,17 +100,25 @@ class SharedCassette(use_cassette):
     def end(self, *, failed: str = "") -> CassetteReport:
         """Save what was recorded so far, and tell what was done since the last time.
 
+        Nothing is saved where a limit refused a call that was to be recorded; the report has its words.
+
         Args:
             failed: Why nothing is to be saved; "" where all ended well.
 
         Raises:
-            LimitError: A call that was to be recorded was refused and the program caught the error.
             CassetteError: The file could not be saved.
         """
         whole = self.gather()
-        self._settle(whole, LMTestError(failed) if failed else None)
-        since, self._told = self._told, CassetteReport.of(whole)
-        return self._told.since(since, whole)
+        before, self._told = self._told, CassetteReport.of(whole)
+        with contextlib.suppress(LimitError):
+            self._settle(whole, LMTestError(failed) if failed else None)
+        return self._told.since(before, whole)
+
+    @property
+    def unsaved(self) -> bool:
+        """True where something was recorded since the last :meth:`end`."""
+        cassette = self.gather()
+        return cassette.mode.writes and len(cassette.recorded) > self._told.recorded
 
     @property
     def script(self) -> Script | None:

@@ -286,7 +286,13 @@ def run(item: pytest.Item) -> Generator[None, Any, Any]:
     if covered.refused and not covered.failed:
         raise as_caught(covered.refused[0])
     if covered.remote and not covered.failed:
-        covered.remote.settle(failed=_failed_of(covered))
+        try:
+            covered.remote.settle(failed=_failed_of(covered))
+        except LMTestError as error:
+            problem = error
+        else:
+            return result
+        _fail(problem)
     return result
 
 

@@ -12,7 +12,7 @@ from lmtest.cassette import pending
 from lmtest.cassette.atomic import replacing
 from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.interaction import Header
-from lmtest.errors import ConfigurationError, LimitError
+from lmtest.errors import ConfigurationError, LimitError, LMTestError
 from lmtest.modes import Mode
 from lmtest.running import RunningTest
 
@@ -94,14 +94,17 @@ class Remote:
         openings, self._test.openings = self._test.openings, {}
         if openings and not failed and not self._opened.before:
             self._opened.before = (self._path.read_bytes() if self._path.exists() else None,)
-        problems: list[Exception] = []
+        problems: list[str] = []
         for close in openings.values():
             try:
-                self.reports += close(failed)
+                reports = close(failed)
             except Exception as error:  # noqa: BLE001 - a client's errors are its own; the others are closed first
-                problems.append(error)
+                problems.append(str(error))
+                continue
+            self.reports += reports
+            problems += (text for each in reports if Mode(each.mode).writes for text in each.refused)
         if problems and not failed:
-            raise problems[0]
+            raise LMTestError(problems[0])
 
     def take_back(self) -> None:
         """Put back the file that was there, where the test failed after others had saved theirs.

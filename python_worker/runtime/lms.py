@@ -83,7 +83,7 @@ class LMs(Protocol):
             keep_open: Whether other tests play on from there.
 
         Raises:
-            WorkerError: It could not be saved, or a limit refused a call that was to be recorded.
+            WorkerError: It could not be saved.
         """
 
     def close(self) -> None:

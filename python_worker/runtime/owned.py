@@ -94,7 +94,7 @@ class OwnedCassettes:
             keep_open: Whether other tests play on from there.
 
         Raises:
-            WorkerError: It could not be saved, or a limit refused a call that was to be recorded.
+            WorkerError: It could not be saved.
         """
         with self._lock:
             keys = [key for key in self._open if key[:-1] == owner.opening]
@@ -116,7 +116,7 @@ class OwnedCassettes:
         with self._lock:
             left, self._open = self._open, {}
         for key, each in left.items():
-            if each.shared is not None and each.shared.gather().recorded and each.shared.cassette.mode.writes:
+            if each.shared is not None and each.shared.unsaved:
                 _LOG.warning("%s has not ended: what was recorded for it is not saved", key[1])
 
     def _opened(self, owner: Owner, mode: lmtest.Mode) -> lmtest.SharedCassette:

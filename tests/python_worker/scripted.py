@@ -57,7 +57,7 @@ class ScriptedLMs:
         finally:
             self.endings.append(ending)
 
-    def close_owned(self, owner, *, failed, keep_open):
+    def close_owned(self, owner, *, failed, keep_open):  # noqa: ARG002 - likewise
         return []
 
     def close(self):

@@ -1,10 +1,9 @@
-"""A test that talks to a worker owns what the worker records for it."""
+"""A test that talks to a worker owns what the worker plays and records for it."""
 
 import json
 
-import pytest
-
 from lmtest.cassette.index import Index
+from lmtest.testing import ScriptedProvider, fields
 
 SUITE = """
     import pytest
@@ -15,21 +14,21 @@ SUITE = """
         assert worker.execute("qa", {"question": "What is the capital of France?"}).outputs["answer"] == "Paris"
 
     def test_twice(worker):
-        for question in ("And of Spain?", "And of Italy?"):
+        for question in ["And of Spain?", "And of Italy?"]:
             worker.execute("qa", {"question": question})
 """
 
 
-def test_what_a_worker_records_is_in_the_tests_own_cassette_and_names_it(suite, serve, provider):
+def test_what_a_worker_records_is_in_the_tests_own_cassette_and_replays_off_the_network(suite, serve, provider):
     suite.write(test_qa=SUITE)
-    recorded = suite.run(mode="record", worker=serve("record", provider=provider))
+    recorded = suite.run(mode="record", worker=serve("record", provider=provider), subprocess=True)
     assert recorded.green, recorded.output
     assert suite.cassettes == ["test_qa/test_capital.yaml", "test_qa/test_twice.yaml"]
-    index = Index(suite.path / "cassettes" / "test_qa" / "test_twice.yaml")
-    assert (index.header.tests, len(index.entries)) == (("test_qa.py::test_twice",), 2)
+    header = Index(suite.file("test_qa/test_twice.yaml")).header
+    assert (header.tests, suite.entries("test_qa/test_twice.yaml")) == (("test_qa.py::test_twice",), 2)
     assert "mode record: 3 calls in 2 tests (3 recorded), 2 cassettes" in recorded.output
 
-    replayed = suite.run(mode="replay", worker=serve("replay"))
+    replayed = suite.run(mode="replay", worker=serve("replay"), subprocess=True)
     assert replayed.green, replayed.output
     assert "mode replay: 3 calls in 2 tests (3 played), 2 cassettes" in replayed.output
     assert "unplayed" not in replayed.output
@@ -39,3 +38,162 @@ def test_what_a_worker_records_is_in_the_tests_own_cassette_and_names_it(suite, 
         ("test_qa.py::test_twice", "live"),
         ("test_qa.py::test_twice", "cassette"),
     }
+
+
+def test_reports_and_junit_count_a_workers_calls_as_the_tests(suite, host, provider):
+    suite.write(test_qa=SUITE)
+    worker = host("record", provider=provider)
+    assert suite.run(mode="record", worker=worker).green
+    told = suite.run("--lmtest-report", "told.json", "--junitxml", "junit.xml", mode="replay", worker=worker)
+    assert told.green, told.output
+    tests = {each["test"]: each for each in json.loads((suite.path / "told.json").read_text())["tests"]}
+    assert [tests[f"test_qa.py::{name}"]["played"] for name in ("test_capital", "test_twice")] == [1, 2]
+    assert '<property name="lmtest_played" value="2"' in (suite.path / "junit.xml").read_text()
+
+
+def test_what_neither_the_test_nor_its_worker_asks_for_any_more_is_unplayed_and_pruned(suite, host, provider):
+    suite.write(test_qa=SUITE)
+    worker = host("record", provider=provider)
+    assert suite.run(mode="record", worker=worker).green
+    suite.write(test_qa=SUITE.replace('"And of Spain?", ', ""))
+    left = suite.run("--lmtest-unused=fail", mode="replay", worker=worker)
+    assert left.code == 1
+    assert "unplayed: 1 recording in cassettes/test_qa/test_twice.yaml, not asked for by test_qa.py::test_twice" in (
+        left.output
+    )
+    assert suite.run("--lmtest-prune", mode="replay", worker=worker).green
+    assert suite.entries("test_qa/test_twice.yaml") == 1
+    assert suite.run("--lmtest-unused=fail", mode="replay", worker=worker).green
+
+
+def test_calls_of_the_test_itself_and_of_its_worker_are_in_one_file_and_unplayed_where_both_leave_them(
+    suite, host, provider
+):
+    own = """
+        import dspy, pytest
+
+        @pytest.mark.lmtest
+        def test_both(worker):
+            dspy.Predict("question -> answer")(question="The test's own?")
+            worker.execute("qa", {"question": "The worker's?"})
+    """
+    suite.write(test_qa=own)
+    worker = host("record", provider=provider)
+    recorded = suite.run(mode="record", worker=worker, provider=provider)
+    assert recorded.green, recorded.output
+    assert (suite.cassettes, suite.entries("test_qa/test_both.yaml")) == (["test_qa/test_both.yaml"], 2)
+    assert "2 calls in 1 test (2 recorded), 1 cassette" in recorded.output
+    replayed = suite.run("--lmtest-unused=fail", mode="replay", worker=worker)
+    assert replayed.green, replayed.output
+    assert "2 calls in 1 test (2 played), 1 cassette" in replayed.output
+
+
+def test_what_is_recorded_anew_replaces_what_an_earlier_run_recorded(suite, host, provider):
+    suite.write(test_qa=SUITE)
+    worker = host("record", provider=provider)
+    assert suite.run(mode="record", worker=worker).green
+    suite.write(test_qa=SUITE.replace("Spain", "Malta"))
+    assert suite.run(mode="record", worker=worker).green
+    assert suite.entries("test_qa/test_twice.yaml") == 2
+    assert b"Spain" not in suite.file("test_qa/test_twice.yaml").read_bytes()
+
+
+def test_the_kth_asking_gets_the_kth_recording_in_whatever_execution_it_is(suite, host):
+    suite.write(
+        test_qa="""
+        import pytest
+
+        @pytest.mark.lmtest
+        def test_dice(worker):
+            rolled = [worker.execute("qa", {"question": "Roll."}).outputs["answer"] for _ in range(3)]
+            assert rolled == ["one", "two", "three"]
+    """
+    )
+    with ScriptedProvider([fields(answer=each) for each in ("one", "two", "three")]) as dice:
+        worker = host("record", provider=dice)
+        assert suite.run(mode="record", worker=worker).green
+    replayed = suite.run(mode="replay", worker=worker)
+    assert replayed.green, replayed.output
+
+
+def test_a_worker_in_its_own_mode_is_told_none_where_nobody_said_one(suite, host, provider):
+    suite.write(test_qa=SUITE)
+    assert suite.run(worker=host("record", provider=provider)).green, "the worker records, the test replays by default"
+    assert suite.cassettes == ["test_qa/test_capital.yaml", "test_qa/test_twice.yaml"]
+
+
+def test_an_offline_worker_refuses_a_test_that_records(suite, host):
+    suite.write(test_qa=SUITE)
+    refused = suite.run(mode="record", worker=host("replay"))
+    assert refused.outcomes["failed"] == 2
+    assert "off the network, and test_qa.py::test_capital asks for record. Start a worker with --lm-mode record" in (
+        refused.output
+    )
+
+
+def test_streams_batches_and_asyncio_belong_to_the_test_too(suite, host, provider):
+    suite.write(
+        test_qa="""
+        import asyncio, os
+        import pytest
+        from python_worker.client import Order, connect_async
+
+        pytestmark = pytest.mark.lmtest
+
+        def test_stream(worker):
+            *_, last = worker.stream("qa", {"question": "Streamed?"})
+            assert last.outputs["answer"] == "Paris"
+
+        def test_batch(worker):
+            orders = [Order("qa", {"question": f"Number {number}?"}) for number in range(3)]
+            assert sorted(place for place, result in worker.batch(orders)) == [0, 1, 2]
+
+        def test_async():
+            async def ask():
+                async with connect_async(os.environ["SUITE_WORKER"]) as client:
+                    return await client.execute("qa", {"question": "Awaited?"})
+
+            assert asyncio.run(ask()).outputs["answer"] == "Paris"
+    """
+    )
+    worker = host("record", provider=provider)
+    assert suite.run(mode="record", worker=worker).green
+    names = ("stream", "batch", "async")
+    assert [suite.entries(f"test_qa/test_{name}.yaml") for name in names] == [1, 3, 1]
+    replayed = suite.run("--lmtest-unused=fail", mode="replay", worker=worker)
+    assert replayed.green, replayed.output
+
+
+def test_tests_that_share_a_cassette_play_on_from_each_other(suite, host):
+    suite.write(
+        test_qa="""
+        import pytest
+
+        @pytest.mark.lmtest(scope="class")
+        class TestDice:
+            def test_first(self, worker):
+                assert worker.execute("qa", {"question": "Roll."}).outputs["answer"] == "one"
+
+            def test_second(self, worker):
+                assert worker.execute("qa", {"question": "Roll."}).outputs["answer"] == "two"
+    """
+    )
+    with ScriptedProvider([fields(answer=each) for each in ("one", "two")]) as dice:
+        worker = host("record", provider=dice)
+        recorded = suite.run(mode="record", worker=worker)
+    assert recorded.green, recorded.output
+    assert "2 calls in 2 tests (2 recorded), 1 cassette" in recorded.output
+    assert (suite.cassettes, suite.entries("test_qa/TestDice.yaml")) == (["test_qa/TestDice.yaml"], 2)
+    replayed = suite.run("--lmtest-unused=fail", mode="replay", worker=worker)
+    assert replayed.green, replayed.output
+    assert "2 calls in 2 tests (2 played), 1 cassette" in replayed.output
+
+
+def test_a_refresh_leaves_the_cassette_and_writes_beside_it(suite, host, provider):
+    suite.write(test_qa=SUITE)
+    assert suite.run(mode="record", worker=host("record", provider=provider)).green
+    before = suite.file("test_qa/test_capital.yaml").read_bytes()
+    refreshed = suite.run(mode="refresh", worker=host("record", provider=provider))
+    assert refreshed.green, refreshed.output
+    assert suite.file("test_qa/test_capital.yaml").read_bytes() == before
+    assert suite.entries("test_qa/test_twice.new.yaml") == 2
