@@ -29,7 +29,7 @@ def cassette_of_test(test: str) -> str:
     >>> cassette_of_test("tests/test_qa.py::TestQA::test_capital[fr]")
     'tests/test_qa/TestQA.test_capital[fr].yaml'
     >>> cassette_of_test("tests/qa.test.js::answers a question")
-    'tests/qa.test/answers-a-question-ff2db7d6.yaml'
+    'tests/qa.test/answers-a-question-81c2c3e3.yaml'
     """
     before, bracket, parameters = test.partition("[")
     _, *inner = before.split("::")

@@ -285,15 +285,19 @@ def run(item: pytest.Item) -> Generator[None, Any, Any]:
         _fail(wrong[0])
     if covered.refused and not covered.failed:
         raise as_caught(covered.refused[0])
-    if covered.remote and not covered.failed:
-        try:
-            covered.remote.settle(failed=_failed_of(covered))
-        except LMTestError as error:
-            problem = error
-        else:
-            return result
+    if not covered.failed and (problem := _settled(covered)):
         _fail(problem)
     return result
+
+
+def _settled(covered: Covered) -> Exception | None:
+    """Have other processes close the cassette of a test that went well so far; give what went wrong with that."""
+    try:
+        if covered.remote is not None:
+            covered.remote.settle(failed=_failed_of(covered))
+    except LMTestError as error:
+        return error
+    return None
 
 
 def settle(item: pytest.Item) -> None:

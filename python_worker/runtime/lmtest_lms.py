@@ -145,10 +145,7 @@ class LmtestLMs:
         self._owned.abandon()
 
     def _of_test(self, owner: Owner, session: SessionLM) -> lmtest.SharedCassette:
-        try:
-            mode = self._mode_of(session)
-        except lmtest.LMTestError as error:
-            raise WorkerError(str(error), reason=Reason.INVALID_ARGUMENT, field="lmtest-mode") from error
+        mode = self._mode_of(session)
         if self._mode.offline and not mode.offline:
             raise WorkerError(
                 f"this worker runs in mode {self._mode.value}, off the network, and {owner.test} asks for "

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
+import lmtest
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.nearest import did_you_mean
 from python_worker.domain.owner import Owner
@@ -91,6 +92,13 @@ def _text(key: str, value: str | bytes) -> str:
     return text
 
 
+def _mode(key: str, value: str | bytes) -> str:
+    try:
+        return lmtest.Mode.parse(_text(key, value), source="it").value
+    except lmtest.ConfigurationError as error:
+        raise _refused(key, str(error).removesuffix(".")) from error
+
+
 def _flag(key: str, value: str | bytes) -> bool:
     text = _text(key, value).lower()
     if text not in {"true", "false"}:
@@ -133,7 +141,7 @@ def _refused(key: str, why: str) -> WorkerError:
 _READERS: Final[dict[str, tuple[str, Callable[[str, str | bytes], Any]]]] = {
     TEST: ("test", _text),
     CASSETTE: ("cassette", _text),
-    "lmtest-mode": ("mode", _text),
+    "lmtest-mode": ("mode", _mode),
     "lmtest-run": ("run", _text),
     "lmtest-sample": ("sample", _number),
     "lmtest-command": ("command", _text),

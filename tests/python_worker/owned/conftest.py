@@ -15,7 +15,7 @@ from python_worker.client import connect
 from python_worker.runtime import LmtestLMs
 from python_worker.store import Database
 
-from ..conftest import RunningWorker
+from ..conftest import RunningWorker  # noqa: TID252 - tests are no installed package
 
 QA = "signature qa: :string question -> :string answer"
 CONFTEST = """
