@@ -66,20 +66,14 @@ CREATE TABLE spend (
 ) WITHOUT ROWID;
 
 -- Calls that were let through and are not settled yet. Expires in nanoseconds since 1970, when it is settled for whoever
--- opened it; usd is its worst case, and row is what is entered then, as JSON.
+-- opened it; usd is its worst case, and row is what is entered then, as JSON. Holds is what it holds of each limit that
+-- holds it, as JSON: a place, or picodollars. Whoever comes next reads them all, which are few, and adds up.
 CREATE TABLE under_way (
     id TEXT PRIMARY KEY,
     expires INTEGER NOT NULL,
     usd INTEGER,
-    row TEXT NOT NULL
-) WITHOUT ROWID;
-
--- What calls under way hold of the limits that hold them: a place, or picodollars.
-CREATE TABLE hold (
-    name TEXT NOT NULL,
-    id TEXT NOT NULL,
-    usd INTEGER NOT NULL,
-    PRIMARY KEY (name, id)
+    row TEXT NOT NULL,
+    holds TEXT NOT NULL
 ) WITHOUT ROWID;
 
 -- Calls that wait, one row for each limit that has no room for them, in order of their tickets. The weight is what they
