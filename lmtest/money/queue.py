@@ -38,6 +38,7 @@ LONG_WAIT: Final = 5.0
 
 _FIRST: Final = 0.01  # seconds between two looks, where nobody can say when there will be room
 _LAST: Final = 0.25
+_DAY: Final = 86_400 * SECOND
 _LONGEST: Final = 5.0  # seconds between two looks of one who waits for a moment, or behind many
 _ABSENT: Final = 30 * SECOND  # nanoseconds after which one who should have looked is taken for gone
 
@@ -354,7 +355,7 @@ class _Found:
         self.calls = UnderWay(calls)
         # No sooner, for everybody else's transaction may have been waited for.
         self.now = clock()
-        if time_of(self.now).month != time_of(asked_at).month:
+        if self.now // _DAY != asked_at // _DAY:  # another month, it may be
             self._kept = [(limit, limit.ask(connection, self.now)) for limit in limits]
 
     def rooms(self, asked: Asked, ahead: dict[str, Ahead]) -> tuple[_Blocked, list[Take]]:
