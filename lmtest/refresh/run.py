@@ -20,7 +20,7 @@ from lmtest.errors import LMTestError
 from lmtest.modes import Mode, ModeChoice
 from lmtest.money.origin import REFRESH_FLAG
 from lmtest.refresh.ids import belongs
-from lmtest.refresh.witness import JOURNAL, WANTED, Ended
+from lmtest.refresh.witness import JOURNAL, WANTED, Ended, note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -119,7 +119,8 @@ def run_tests(
             _follow(child, told, story)
         run.log = log.read_text(encoding="utf-8", errors="replace")
     if not run.stopped:
-        story.conclude(child.returncode)
+        for crashed in story.conclude(child.returncode):
+            note(root, crashed, environ)
     return run
 
 
@@ -150,22 +151,28 @@ class _Story:
                 ended = Ended(**how)
                 self._end(replace(ended, test=self._names.get(ended.test, ended.test)))
 
-    def conclude(self, code: int) -> None:
+    def conclude(self, code: int) -> tuple[Ended, ...]:
         """Say what the end of the process means for what it left open.
+
+        Returns:
+            The tests that crashed with it.
 
         Raises:
             LMTestError: pytest could not run any test.
         """
         if self._open:
             self.run.died = _how_it_died(code, self.run.log)
-            for test in [*self._open]:
-                self._end(Ended(test=test, outcome="crashed", reason=self.run.died))
-        elif code not in _RAN:
+            crashed = tuple(Ended(test=test, outcome="crashed", reason=self.run.died) for test in self._open)
+            for each in crashed:
+                self._end(each)
+            return crashed
+        if code not in _RAN:
             if not self.run.ended:
                 raise LMTestError(
                     f"pytest could not run the tests (exit code {code}). It said:\n{self.run.log[-3000:].strip()}"
                 )
             self.run.died = _how_it_died(code, self.run.log)
+        return ()
 
     def _end(self, ended: Ended) -> None:
         self._open.pop(ended.test, None)

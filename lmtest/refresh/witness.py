@@ -9,6 +9,7 @@ The journal has a line for each thing that happens, a JSON object with one key: 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -18,13 +19,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
-from lmtest import variables
+from lmtest import clock, settings, variables
+from lmtest.cassette import redact
 from lmtest.errors import LimitError, LMTestError
+from lmtest.modes import Mode
+from lmtest.refresh import history
+from lmtest.refresh.history import Attempt
 from lmtest.refresh.ids import belongs
-from lmtest.refresh.written import test_id
+from lmtest.refresh.written import first_line, test_id
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
 WANTED: Final = variables.REFRESH_WANTED
 """The variable that names the file of wanted tests, one a line."""
@@ -35,6 +40,8 @@ JOURNAL: Final = variables.REFRESH_JOURNAL
 _LIMIT: Final = "lmtest_limit"
 _NAME: Final = "lmtest_name"
 _UNANSWERED: Final = "lmtest_unanswered"
+_REASON: Final = "lmtest_reason"
+_GONE: Final = "whoever started this refresh is gone"
 _PHASES: Final = frozenset({"setup", "call", "teardown"})
 _RUNS_ALL: Final[dict[str, Any]] = {
     "collectonly": False,
@@ -109,6 +116,7 @@ class _Witness:
         self._wanted = Path(os.environ[WANTED]).read_text(encoding="utf-8").splitlines()
         self._leads = not hasattr(config, "workerinput")
         self._parent = os.getppid()
+        self._root = config.rootpath
         self._phases: dict[str, list[pytest.TestReport]] = {}
 
     @pytest.hookimpl(trylast=True)
@@ -123,6 +131,8 @@ class _Witness:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        if not report.passed:
+            report.user_properties = [*report.user_properties, (_REASON, first_line(item, _told(report)))]
         if (name := self._name(item)) not in {None, item.nodeid}:
             report.user_properties = [*report.user_properties, (_NAME, name)]
         if call.excinfo is not None and _is_unanswered(call.excinfo.value):
@@ -145,7 +155,8 @@ class _Witness:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and self._leads:
             last = report.longreprtext.strip().rpartition("\n")[2].removeprefix("E").strip()
-            _tell_ended(Ended(test=report.nodeid, outcome="errored", reason=f"it could not be collected: {last}"))
+            last = redact.of_process(settings.load(self._root)[0].redact).text(last)
+            self._end(Ended(test=report.nodeid, outcome="errored", reason=f"it could not be collected: {last}"))
         _tell(collected=report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
@@ -157,24 +168,47 @@ class _Witness:
             return
         if report.when not in _PHASES:  # so xdist and forked say that the process died
             self._phases.pop(report.nodeid, None)
-            _tell_ended(Ended(test=report.nodeid, outcome="crashed", reason=_told(report)))
+            self._end(Ended(test=report.nodeid, outcome="crashed", reason=_told(report).strip().partition("\n")[0]))
             return
         self._phases.setdefault(report.nodeid, []).append(report)
         if report.when == "teardown":
             phases = self._phases.pop(report.nodeid)
             if all(each.outcome != "rerun" for each in phases):  # type: ignore[comparison-overlap]  # of a plugin
-                _tell_ended(_summed_up(phases))
+                self._end(_summed_up(phases))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         # Whoever asked for these tests was killed: nobody wants to pay for the rest.
         if self._leads and os.getppid() != self._parent:
-            item.session.shouldstop = "whoever started this refresh is gone"
-            pytest.skip("whoever started this refresh is gone")
+            item.session.shouldstop = _GONE
+            pytest.skip(_GONE)
+
+    def _end(self, ended: Ended) -> None:
+        if not (ended.outcome == "skipped" and ended.reason.endswith(_GONE)):
+            note(self._root, ended, os.environ)
+        _tell(ended=asdict(ended))
 
 
-def _tell_ended(ended: Ended) -> None:
-    _tell(ended=asdict(ended))
+def note(root: Path, ended: Ended, environ: Mapping[str, str]) -> None:
+    """Write down, for the refreshes to come, how a test fared in this one.
+
+    Args:
+        root: The project.
+        ended: How it ended.
+        environ: The environment of the process that it ran in.
+    """
+    if environ[variables.MODE] != Mode.REFRESH.value:
+        return
+    attempt = Attempt(
+        test=ended.test,
+        outcome=history.LIMIT if ended.limit else ended.outcome,
+        reason=ended.reason,
+        at=clock.stamp(clock.utc_now()),
+        run=environ[variables.RUN],
+        to=environ.get(variables.REFRESH_TO),
+    )
+    with contextlib.suppress(OSError):  # the recordings are worth more, and the files beside the cassettes tell
+        history.note(root, attempt)
 
 
 def _tell(**event: Any) -> None:
@@ -208,14 +242,14 @@ def _summed_up(phases: list[pytest.TestReport]) -> Ended:
     return Ended(
         test=test,
         outcome=outcome,
-        reason=_told(bad),
+        reason=next((str(text) for name, text in bad.user_properties if name == _REASON), ""),
         limit=str(said.get(_LIMIT, "")),
         unanswered=bool(said.get(_UNANSWERED)),
     )
 
 
 def _told(report: pytest.TestReport) -> str:
-    """Say in a line why a test did not pass."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    told = crash.message if crash else report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
-    return str(told).strip().partition("\n")[0]
+    if crash:
+        return str(crash.message)
+    return str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else report.longreprtext
