@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from lmtest.literal import in_json
 from lmtest.report.drift_markdown import markdown
 from lmtest.report.drift_page import page
 
@@ -24,4 +25,4 @@ def write(data: Json, suffix: str) -> str:
 
 
 def _json(data: Json) -> str:
-    return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+    return in_json(json.dumps(data, ensure_ascii=False, indent=2)) + "\n"
