@@ -77,8 +77,9 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     """Record cassettes again, compare, and replace what you accept.
 
     What is due is planned first, with its price. The tests that own the cassettes run once more with live calls; what
-    they record is written beside the cassettes (NAME.new.yaml), which stay as they are until it is accepted. Exits
-    codes: 0 done, 1 --fail-on, 2 wrong usage, 3 stopped at a limit, 130 interrupted.
+    they record is written beside the cassettes (NAME.new.yaml), which stay as they are until it is accepted.
+    Exits with 1 at --fail-on, and where a test failed, crashed or did not run; with 3 at a limit, with 4 where the disk
+    is full, with 5 where no call was answered.
     """
     from lmtest import literal
 
