@@ -87,6 +87,13 @@ def console(**options: Any) -> Console:
     return Literal(markup=False, emoji=False, highlight=False, **options)
 
 
+def text(text: str, style: str = "") -> Text:
+    """Give a text of Rich's, before Rich drops what it does not print."""
+    from rich.text import Text  # late, likewise
+
+    return Text(shown(text), style)
+
+
 def print_table(console: Console, table: Table) -> None:
     """Print a table with its names whole, to be copied: its lines may be longer than the terminal is wide."""
     width = console.width

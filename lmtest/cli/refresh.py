@@ -15,6 +15,7 @@ from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
     from rich.console import Console
@@ -169,8 +170,7 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
     from lmtest.report.drift_terminal import print_drift
 
     data = as_data(drift, root=root)
-    for path in given["reports"]:
-        _write_report(path, data)
+    written = _write_reports(given["reports"], data)
     asks = not given["accept"] and not given["reports"] and sys.stdin.isatty() and sys.stdout.isatty()
     asks = asks and drift.stopped != "interrupted"
     print_drift(console, data, reviewed=asks)
@@ -186,7 +186,7 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
             f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. To take them over, without another call: "
             "lmtest accept asks call by call, on a terminal; lmtest accept --tier wording takes what moved no further.",
         )
-    return _exit(drift, given["fail_on"])
+    return worst([_exit(drift, given["fail_on"]), Exit.DONE if written else Exit.UNKEPT])
 
 
 def _exit(drift: Drift, fail_on: str | None) -> Exit:
@@ -210,13 +210,20 @@ def _consents(given: dict[str, Any]) -> bool:
     return bool(given["yes"]) or click.confirm("Call the model?")
 
 
-def _write_report(path: Path, data: Json) -> None:
+def _write_reports(paths: Sequence[Path], data: Json) -> bool:
+    """Write reports; give whether all were, and say of each that was not why."""
+    from lmtest import literal
     from lmtest.report import drift_formats
 
-    try:
-        path.write_text(drift_formats.write(data, path.suffix), encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"--report {str(path)!r} cannot be written: {error.strerror or error}.") from error
+    whole = next((path.name for suffix in (".html", ".json") for path in paths if path.suffix == suffix), "")
+    written = True
+    for path in paths:
+        try:
+            path.write_text(drift_formats.write(data, path.suffix, whole=whole), encoding="utf-8")
+        except OSError as error:
+            literal.echo(f"lmtest: --report {str(path)!r} cannot be written: {error.strerror or error}.", err=True)
+            written = False
+    return written
 
 
 def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> int:

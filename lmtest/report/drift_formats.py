@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from lmtest.cassette.interaction import Json
 
 
-def write(data: Json, suffix: str) -> str:
+def write(data: Json, suffix: str, *, whole: str = "") -> str:
     """Write a refresh.
 
     Args:
         data: What :func:`lmtest.report.drift_data.as_data` gave.
         suffix: ``.json``, ``.md`` or ``.html``.
+        whole: The report that leaves nothing out, where one is written beside this one.
     """
-    forms = {".json": _json, ".md": markdown, ".html": page}
-    return forms[suffix](data)
+    if suffix == ".md":
+        return markdown(data, whole=whole)
+    return page(data) if suffix == ".html" else _json(data)
 
 
 def _json(data: Json) -> str:
