@@ -109,4 +109,5 @@ _LATE = {
 def __getattr__(name: str) -> Any:
     if name not in _LATE:
         raise AttributeError(f"module 'lmtest' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATE[name]), name)
+    found = globals()[name] = getattr(importlib.import_module(_LATE[name]), name)  # so that it is asked for once
+    return found

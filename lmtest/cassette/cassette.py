@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -227,8 +226,9 @@ class Cassette:
 
         What is asked and recorded there comes here by :meth:`take_in`.
         """
-        part = copy.copy(self)
-        part._begin()  # noqa: SLF001 - its own class
+        part = object.__new__(Cassette)
+        vars(part).update(vars(self))
+        part._begin()
         return part
 
     def take_in(self, part: Cassette, *, recordings: bool = True) -> None:

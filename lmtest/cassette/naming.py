@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import os
 import posixpath
 import re
 from pathlib import PurePosixPath, PureWindowsPath
@@ -19,6 +21,9 @@ LONGEST: Final = 120
 _LONGEST_NAME: Final = 1_000
 _LONGEST_PART: Final = 240  # a file beside it has a longer name
 _PENDING: Final = (".new.yaml", ".failed.yaml", ".new.yml", ".failed.yml")
+_PLAIN = re.compile(r"(?:[\w=\[\],+-][\w.=\[\],+-]{0,99}(?<!\.)/){0,8}[\w=\[\],+-][\w.=\[\],+-]{0,150}\.yaml", re.ASCII)
+"""What nothing is wrong with; others are looked at more closely."""
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=\[\],+-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 
@@ -101,14 +106,24 @@ def cassette_path(directory: Path, *, test: str, name: str = "", source: str = "
         ConfigurationError: It leaves the directory, by symbolic links too, is hidden or pending, or is no YAML file.
     """
     name = name or cassette_of_test(test)
-    _refuse_odd(name, source=source)
-    path, inside = directory / name, directory.resolve()
-    if not path.resolve().is_relative_to(inside):
+    if _PLAIN.fullmatch(name) is None or name.endswith(_PENDING):
+        _refuse_odd(name, source=source)
+    path = directory / name
+    # A directory is looked at once: who makes links of them there could write the files themselves.
+    if _leads_out(os.fspath(path.parent.absolute()), os.fspath(directory.absolute())) or (
+        path.is_symlink() and _leads_out.__wrapped__(os.fspath(path), os.fspath(directory))
+    ):
         raise ConfigurationError(
             f"{source} is {name[:200]!r}, and a symbolic link leads it out of the cassette directory: name a file "
             "below that, or make the link a directory."
         )
     return path
+
+
+@functools.lru_cache(maxsize=1_024)
+def _leads_out(place: str, directory: str) -> bool:
+    real, inside = os.path.realpath(place), os.path.realpath(directory)
+    return real != inside and not real.startswith(os.path.join(inside, ""))  # noqa: PTH118 - no Path has a trailing "/"
 
 
 def _refuse_odd(name: str, *, source: str) -> None:

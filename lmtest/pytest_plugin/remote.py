@@ -153,7 +153,7 @@ def remote_of(
         cassette=name,
         mode=cassette.mode.value if opened.said else "",  # else others have their own
         run=cassette.run,
-        command=command,
+        command="" if command == f"LM_MODE=record pytest {test!r}" else command,  # what others say by themselves
         allow_misses=wishes.allow_misses,
         keeps_others=keeps,
         shares=shares,

@@ -53,7 +53,7 @@ class OwnedCassettes:
     """
 
     def __init__(self, directory: Path, *, most: int = MOST, idle: float = IDLE) -> None:
-        self._directory = directory
+        self._directory = directory.absolute()
         self._most = most
         self._idle = idle
         self._open: dict[tuple[object, ...], _Opening] = {}

@@ -71,7 +71,7 @@ def owner_to_metadata(owner: Owner) -> tuple[tuple[str, str | bytes], ...]:
         "lmtest-keep-others": "true" if owner.keep_others else "",
         "lmtest-opening": owner.shares,
     }
-    told: list[tuple[str, str | bytes]] = [(key, quote(text, safe=_PLAIN)) for key, text in texts.items() if text]
+    told: list[tuple[str, str | bytes]] = [(key, _quoted(text)) for key, text in texts.items() if text]
     if owner.options:
         options = json.dumps(dict(owner.options), separators=(",", ":")).encode()
         _check_size(options)
@@ -79,15 +79,20 @@ def owner_to_metadata(owner: Owner) -> tuple[tuple[str, str | bytes], ...]:
     return tuple(told)
 
 
+def _quoted(text: str) -> str:
+    plain = text.isascii() and text.isprintable() and "%" not in text
+    return text if plain else quote(text, safe=_PLAIN)
+
+
 def _text(key: str, value: str | bytes) -> str:
     text = value if isinstance(value, str) else value.decode(errors="replace")
     try:
-        text = unquote(text, errors="strict")
+        text = unquote(text, errors="strict") if "%" in text else text
     except UnicodeDecodeError as error:
         raise _refused(key, "its percent signs do not read as UTF-8: write a percent sign as %25") from error
     if len(text) > _LONGEST:
         raise _refused(key, f"it has {len(text):,} characters, and may have {_LONGEST:,}")
-    if any(not each.isprintable() for each in text):
+    if not text.isprintable():
         raise _refused(key, "it has a character that cannot be printed")
     return text
 

@@ -197,3 +197,97 @@ def test_a_refresh_leaves_the_cassette_and_writes_beside_it(suite, host, provide
     assert refreshed.green, refreshed.output
     assert suite.file("test_qa/test_capital.yaml").read_bytes() == before
     assert suite.entries("test_qa/test_twice.new.yaml") == 2
+
+
+FIXTURE = """
+    import os, subprocess, sys
+    import pytest
+    from python_worker.client import connect
+
+    @pytest.fixture(scope="module")
+    def mine(tmp_path_factory):
+        command = [sys.executable, "-m", "python_worker", "serve", "--port", "0", "--api-base", os.environ["BASE"]]
+        command += ["--data-dir", str(tmp_path_factory.mktemp("worker"))]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            client = connect("127.0.0.1:" + process.stdout.readline().removeprefix("GRPC_READY:").strip())
+            client.create_program("qa", signature="signature qa: :string question -> :string answer")
+            yield client
+            process.terminate()
+
+    @pytest.mark.lmtest
+    def test_first(mine):
+        mine.execute("qa", {"question": "First?"})
+
+    @pytest.mark.lmtest
+    def test_last(mine):
+        mine.execute("qa", {"question": "Last?"})
+"""
+
+
+def test_a_worker_that_a_fixture_ends_has_saved_what_it_recorded_for_the_last_test_too(suite, provider):
+    suite.write(test_qa=FIXTURE)
+    environ = {"BASE": f"{provider.url}/v1beta", "GEMINI_API_KEY": "a-key"}
+    recorded = suite.run(mode="record", environ=environ, subprocess=True)
+    assert recorded.green, recorded.output
+    assert suite.cassettes == ["test_qa/test_first.yaml", "test_qa/test_last.yaml"]
+    replayed = suite.run("--lmtest-unused=fail", mode="replay", environ={"BASE": "http://127.0.0.1:1"}, subprocess=True)
+    assert replayed.green, replayed.output
+    assert "2 calls in 2 tests (2 played), 2 cassettes" in replayed.output
+
+
+def test_a_client_that_is_no_tests_and_a_test_without_a_cassette_leave_the_workers_own_names(suite, host, provider):
+    suite.write(
+        test_qa="""
+        import os, pytest
+        from python_worker.client import connect
+
+        @pytest.mark.lmtest
+        def test_apart():
+            with connect(os.environ["SUITE_WORKER"], as_test=False) as client:
+                client.execute("qa", {"question": "Apart?"})
+
+        def test_unmarked(worker):
+            worker.execute("qa", {"question": "Unmarked?"})
+    """
+    )
+    assert suite.run(mode="record", worker=host("record", provider=provider)).green
+    assert [name.partition("/")[0] for name in suite.cassettes] == ["qa", "qa"]
+
+
+def test_what_a_test_ignores_scrubs_and_redacts_holds_for_its_worker(suite, host, provider):
+    asks = """
+        import pytest
+
+        @pytest.mark.lmtest(scrub=["order \\\\d+"], redact=["Ada"])
+        def test_order(worker):
+            worker.execute("qa", {"question": "Where is order 17 of Ada?"})
+    """
+    suite.write(test_qa=asks)
+    worker = host("record", provider=provider)
+    assert suite.run(mode="record", worker=worker).green
+    assert b"Ada" not in suite.file("test_qa/test_order.yaml").read_bytes()
+    suite.write(test_qa=asks.replace("order 17", "order 18"))
+    replayed = suite.run(mode="replay", worker=worker)
+    assert replayed.green, replayed.output
+
+
+def test_what_only_some_of_the_tests_of_a_file_record_leaves_what_the_others_recorded(suite, host, provider):
+    suite.write(
+        test_qa="""
+        import pytest
+
+        pytestmark = pytest.mark.lmtest("shared")
+
+        def test_a(worker):
+            worker.execute("qa", {"question": "Of a?"})
+
+        def test_b(worker):
+            worker.execute("qa", {"question": "Of b?"})
+    """
+    )
+    worker = host("record", provider=provider)
+    assert suite.run(mode="record", worker=worker).green
+    assert suite.entries("shared.yaml") == 2
+    assert suite.run("test_qa.py::test_a", mode="record", worker=worker).green
+    assert suite.entries("shared.yaml") == 2
+    assert Index(suite.file("shared.yaml")).header.tests == ("test_qa.py::test_a", "test_qa.py::test_b")
