@@ -26,9 +26,12 @@ from lmtest.running import running_test
 if TYPE_CHECKING:
     from lmtest.cassette.cassette import Call, Cassette
     from lmtest.cassette.naming import cassette_path
+    from lmtest.cassette.recordings import recordings
     from lmtest.cassette.redact import redact
     from lmtest.cassette.told import CassetteReport
+    from lmtest.cli.executions import refresh_executions
     from lmtest.cli.exits import Exit
+    from lmtest.cli.refresh import refresh_options
     from lmtest.lm.billing import budget_left
     from lmtest.lm.explicit import LM
     from lmtest.lm.portable_rules import rules_from_plain
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from lmtest.lm.use import use_cassette
     from lmtest.money.limits import Limits
     from lmtest.network import block_network
+    from lmtest.refresh.executions import Executed
     from lmtest.usable import check_settings
     from lmtest.variables import run_variables
 
@@ -58,6 +62,7 @@ __all__ = [
     "CassetteReport",
     "CassetteTampered",
     "ConfigurationError",
+    "Executed",
     "Exit",
     "LMTestError",
     "LimitError",
@@ -75,7 +80,10 @@ __all__ = [
     "cassette_path",
     "check_settings",
     "choose_mode",
+    "recordings",
     "redact",
+    "refresh_executions",
+    "refresh_options",
     "rules_from_plain",
     "run_variables",
     "running_test",
@@ -88,6 +96,7 @@ _LATE = {
     "Call": "lmtest.cassette.cassette",
     "Cassette": "lmtest.cassette.cassette",
     "CassetteReport": "lmtest.cassette.told",
+    "Executed": "lmtest.refresh.executions",
     "Exit": "lmtest.cli.exits",
     "LM": "lmtest.lm.explicit",
     "Limits": "lmtest.money.limits",
@@ -98,7 +107,10 @@ _LATE = {
     "budget_left": "lmtest.lm.billing",
     "cassette_path": "lmtest.cassette.naming",
     "check_settings": "lmtest.usable",
+    "recordings": "lmtest.cassette.recordings",
     "redact": "lmtest.cassette.redact",
+    "refresh_executions": "lmtest.cli.executions",
+    "refresh_options": "lmtest.cli.refresh",
     "rules_from_plain": "lmtest.lm.portable_rules",
     "run_variables": "lmtest.variables",
     "tool": "lmtest.lm.tools",

@@ -154,6 +154,7 @@ class Interaction:
         cost: USD by the price list of the day, or None where the price is unknown.
         latency: Seconds from sending to the end of the answer.
         recorded_at: ISO 8601, UTC.
+        digest: SHA-256 of its document as it stands in the file; "" where it was not read from one.
     """
 
     key: str
@@ -163,6 +164,7 @@ class Interaction:
     cost: Decimal | None = None
     latency: float | None = None
     recorded_at: str | None = None
+    digest: str = field(default="", compare=False)
 
     @property
     def usage(self) -> Usage:
@@ -285,6 +287,9 @@ class Header:
         lmtest: The version of lmtest that wrote the file.
         dspy: The version of DSPy under it.
         test: The id of the test that owns the file, where one does; of several, one a line.
+        executed: What a worker executed, where it recorded the file with no test behind it: see
+            :mod:`lmtest.cassette.executed`.
+        further: Fields that another version of lmtest wrote and this one does not know; they stay in the file.
     """
 
     format: int
@@ -293,6 +298,8 @@ class Header:
     lmtest: str
     dspy: str | None = None
     test: str | None = None
+    executed: Json | None = None
+    further: Json = field(default_factory=dict)
 
     @property
     def tests(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ Of several tests that have one cassette each is a part of it: where one failed, 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lmtest.cassette import store
@@ -87,6 +88,7 @@ def save(
         CassetteError: It could not be written.
     """
     fresh, failed = fresh_path(path), failed_path(path)
+    header = _of_the_cassette(path, header)
     with store.saving(path):
         if well and not (is_of_run(failed, run) and _is_of_others(failed, header)):
             store.put(fresh, header, interactions, opened=identity(fresh), run=run, media=media)
@@ -98,6 +100,16 @@ def save(
             opened = None  # so that it is added to
         store.put(failed, header, interactions, opened=opened, run=run, media=media)
         fresh.unlink(missing_ok=True)
+
+
+def _of_the_cassette(path: Path, header: Header) -> Header:
+    """A header with what the cassette's own tells beside, which is to stay when what was recorded takes its place."""
+    try:
+        was = Index(path).header
+    except CassetteError:  # there is none yet, or none that reads
+        return header
+    executed = header.executed or (None if header.test else was.executed)
+    return replace(header, executed=executed, further=was.further | header.further)
 
 
 def _is_of_others(path: Path, header: Header) -> bool:

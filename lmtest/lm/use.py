@@ -74,6 +74,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         stop: Ends calls from another thread.
         allow_misses: Whether the block may end well though a request was missed and the error caught inside.
         run: The run that records, where it is not this process's: what it recorded into the file before is kept.
+        executed: What is executed, for the header of a cassette that no test owns: a JSON object with ``program`` and
+            what else is known of it.
 
     Attributes:
         owners: The tests that own the cassette, where they are known only while it is open.
@@ -116,6 +118,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         command: str | None = None,
         stop: Stop | None = None,
         run: str | None = None,
+        executed: Mapping[str, Any] | None = None,
     ) -> None:
         self._path = None if path is None else Path(path)
         self._mode = mode
@@ -136,6 +139,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         self._command = command or by_test
         self._stop = stop
         self._recorded_by = run
+        self._executed = None if executed is None else dict(executed)
         self._scope: Scope | None = None
         self.owners: dict[str, None] = {}
 
@@ -325,4 +329,5 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             lmtest=lmtest.__version__,
             dspy=dspy.__version__,
             test="\n".join(self.owners) or self._test,
+            executed=self._executed,
         )

@@ -7,10 +7,11 @@ import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lmtest import clock
 from lmtest.cassette import blobs, library
+from lmtest.cassette.executed import command, program_of, title
 from lmtest.cassette.index import Index
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
@@ -21,10 +22,32 @@ from lmtest.money.terms import asked
 from lmtest.refresh.ids import belongs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from lmtest.cassette.interaction import Interaction
+    from lmtest.cassette.interaction import Header, Interaction, Json
+
+
+_UNOWNED: Final = (
+    "no test is known to own it: re-send its calls with --calls-only, or record it under pytest once more."
+)
+_UNTOLD: Final = (
+    "its header does not tell what was executed, as none did in 0.1.0: execute it once more on a worker that was "
+    "started with --lm-mode record."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Executions:
+    """Which executions of a worker are wanted.
+
+    Attributes:
+        obstacle: Says of what a header tells (:mod:`lmtest.cassette.executed`) why it cannot be executed; "" if it can.
+        programs: Of these programs only; of all where empty.
+    """
+
+    obstacle: Callable[[Json], str]
+    programs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +63,8 @@ class Choice:
         to: The model to ask instead of the recorded one.
         again: Whether what a refresh recorded earlier, and nobody accepted yet, is recorded once more.
         by_test: Whether the owning tests are run; else calls are sent without them.
+        executions: How executions are asked for anew, whose cassettes have no test, and which are wanted; None where
+            nobody asks for any.
     """
 
     recorded_before: datetime | None = None
@@ -49,6 +74,7 @@ class Choice:
     to: str | None = None
     again: bool = False
     by_test: bool = True
+    executions: Executions | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +91,7 @@ class Job:
         seconds: What they took, one after the other.
         recorded_at: When the oldest was recorded, ISO 8601.
         least: USD that the cheapest of its calls sets aside of a budget; None where that is not known beforehand.
+        executed: What a worker executed for it, where no test owns it.
     """
 
     path: Path
@@ -76,6 +103,7 @@ class Job:
     seconds: float
     recorded_at: str
     least: Decimal | None = None
+    executed: Json | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,7 +166,7 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
                 raise
             skipped.append(Skipped(path=path, reason=str(error)))
             continue
-        job = _job(path, index.header.tests, calls, choice.to)
+        job = _job(path, index.header, calls, choice.to)
         if not _wanted(job, calls, choice):
             continue
         if not choice.again and _is_done(calls, fresh_path(path), choice.to):
@@ -167,12 +195,13 @@ def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:
     return (path for path in dict.fromkeys(library.find(paths)) if not is_pending(path))
 
 
-def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: str | None) -> Job:
+def _job(path: Path, header: Header, calls: Sequence[Interaction], to: str | None) -> Job:
     usages = [call.usage for call in calls]
     prices = [_price(call, to) for call in calls]
     return Job(
         path=path,
-        tests=tests,
+        tests=header.tests,
+        executed=header.executed,
         calls=len(calls),
         tokens=sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in usages),
         usd=sum((usd for usd in prices if usd is not None), Decimal(0)),
@@ -214,7 +243,14 @@ def _wanted(job: Job, calls: Sequence[Interaction], choice: Choice) -> bool:
         and (choice.model is None or any(_is_model(call.model, choice.model) for call in calls))
         and (choice.test is None or any(_owns(test, choice.test) for test in job.tests))
         and (not choice.failed or failed_path(job.path).exists())
+        and (choice.executions is None or _is_execution(job, choice.executions))
     )
+
+
+def _is_execution(job: Job, wanted: Executions) -> bool:
+    """Whether a worker recorded it with no test behind it, for one of the programs; older ones' folders name it."""
+    program = program_of(job.executed or {}) or job.path.parent.name
+    return not job.tests and (not wanted.programs or program in wanted.programs)
 
 
 def _owns(owner: str, wanted: str) -> bool:
@@ -244,12 +280,14 @@ def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
 def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:
     if not calls:
         return "it holds no calls, so there is nothing to record anew."
+    if choice.executions is not None:
+        return choice.executions.obstacle(job.executed) if job.executed else _UNTOLD
     if not choice.by_test:
         from lmtest.refresh.chains import why_not  # brings DSPy, which whoever watches tests must not
 
         return why_not(calls)
     if not job.tests:
-        return "no test is known to own it: re-send its calls with --calls-only, or record it under pytest once more."
+        return _unowned(job.executed)
     files = {test: test.partition("::")[0] for test in job.tests}
     gone = [test for test, file in files.items() if not (root / file).exists()]
     if not gone:
@@ -258,3 +296,9 @@ def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path
     moved = "If it was moved, take its recordings along: lmtest mv OLD NEW; if nothing plays it any more, delete it."
     advice = "Record it again without that test." if left else moved
     return f"its test {gone[0]} is gone: there is no {files[gone[0]]}. {advice}"
+
+
+def _unowned(executed: Json | None) -> str:
+    if not executed:
+        return _UNOWNED
+    return f"a worker recorded it, with no test behind it, for {title(executed)}. Execute it anew: {command(executed)}"

@@ -12,7 +12,7 @@ from lmtest import literal
 from lmtest.cassette.marking import cut
 from lmtest.refresh.result import NOT_REACHED
 from lmtest.report.drift_data import relative
-from lmtest.report.drift_text import brief, by_reason, consumption, difference, headline, measures, score
+from lmtest.report.drift_text import brief, by_reason, consumption, difference, failed, headline, measures, score
 from lmtest.report.terminal import styled
 
 if TYPE_CHECKING:
@@ -124,7 +124,9 @@ def print_cassette(console: Console, cassette: Json) -> None:
     """Say which cassette the calls that follow belong to."""
     console.print(_tier(cassette["tier"]), literal.text(cassette["path"], style="bold"), soft_wrap=True)
     if cassette["failure"]:
-        console.print(_indented(literal.text(f"its test failed: {brief(cassette['failure'])}"), 2))
+        console.print(_indented(literal.text(f"{failed(cassette)}: {brief(cassette['failure'])}"), 2))
+    for change in cassette["outputs"]:
+        console.print(_indented(Text.assemble("output ", _change(change)), 2))
 
 
 def print_call(console: Console, call: Json) -> None:
