@@ -26,7 +26,7 @@ from lmtest.running import running_test
 if TYPE_CHECKING:
     from lmtest.cassette.cassette import Call, Cassette
     from lmtest.cassette.naming import cassette_path
-    from lmtest.cassette.recordings import recordings
+    from lmtest.cassette.recordings import Recording, recordings
     from lmtest.cassette.redact import redact
     from lmtest.cassette.told import CassetteReport
     from lmtest.cli.executions import refresh_executions
@@ -70,6 +70,7 @@ __all__ = [
     "Mode",
     "NetworkBlocked",
     "RateLimited",
+    "Recording",
     "Rule",
     "SharedCassette",
     "Stop",
@@ -100,6 +101,7 @@ _LATE = {
     "Exit": "lmtest.cli.exits",
     "LM": "lmtest.lm.explicit",
     "Limits": "lmtest.money.limits",
+    "Recording": "lmtest.cassette.recordings",
     "Rule": "lmtest.lm.rules",
     "SharedCassette": "lmtest.lm.shared",
     "Stop": "lmtest.lm.stop",

@@ -1,6 +1,6 @@
 """What an execution puts on record."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 
 import orjson
@@ -54,7 +54,8 @@ def test_a_run_is_on_record_with_its_stages_its_model_calls_its_tools_and_who_as
     assert {"status": "ok", "duration": 0.001, "detail": "done"}.items() <= asking.items()
     (call,), (use,) = asking["calls"], asking["tools"]
     assert Decimal(call.pop("cost")) == CALL.cost
-    assert call == {name: value for name, value in vars(CALL).items() if name != "cost"}
+    assert call.pop("recording") == asdict(CALL.recording)
+    assert call == {name: value for name, value in vars(CALL).items() if name not in {"cost", "recording"}}
     assert use == vars(USE)
 
 
