@@ -77,7 +77,7 @@ def provider():
     started = []
 
     def start(*answers):
-        started.append(ScriptedProvider(answers, repeat_last=False))
+        started.append(ScriptedProvider(answers, repeat_last=True))
         return started[-1]
 
     yield start
