@@ -147,7 +147,7 @@ def _applied(index: Index, entry: Entry, rules: Rules, redactor: Redactor, media
 
 def _written(index: Index, recordings: list[_Recording], redactor: Redactor) -> Iterator[str | bytes]:
     header = replace(index.header, executed=redactor.value(index.header.executed))
-    yield store.preamble(index, index.header) if header == index.header else store.preamble_of(header)
+    yield store.preamble(index, index.header) if header == index.header else codec.encode_header(header)
     for each in recordings:
         yield codec.encode(each.now) if each.changed else store.document(index, each.entry)
 

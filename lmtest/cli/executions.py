@@ -56,4 +56,4 @@ def refresh_executions(
         return Exit.DONE
     with limited(limits), DriftProgress(console, plan, root=root) as progress:
         run, outputs = execute_anew(plan, executes, budget=budget, on_end=progress.ended)
-    return Exit(concluded(console, outputs.beside(gather(plan, run, by_test=False)), options, root))
+    return concluded(console, outputs.beside(gather(plan, run, by_test=False)), options, root)

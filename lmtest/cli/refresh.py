@@ -183,7 +183,7 @@ def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, 
     return gather(plan, run, to=given["to"], by_test=choice.by_test, score=metric.score if metric else None)
 
 
-def concluded(console: Console, drift: Drift, given: Mapping[str, Any], root: Path) -> int:
+def concluded(console: Console, drift: Drift, given: Mapping[str, Any], root: Path) -> Exit:
     """Show a refresh, write its reports, accept what is to be; give the code to exit with."""
     from lmtest.refresh.accept import accept_unseen
     from lmtest.report.drift_data import as_data, relative
