@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from lmtest.cassette.interaction import Json
 
@@ -29,6 +29,12 @@ def prompt_of(request: Json) -> str:
         for part in message.get("parts") or ()
     ]
     return "\n".join([system, *told])
+
+
+def tools_of(request: Json) -> Mapping[str, Json]:
+    """The JSON schema of the parameters of each tool that a request offers, in lm15's form or in LiteLLM's."""
+    offered = [each.get("function") or each for each in request.get("tools") or () if isinstance(each, dict)]
+    return {str(each.get("name")): each.get("parameters") or {} for each in offered if isinstance(each, dict)}
 
 
 def read_inputs(request: Json) -> dict[str, str]:
