@@ -48,7 +48,7 @@ class Use:
 
     name: str
     arguments: Json
-    declared: Type = Type()
+    declared: Type
 
     def __str__(self) -> str:
         return f"{self.name}({canonical_bytes(self.arguments).decode()})"

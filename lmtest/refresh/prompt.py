@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from lmtest.cassette.interaction import Json
 
 _INPUTS: Final = re.compile(r"^Your input fields are:\n(.*?)^Your output fields are:", re.DOTALL | re.MULTILINE)
+_LISTING: Final = re.compile(r"^Your input fields are:\n.*?^All interactions will be", re.DOTALL | re.MULTILINE)
 _NAME: Final = re.compile(r"^\d+\. `(\w+)`", re.MULTILINE)
 _HEADER: Final = re.compile(r"^\[\[ ## (\w+) ## \]\]$", re.MULTILINE)
 _REMINDER: Final = "\n\nRespond with "
@@ -29,6 +31,13 @@ def prompt_of(request: Json) -> str:
         for part in message.get("parts") or ()
     ]
     return "\n".join([system, *told])
+
+
+@functools.lru_cache(maxsize=256)
+def signature_of(prompt: str) -> tuple[str, ...]:
+    """The names of the fields that a DSPy adapter lists in a prompt, inputs before outputs; empty without a list."""
+    listing = _LISTING.search(prompt)
+    return tuple(_NAME.findall(listing[0])) if listing else ()
 
 
 def tools_of(request: Json) -> Mapping[str, Json]:
@@ -52,5 +61,5 @@ def read_inputs(request: Json) -> dict[str, str]:
 def _sections(text: str, names: Collection[str]) -> dict[str, str]:
     """The texts under the headers of these names; a header of another name stands in an input, as in a trajectory."""
     headers = [match for match in _HEADER.finditer(text) if match[1] in names]
-    ends = [match.start() for match in headers[1:]] + [len(text)]
+    ends = [match.start() for match in headers[1:]] + [len(text)] * bool(headers)
     return {match[1]: text[match.end() : end] for match, end in zip(headers, ends, strict=True)}

@@ -13,7 +13,9 @@ _NEXT: Final = "next_thought"
 _REASONING: Final = "reasoning"
 _AGENT: Final = "You are an Agent. "
 # Put before all outputs, and without a description.
-_FIRST: Final = re.compile(rf"^Your output fields are:\n1\. `{_REASONING}` \(str\):[ ]*(?:\n\d+\. `|\nAll )", re.MULTILINE)
+_FIRST: Final = re.compile(
+    rf"^Your output fields are:\n1\. `{_REASONING}` \(str\):[ ]*(?:\n\d+\. `|\nAll )", re.MULTILINE
+)
 _EXTRACT: Final = re.compile(r"^\d+\. `trajectory` \(str\):[ ]*\nYour output fields are:$", re.MULTILINE)
 _OBJECTIVE: Final = "your objective is: \n"
 # The objective that DSPy makes up of a signature that has none, before a module adds its field.

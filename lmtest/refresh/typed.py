@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import functools
 import json
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema
 import pydantic
 
-from lmtest.lm.layout import Schema
 from lmtest.refresh.wording import normal_code, normal_text
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lmtest.lm.layout import Schema
+
 _FORMATS: Final[Mapping[str, type]] = {
-    "date": datetime.date,
-    "date-time": datetime.datetime,
-    "time": datetime.time,
-    "duration": datetime.timedelta,
+    "date": dt.date,
+    "date-time": dt.datetime,
+    "time": dt.time,
+    "duration": dt.timedelta,
     "uuid": uuid.UUID,
     "decimal": Decimal,
 }
@@ -76,10 +79,11 @@ class Type:
         options = schema.get("anyOf") or schema.get("oneOf")
         if not options:
             return self
-        fitting = [each for each in (self.within(option).resolved(value) for option in options) if each._admits(value)]
+        fitting = [each for each in (self.within(option).resolved(value) for option in options) if each.admits(value)]
         return fitting[0] if len(fitting) == 1 else self.within({})
 
-    def _admits(self, value: Any) -> bool:
+    def admits(self, value: Any) -> bool:
+        """Whether the value is of the kind that JSON has for the type."""
         kind = self.schema.get("type")
         return kind is None or (isinstance(value, _KINDS[kind]) and (kind == "boolean") >= isinstance(value, bool))
 
@@ -130,8 +134,7 @@ def _form(value: Any, declared: Type, *, loose: bool, text: Any = normal_text) -
         return "list", tuple(sorted(items, key=repr) if schema.get("uniqueItems") else items)
     properties = schema.get("properties") or {}
     if loose:
-        given = {name: each["default"] for name, each in properties.items() if isinstance(each, dict) and "default" in each}
-        value = given | value
+        value = {name: each["default"] for name, each in properties.items() if "default" in each} | value
     other = schema.get("additionalProperties")
     fields = {name: again(item, declared.within(properties.get(name, other))) for name, item in value.items()}
     return "dict", tuple(sorted(fields.items()))

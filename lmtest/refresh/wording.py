@@ -23,13 +23,13 @@ _SPELT: Final = {
     **dict.fromkeys(map(ord, "「」『』《》¿¡"), None),  # typography alone, in no language of programs
     **dict.fromkeys(map(ord, "‐‑‒–—−"), "-"),  # noqa: RUF001
     **dict.fromkeys(map(ord, "。．｡۔।॥։።"), "."),  # noqa: RUF001
-    **dict.fromkeys(map(ord, "、､،՝፣"), ","),
+    **dict.fromkeys(map(ord, "、､،՝፣"), ","),  # noqa: RUF001
     **dict.fromkeys(map(ord, "؛፤"), ";"),
     **dict.fromkeys(map(ord, "؟՞፧"), "?"),
     ord("…"): "...",
-    **dict.fromkeys(map(ord, "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"), " "),
+    **dict.fromkeys([0x00A0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " "),
     # Of no width, and without a part in how letters join.
-    **dict.fromkeys([0x00AD, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], None),
+    **dict.fromkeys([0x00AD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF]),
 }
 _DIGIT: Final = re.compile(r"(?![0-9])\d")
 
@@ -45,7 +45,7 @@ _QUOTED: Final = re.compile(r'"([^"\n]*)"[.]?')
 
 _CLOSED: Final = re.compile(r"(?<=\w) +(?=[!?;:](?:\s|$))")
 _SERIAL: Final = re.compile(r",(?= (?:and|or|nor)\b)")
-_STRONG: Final = re.compile(r"(?<![^\s(\"])(\*\*\*|\*\*)(?=[\w\"'(])(?=[^*]*[^\W\d_])([^*\n=]*[^\s*])\1(?![^\s.,;:!?)\"])")
+_STRONG: Final = re.compile(r"(?<![^\s(\"])(\*\*\*?)(?=[\w\"'(])(?=[^*]*[^\W\d_])([^*\n=]*[^\s*])\1(?![^\s.,;:!?)\"])")
 _SLANTED: Final = re.compile(r"(?<![^\s(\"])([*_])(?=[\w\"'(])([^*_\n=]*[^\s*_\d])\1(?![^\s.,;:!?)\"])")
 _TICKED: Final = re.compile(r"(?<![^\s(\"])`([^`\n]+)`(?![^\s.,;:!?)\"])")
 _INITIALS: Final = re.compile(r"(?<![^\s(])(?:[A-Z]\.){2,}")
@@ -76,7 +76,7 @@ _WRAPPED: Final = 40
 def normal_text(text: str) -> str:
     """Bring a text to its normal form.
 
-    >>> normal_text("It's  **Paris**.") == normal_text("it’s Paris")
+    >>> normal_text("It's  **Paris**.") == normal_text("it's paris")
     True
     >>> normal_text("-5") == normal_text("5"), normal_text("f(x)") == normal_text("fx")
     (False, False)
@@ -115,8 +115,9 @@ def _tree(code: str) -> str | None:
 
 def _json(text: str) -> str | None:
     """JSON with its keys in order; a number stays as it is written."""
+    written = {"parse_int": _Written, "parse_float": _Written, "parse_constant": _Written}
     try:
-        return json.dumps(json.loads(text, parse_int=_Written, parse_float=_Written, parse_constant=_Written), sort_keys=True)
+        return json.dumps(json.loads(text, **written), sort_keys=True)
     except (ValueError, RecursionError):
         return None
 
@@ -216,18 +217,18 @@ class _Words:
         text = _SERIAL.sub("", _CLOSED.sub("", text))
         text = _STRONG.sub(r"\2", text) if "**" in text else text
         text = _TICKED.sub(_unticked, text) if "`" in text else text
-        self._text = _INITIALS.sub(lambda found: found[0].replace(".", ""), text)
+        text = _INITIALS.sub(lambda found: found[0].replace(".", ""), text)
         self._loud = loud
-        if ("*" in text or "_" in text) and self._read()._sentence:
-            self._text = _SLANTED.sub(r"\2", self._text)
-        self._read()
+        self._read(_SLANTED.sub(r"\2", text))
+        if not self._sentence:  # a mark of a formula, or of a pattern
+            self._read(text)
 
-    def _read(self) -> _Words:
-        self._tokens = _TOKEN.findall(_UNIT.sub("", _SPREAD.sub(r"\1", self._text)))
+    def _read(self, text: str) -> None:
+        self._text = text
+        self._tokens = _TOKEN.findall(_UNIT.sub("", _SPREAD.sub(r"\1", text)))
         # In a formula, x is not X.
         self._formal = not all(map(_is_plain, self._tokens))
-        self._sentence = not self._formal and _is_sentence(self._text, self._tokens)
-        return self
+        self._sentence = not self._formal and _is_sentence(text, self._tokens)
 
     def normal(self) -> str:
         """The words in lower case, and the marks between words left out of a sentence."""

@@ -46,6 +46,14 @@ class Judged:
     arguable: bool = False
 
 
+def judged(*rows: tuple[Any, ...]) -> tuple[Judged, ...]:
+    """Make pairs of rows: kind, before, after, tier, why, and whether it is arguable, where it is."""
+    return tuple(
+        Judged(kind=kind, before=before, after=after, tier=tier, why=why, arguable=bool(arguable))
+        for kind, before, after, tier, why, *arguable in rows
+    )
+
+
 class Colour(Enum):
     """Colours, as a program would name them."""
 
@@ -92,7 +100,7 @@ TOOL: Final = Search.SCHEMA
 Grade = Literal["A", "A-", "B+"]
 Mood = Literal["positive", "negative"]
 
-_ROWS: Final[tuple[tuple[Any, ...], ...]] = (
+PAIRS: Final = judged(
     # Prose, in English
     (str, "The capital is Paris.", "The capital is Paris", WORDING, "a full stop"),
     (str, "Paris", "paris", WORDING, "case of a plain word", True),
@@ -287,9 +295,4 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     (TOOL, '{"query": "Paris"}', '{"query": "paris"}', STRUCTURE, "other arguments"),
     (TOOL, '{"query": "x"}', '{"query": "x", "limit": 10}', WORDING, "a default written out"),
     (TOOL, '{"query": "x"}', '{"query": "x", "limit": 5}', STRUCTURE, "another limit"),
-)
-
-PAIRS: Final = tuple(
-    Judged(kind=kind, before=before, after=after, tier=tier, why=why, arguable=bool(arguable))
-    for kind, before, after, tier, why, *arguable in _ROWS
 )

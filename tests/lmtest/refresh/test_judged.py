@@ -8,10 +8,10 @@ import pytest
 from lmtest.cassette.interaction import Interaction, Reply
 from lmtest.refresh.drift import compare
 
-from .judged import PAIRS
+from . import judged, judged_later
 
-MOST_OFF = 0
-"""So many pairs may be in another tier than a reviewer says."""
+MOST_OFF = 5 / 110
+"""So many of the pairs may be in another tier than a reviewer says."""
 
 
 def tier_of(pair):
@@ -36,16 +36,23 @@ def _call(kind, said):
     )
 
 
-@pytest.fixture(scope="module")
-def off():
-    found = [(pair, tier_of(pair)) for pair in PAIRS]
+def off(pairs):
+    found = [(pair, tier_of(pair)) for pair in pairs]
     return [
         f"{getattr(pair.kind, '__name__', pair.kind)!s:.20} {pair.before!r} → {pair.after!r}: "
-        f"{tier}, a reviewer says {pair.tier} ({pair.why}){' arguable' if pair.arguable else ''}"
+        f"{tier}, a reviewer says {pair.tier} ({pair.why}){', arguable' if pair.arguable else ''}"
         for pair, tier in found
         if tier is not pair.tier
     ]
 
 
-def test_nearly_all_judged_pairs_are_in_the_tier_that_a_reviewer_says(off):
-    assert len(off) <= MOST_OFF, f"{len(off)} of {len(PAIRS)} are off:\n" + "\n".join(off)
+@pytest.mark.parametrize("pairs", [judged.PAIRS, judged_later.PAIRS], ids=["judged before", "judged after"])
+def test_nearly_all_judged_pairs_are_in_the_tier_that_a_reviewer_says(pairs):
+    wrong = off(pairs)
+    assert len(wrong) <= MOST_OFF * len(pairs), f"{len(wrong)} of {len(pairs)} are off:\n" + "\n".join(wrong)
+
+
+def test_no_pair_is_nearer_than_a_reviewer_says_but_where_that_is_arguable():
+    pairs = (*judged.PAIRS, *judged_later.PAIRS)
+    nearer = [pair for pair in pairs if tier_of(pair) < pair.tier and not pair.arguable]
+    assert not nearer
