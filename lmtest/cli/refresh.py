@@ -163,7 +163,7 @@ def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, 
 
 
 def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path) -> int:
-    from lmtest.refresh.accept import accept_unseen
+    from lmtest.refresh.accept import accept_unseen, why_left
     from lmtest.refresh.drift import Tier
     from lmtest.report.drift_data import as_data, relative
     from lmtest.report.drift_review import review
@@ -180,6 +180,9 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
         accepted = review(console, drift, data, decide)
     for cassette in accepted:
         console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
+    for cassette in drift.cassettes:
+        if given["accept"] and cassette not in accepted and (reason := why_left(cassette, given["accept"])):
+            console.print(f"left: {relative(cassette.path, root)}: {reason}", style="yellow", soft_wrap=True)
     waiting = [each for each in drift.cassettes if each.acceptable]
     if waiting:
         # What was just accepted has no such file any more, and this command would call for it again.

@@ -18,8 +18,8 @@ from lmtest.cassette.interaction import Failure, Reply
 from lmtest.lm import translate
 from lmtest.lm.layout import CALLS, read_layout
 from lmtest.lm.steps import described_tools
+from lmtest.lm.thoughts import thoughts
 from lmtest.refresh.prompt import prompt_of, tools_of
-from lmtest.refresh.thoughts import thoughts
 from lmtest.refresh.typed import Type, misfit
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def read_answer(interaction: Interaction) -> Answer:
         text=text,
         fields=fields,
         types=asked.types if asked else {},
-        thoughts=asked.thoughts if asked else frozenset(),
+        thoughts=(asked.thoughts if asked else frozenset()) | {name for name in [interaction.thought] if name},
         problem=problem,
         uses=tuple(
             Use(name=name, arguments=arguments, declared=Type.of_arguments(tools.get(name, {})))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lmtest.cassette import blobs
 from lmtest.cassette.vectors import nearness, unpacked, vectors_of
 from lmtest.refresh.answer import read_answer
+from lmtest.refresh.prompt import prompt_of
 from lmtest.refresh.typed import PROSE, Type, defaulted, normal_form, same_form
 
 if TYPE_CHECKING:
@@ -135,7 +136,11 @@ def _judge(before: Interaction | None, after: Interaction | None, folder: Path |
         return _judge_results(before, after)
     if after.embeds:
         return _judge_vectors(before, after, folder)
-    return _judge_answers(read_answer(before), read_answer(after))
+    one, other = read_answer(before), read_answer(after)
+    alike = prompt_of(before.request) == prompt_of(after.request)
+    # What one recording knows of a prompt holds for another, which may be older.
+    thoughts = one.thoughts | other.thoughts if alike else one.thoughts & other.thoughts
+    return _judge_answers(one, other, thoughts)
 
 
 def _judge_results(before: Interaction, after: Interaction) -> _Judgement:
@@ -170,8 +175,8 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _judge_answers(before: Answer, after: Answer) -> _Judgement:
-    changes = tuple(_changes(before, after))
+def _judge_answers(before: Answer, after: Answer, thoughts: frozenset[str]) -> _Judgement:
+    changes = tuple(_changes(before, after, thoughts))
     if broken := _broken(before, after):
         return Tier.STRUCTURE, broken, changes
     if not changes:
@@ -205,7 +210,7 @@ def _called(answer: Answer) -> str:
     return ", ".join(map(str, answer.uses)) or "no tool"
 
 
-def _changes(before: Answer, after: Answer) -> Iterator[Change]:
+def _changes(before: Answer, after: Answer, thoughts: frozenset[str]) -> Iterator[Change]:
     if before.uses or after.uses:
         yield from _changed_uses(before, after)
     if before.text == after.text and before.media == after.media:
@@ -216,8 +221,7 @@ def _changes(before: Answer, after: Answer) -> Iterator[Change]:
     for name, value in was.items():
         declared = before.types.get(name, Type()) if name in before.fields else PROSE
         if same_form(value, declared) != same_form(now[name], declared):
-            thought = name in before.thoughts and name in after.thoughts
-            alike = thought or normal_form(value, declared) == normal_form(now[name], declared)
+            alike = name in thoughts or normal_form(value, declared) == normal_form(now[name], declared)
             yield Change(field=name, before=value, after=now[name], wording=alike)
 
 

@@ -50,7 +50,7 @@ _SLANTED: Final = re.compile(r"(?<![^\s(\"])([*_])(?=[\w\"'(])([^*_\n=]*[^\s*_\d
 _TICKED: Final = re.compile(r"(?<![^\s(\"])`([^`\n]+)`(?![^\s.,;:!?)\"])")
 _INITIALS: Final = re.compile(r"(?<![^\s(])(?:[A-Z]\.){2,}")
 _SPREAD: Final = re.compile(r"(?<=\d) ([-+*/×÷=<>]|[<>=!]=) (?=\d)")  # noqa: RUF001
-_UNIT: Final = re.compile(r"(?<=\d) (?=[%°](?!\w))|(?<=[$€£¥₹]) (?=\d)")
+_UNIT: Final = re.compile(r"(?<=\d) (?=%(?!\w)|°)|(?<=[$€£¥₹]) (?=\d)")
 
 # Lines in which every mark counts: of programs, and of data. Case tells "return" from the "Return" of a sentence.
 _STATEMENT: Final = re.compile(
@@ -115,9 +115,9 @@ def _tree(code: str) -> str | None:
 
 def _json(text: str) -> str | None:
     """JSON with its keys in order; a number stays as it is written."""
-    written = {"parse_int": _Written, "parse_float": _Written, "parse_constant": _Written}
     try:
-        return json.dumps(json.loads(text, **written), sort_keys=True)
+        data = json.loads(text, parse_int=_Written, parse_float=_Written, parse_constant=_Written)
+        return json.dumps(data, sort_keys=True)
     except (ValueError, RecursionError):
         return None
 

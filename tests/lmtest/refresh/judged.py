@@ -2,8 +2,8 @@
 
 The judgement was written before the rules, and knows nothing of them. The question put to the reviewer was: would a
 program or a reader that was given the one do anything else when given the other? `SAME`: the value is the same.
-`WORDING`: only the dress differs. `CHANGED`: something may come out differently. `STRUCTURE`: no longer parsed, or other
-tools called. Where it is in doubt, the further tier; where reviewers may differ, `arguable`.
+`WORDING`: only the dress differs. `CHANGED`: something may come out differently. `STRUCTURE`: no longer parsed, or
+other tools called. Where it is in doubt, the further tier; where reviewers may differ, `arguable`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal, Optional
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import dspy
 from pydantic import BaseModel
@@ -267,7 +267,7 @@ PAIRS: Final = judged(
     (Mood, "positive", "Positive", STRUCTURE, "not one of the labels"),
     (Grade, "A-", "A", CHANGED, "another grade"),
     (Colour, "red", "dark red", CHANGED, "another member"),
-    (Optional[int], "None", "0", CHANGED, "nothing is not zero"),
+    (int | None, "None", "0", CHANGED, "nothing is not zero"),
     (list[str], '["a","b"]', '["a", "b"]', SAME, "white space of JSON"),
     (list[str], '["a", "b"]', '["b", "a"]', CHANGED, "another order"),
     (list[str], '["Paris is big."]', '["Paris is big"]', WORDING, "a full stop in an item"),

@@ -1,13 +1,16 @@
 """Output fields that DSPy's own modules add, in which a model thinks aloud: no program reads them.
 
 A signature may have an output of the same name, which a program does read. The prompt tells them apart by the words
-and places that DSPy 3.4 gives its own (``dspy/predict/chain_of_thought.py``, ``react.py``, ``react_v2.py``).
+and places that DSPy 3.4 gives its own (``dspy/predict/chain_of_thought.py``, ``react.py``, ``react_v2.py``), but not
+where ``dspy.ChainOfThought`` is given instructions of somebody's own: then the recording notes it.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Final
+
+import dspy
 
 _NEXT: Final = "next_thought"
 _REASONING: Final = "reasoning"
@@ -33,13 +36,20 @@ def thoughts(prompt: str) -> frozenset[str]:
     return frozenset({_REASONING}) if _is_added(prompt) else frozenset()
 
 
-def may_think(prompt: str) -> bool:
-    """Whether an output looks as ``dspy.ChainOfThought`` writes its own."""
-    return _FIRST.search(prompt) is not None
+def thought_of_call(prompt: str) -> str | None:
+    """Name the output field that a module of DSPy adds to the current call, where its prompt does not tell.
+
+    >>> thought_of_call("Answer in one word.") is None
+    True
+    """
+    if not _FIRST.search(prompt) or thoughts(prompt):
+        return None
+    modules = dspy.settings.caller_modules or []
+    return _REASONING if any(isinstance(module, dspy.ChainOfThought) for module in modules[-2:-1]) else None
 
 
 def _is_added(prompt: str) -> bool:
-    if not may_think(prompt):
+    if not _FIRST.search(prompt):
         return False
     if _EXTRACT.search(prompt):
         return True
