@@ -7,10 +7,11 @@ be, and only what is prose in every reading loses its dress. Nothing here takes 
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,11 +45,12 @@ _CHOICE: Final = re.compile(r"\(?([^\W\d_])\)[.]?|\(([^\W\d_]+)\)[.]?")
 _QUOTED: Final = re.compile(r'"([^"\n]*)"[.]?')
 
 _CLOSED: Final = re.compile(r"(?<=\w) +(?=[!?;:](?:\s|$))")
+_GAPS: Final = (" !", " ?", " ;", " :")
 _SERIAL: Final = re.compile(r",(?= (?:and|or|nor)\b)")
 _STRONG: Final = re.compile(r"(?<![^\s(\"])(\*\*\*?)(?=[\w\"'(])(?=[^*]*[^\W\d_])([^*\n=]*[^\s*])\1(?![^\s.,;:!?)\"])")
 _SLANTED: Final = re.compile(r"(?<![^\s(\"])([*_])(?=[\w\"'(])([^*_\n=]*[^\s*_\d])\1(?![^\s.,;:!?)\"])")
 _TICKED: Final = re.compile(r"(?<![^\s(\"])`([^`\n]+)`(?![^\s.,;:!?)\"])")
-_INITIALS: Final = re.compile(r"(?<![^\s(])(?:[A-Z]\.){2,}")
+_INITIALS: Final = re.compile(r"(?:[A-Z]\.){2,}")
 _SPREAD: Final = re.compile(r"(?<=\d) ([-+*/×÷=<>]|[<>=!]=) (?=\d)")  # noqa: RUF001
 _UNIT: Final = re.compile(r"(?<=\d) (?=%(?!\w)|°)|(?<=[$€£¥₹]) (?=\d)")
 
@@ -63,6 +65,7 @@ _STATEMENT: Final = re.compile(
 _TOKEN: Final = re.compile(r'\t|"[^"]*"[^\s"]*|[^\s"]+|"')
 _NUMBER: Final = re.compile(r"[-+]?[$€£¥₹]?\d+(?:[.,:]\d+)*%?|\[\d+\]")
 _ENDS: Final = ".,;:!?"
+_PAUSES: Final = frozenset(",;:")
 _OPEN: Final = "/\\*=<>|&^~@$([{"
 """After these a full stop is no full stop."""
 
@@ -81,8 +84,10 @@ def normal_text(text: str) -> str:
     >>> normal_text("-5") == normal_text("5"), normal_text("f(x)") == normal_text("fx")
     (False, False)
     """
-    spelt = _GUILLEMETS.sub("", unicodedata.normalize("NFC", text)).translate(_SPELT)
-    spelt = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), spelt).replace("\r\n", "\n").strip()
+    if not text.isascii():
+        text = _GUILLEMETS.sub("", unicodedata.normalize("NFC", text)).translate(_SPELT)
+        text = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
+    spelt = text.replace("\r\n", "\n").strip()
     if fenced := _FENCED.fullmatch(spelt):
         return normal_text(fenced[2]) or spelt
     if spelt[:1] in {"{", "["} and (data := _json(spelt)) is not None:
@@ -194,72 +199,99 @@ def _line(line: str, *, loud: bool, program: bool) -> str:
     if _RULE.fullmatch(body):
         return indent + re.sub(r"-+", "---", body.replace(" ", ""))
     if not program and (heading := _HEADING.match(line)):
-        return _Words(line[heading.end() :], loud=loud).normal()
+        return _words(line[heading.end() :], loud=loud)
     if bullet := _BULLET.match(body):
         rest = body[bullet.end() :]
         # "- 5" may be a number, and "* x" the rest of a formula.
         mark = "•" if _is_prose(rest.partition(" ")[0]) and len(rest) > 1 else body[0]
-        return f"{indent}{mark} {_Words(rest, loud=loud).normal()}"
+        return f"{indent}{mark} {_words(rest, loud=loud)}"
     if numbered := _NUMBERED.match(body):
-        return f"{indent}{numbered[1]}. {_Words(body[numbered.end() :], loud=loud).normal()}"
-    return indent + _Words(body, loud=loud).normal()
+        return f"{indent}{numbered[1]}. {_words(body[numbered.end() :], loud=loud)}"
+    return indent + _words(body, loud=loud)
 
 
-class _Words:
-    """A line, word by word.
+def _words(text: str, *, loud: bool) -> str:
+    """A line in lower case where it is words, and without the marks between them where it is a sentence.
 
     Args:
         text: The line, without what marks it as an item or a heading.
         loud: Whether all of the text is in capitals.
     """
+    # A search for what is seldom there takes longer than all else, so first for a character of it.
+    text = _CLOSED.sub("", text) if any(gap in text for gap in _GAPS) else text
+    text = _UNIT.sub("", text) if "%" in text or "$" in text or not text.isascii() else text
+    text = _SERIAL.sub("", text) if "," in text else text
+    text = _STRONG.sub(r"\2", text) if "**" in text else text
+    text = _TICKED.sub(_unticked, text) if "`" in text else text
+    if ("*" in text or "_" in text) and (slanted := _Line.read(_SLANTED.sub(r"\2", text), loud=loud)).sentence:
+        return slanted.normal()  # else it is a mark of a formula, or of a pattern
+    return _Line.read(text, loud=loud).normal()
 
-    def __init__(self, text: str, *, loud: bool) -> None:
-        text = _SERIAL.sub("", _CLOSED.sub("", text))
-        text = _STRONG.sub(r"\2", text) if "**" in text else text
-        text = _TICKED.sub(_unticked, text) if "`" in text else text
-        text = _INITIALS.sub(lambda found: found[0].replace(".", ""), text)
-        self._loud = loud
-        self._read(_SLANTED.sub(r"\2", text))
-        if not self._sentence:  # a mark of a formula, or of a pattern
-            self._read(text)
 
-    def _read(self, text: str) -> None:
-        self._text = text
-        self._tokens = _TOKEN.findall(_UNIT.sub("", _SPREAD.sub(r"\1", text)))
-        # In a formula, x is not X.
-        self._formal = not all(map(_is_plain, self._tokens))
-        self._sentence = not self._formal and _is_sentence(text, self._tokens)
+class _Line(NamedTuple):
+    """A line, word by word.
+
+    Attributes:
+        text: The line.
+        tokens: Its words, with the marks that stick to them.
+        formal: Whether not all are words and numbers: in a formula, x is not X.
+        sentence: Whether it is one.
+        loud: Whether all of the text is in capitals.
+    """
+
+    text: str
+    tokens: list[str]
+    formal: bool
+    sentence: bool
+    loud: bool
+
+    @classmethod
+    def read(cls, text: str, *, loud: bool) -> _Line:
+        tokens = _TOKEN.findall(_SPREAD.sub(r"\1", text))
+        formal = not all(map(_is_plain, tokens))
+        return cls(text, tokens, formal, not formal and _is_sentence(text, tokens), loud and not formal)
 
     def normal(self) -> str:
-        """The words in lower case, and the marks between words left out of a sentence."""
-        said = [self._said(place, token) for place, token in enumerate(self._tokens)]
-        return " ".join(each for each in said if each) or self._text
-
-    def _said(self, place: int, token: str) -> str:
-        if token in {"-", "--"} and self._pauses(place):
-            return ""
-        core = token.rstrip(_ENDS)
-        if not core or core[-1] in _OPEN:
-            return token
-        return self._cased(core) + self._marks(core, token[len(core) :], place)
+        said, last = [], len(self.tokens) - 1
+        before = ""
+        for place, token in enumerate(self.tokens):
+            if token not in {"-", "--"} or not self._pauses(place):
+                free = self.sentence and place != last
+                said.append(_dressed(token, free=free, follows=_is_word(before), line=self[2:]))
+            before = token
+        return " ".join(said) or self.text
 
     def _pauses(self, place: int) -> bool:
         """Whether a dash is a pause in a sentence, and does not take the one from the other."""
-        return self._sentence and 0 < place < len(self._tokens) - 1 and (place == 1 or self._text[-1] in ".!?")
+        return self.sentence and 0 < place < len(self.tokens) - 1 and (place == 1 or self.text[-1] in ".!?")
 
-    def _marks(self, core: str, marks: str, place: int) -> str:
-        """What stays of the marks after a word."""
-        kept = "?" if "?" in marks else ""
-        if "!" in marks and not (_is_word(core) and (len(core) > 1 or not core.isascii())):
-            kept += "!"  # of a factorial, say
-        last = place == len(self._tokens) - 1
-        free = self._sentence and not last and (_is_word(core) or (place and _is_word(self._tokens[place - 1])))
-        return kept + (marks[0] if marks[:1] in {",", ";", ":"} and not free else "")
 
-    def _cased(self, token: str) -> str:
-        stressed = (self._loud and not self._formal) or (self._sentence and len(token) >= _STRESSED and token.isupper())
-        plain = stressed or token[1:].islower() or (len(token) == 1 and not self._formal)
-        return token.lower() if plain and _is_word(token) else token
+@functools.lru_cache(maxsize=8192)
+def _dressed(token: str, *, free: bool, follows: bool, line: tuple[bool, bool, bool]) -> str:
+    """A word as it stands in a line.
+
+    Args:
+        token: The word, with its marks.
+        free: Whether it stands within a sentence, where a pause after a word says nothing.
+        follows: Whether it stands after a word.
+        line: Whether the line is formal, a sentence, and loud.
+    """
+    if initials := _INITIALS.match(token):
+        token = initials[0].replace(".", "") + token[initials.end() :]
+    core = token.rstrip(_ENDS)
+    if not core or core[-1] in _OPEN:
+        return token
+    formal, sentence, loud = line
+    marks, word = token[len(core) :], _is_word(core)
+    kept = "?" if "?" in marks else ""
+    if "!" in marks and not (word and (len(core) > 1 or not core.isascii())):
+        kept += "!"  # of a factorial, say
+    if marks[:1] in _PAUSES and not (free and (word or follows)):
+        kept += marks[0]
+    stressed = loud or (sentence and len(core) >= _STRESSED and core.isupper())
+    if word and (stressed or core[1:].islower() or (len(core) == 1 and not formal)):
+        core = core.lower()
+    return core + kept
 
 
 def _unticked(ticked: re.Match[str]) -> str:
@@ -283,12 +315,14 @@ def _is_prose(text: str) -> bool:
     return bool(tokens) and all(_is_word(token.strip(f"{_ENDS}*`\"'()")) for token in tokens)
 
 
+@functools.lru_cache(maxsize=8192)
 def _is_plain(token: str) -> bool:
     bare = token.rstrip(_ENDS)
     return (
         token in {"-", "--"}
         or _is_word(bare)
         or _NUMBER.fullmatch(bare) is not None
+        or _INITIALS.match(token) is not None
         or _is_word(bare.strip('"()'))
         or (bare[:1] == '"' == bare[-1:] and _is_prose(bare[1:-1]))
     )
@@ -298,6 +332,7 @@ def _is_long(token: str) -> bool:
     return len(token) > 1 and _is_word(token)
 
 
+@functools.lru_cache(maxsize=8192)
 def _is_word(token: str) -> bool:
     """Whether it is letters alone, but for marks inside, as in "it's"."""
     if token.isalpha():
