@@ -11,6 +11,7 @@ import functools
 import json
 import re
 import unicodedata
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -66,8 +67,12 @@ _TOKEN: Final = re.compile(r'\t|"[^"]*"[^\s"]*|[^\s"]+|"')
 _NUMBER: Final = re.compile(r"[-+]?[$€£¥₹]?\d+(?:[.,:]\d+)*%?|\[\d+\]")
 _ENDS: Final = ".,;:!?"
 _PAUSES: Final = frozenset(",;:")
+_DASHES: Final = frozenset({"-", "--"})
 _OPEN: Final = "/\\*=<>|&^~@$([{"
 """After these a full stop is no full stop."""
+
+_CLAUSE: Final = 4
+"""The least words in a row that make a clause, and no name."""
 
 _STRESSED: Final = 5
 """The least length at which capitals in a sentence are stress; shorter ones may be a name of letters, as US."""
@@ -84,19 +89,19 @@ def normal_text(text: str) -> str:
     >>> normal_text("-5") == normal_text("5"), normal_text("f(x)") == normal_text("fx")
     (False, False)
     """
-    if not text.isascii():
-        text = _GUILLEMETS.sub("", unicodedata.normalize("NFC", text)).translate(_SPELT)
-        text = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
-    spelt = text.replace("\r\n", "\n").strip()
-    if fenced := _FENCED.fullmatch(spelt):
-        return normal_text(fenced[2]) or spelt
+    written = spelt = text.replace("\r\n", "\n").strip()
+    if fenced := _FENCED.fullmatch(written):
+        return normal_text(fenced[2]) or written
+    if not written.isascii():
+        spelt = _GUILLEMETS.sub("", unicodedata.normalize("NFC", written)).translate(_SPELT)
+        spelt = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), spelt).strip()
     if spelt[:1] in {"{", "["} and (data := _json(spelt)) is not None:
         return data
     if whole := _CHOICE.fullmatch(spelt):
         spelt = whole[1] or whole[2]
     elif (whole := _QUOTED.fullmatch(spelt)) and _is_prose(whole[1]):
         spelt = whole[1]
-    return "\n".join(_lines(spelt)) or spelt
+    return "\n".join(_lines(spelt)) or spelt or written
 
 
 def normal_code(code: str, language: str) -> str:
@@ -223,8 +228,10 @@ def _words(text: str, *, loud: bool) -> str:
     text = _SERIAL.sub("", text) if "," in text else text
     text = _STRONG.sub(r"\2", text) if "**" in text else text
     text = _TICKED.sub(_unticked, text) if "`" in text else text
-    if ("*" in text or "_" in text) and (slanted := _Line.read(_SLANTED.sub(r"\2", text), loud=loud)).sentence:
-        return slanted.normal()  # else it is a mark of a formula, or of a pattern
+    if "*" in text or "_" in text:
+        slanted = _Line.read(_SLANTED.sub(r"\2", text), loud=loud)
+        if slanted.sentence and len(slanted.tokens) >= _CLAUSE:  # else it may be a pattern
+            return slanted.normal()
     return _Line.read(text, loud=loud).normal()
 
 
@@ -247,15 +254,17 @@ class _Line(NamedTuple):
 
     @classmethod
     def read(cls, text: str, *, loud: bool) -> _Line:
+        """Read a line."""
         tokens = _TOKEN.findall(_SPREAD.sub(r"\1", text))
         formal = not all(map(_is_plain, tokens))
-        return cls(text, tokens, formal, not formal and _is_sentence(text, tokens), loud and not formal)
+        return cls(text, tokens, formal, not formal and _is_sentence(tokens), loud and not formal)
 
     def normal(self) -> str:
+        """The line in its normal form."""
         said, last = [], len(self.tokens) - 1
         before = ""
         for place, token in enumerate(self.tokens):
-            if token not in {"-", "--"} or not self._pauses(place):
+            if token not in _DASHES or not self._pauses(place):
                 free = self.sentence and place != last
                 said.append(_dressed(token, free=free, follows=_is_word(before), line=self[2:]))
             before = token
@@ -263,7 +272,8 @@ class _Line(NamedTuple):
 
     def _pauses(self, place: int) -> bool:
         """Whether a dash is a pause in a sentence, and does not take the one from the other."""
-        return self.sentence and 0 < place < len(self.tokens) - 1 and (place == 1 or self.text[-1] in ".!?")
+        within = self.sentence and 0 < place < len(self.tokens) - 1
+        return within and (place == 1 or max(_clauses(self.tokens)) >= _CLAUSE)
 
 
 @functools.lru_cache(maxsize=8192)
@@ -299,15 +309,26 @@ def _unticked(ticked: re.Match[str]) -> str:
     return ticked[1] if ticked[1] == ticked[1].lower() else ticked[0]
 
 
-def _is_sentence(text: str, tokens: list[str]) -> bool:
-    """Whether words follow each other with no mark between, and begin or end as a sentence: no list, and no formula."""
-    bare = [token.rstrip(_ENDS) for token in tokens]
+def _clauses(tokens: list[str]) -> list[int]:
+    """How many words and numbers stand between the pauses of a line."""
+    lengths = [0]
+    for token in tokens:
+        if token not in _DASHES:
+            lengths[-1] += 1
+        if token in _DASHES or token[-1] in _PAUSES:
+            lengths.append(0)
+    return lengths if lengths[-1] else lengths[:-1]
+
+
+def _is_sentence(tokens: list[str]) -> bool:
+    """Whether words follow each other as in a sentence: in a list of names the parts are short, and of one length."""
     follow = any(
-        token == before and _is_plain(after) and (_is_long(before) or _is_long(after))
-        for token, before, after in zip(tokens, bare, bare[1:], strict=False)
+        _is_word(one) and _is_plain(other) and (len(one) > 1 or _is_long(other.rstrip(_ENDS)))
+        for one, other in pairwise(tokens)
+        if other not in _DASHES
     )
-    begins = text[:1].isupper() and any(word.islower() or word.isdigit() for word in bare)
-    return follow and (begins or text[-1:] in ".!?")
+    lengths = _clauses(tokens)
+    return follow and (len(lengths) == 1 or max(lengths) >= _CLAUSE or len(set(lengths)) > 1)
 
 
 def _is_prose(text: str) -> bool:
@@ -319,7 +340,7 @@ def _is_prose(text: str) -> bool:
 def _is_plain(token: str) -> bool:
     bare = token.rstrip(_ENDS)
     return (
-        token in {"-", "--"}
+        token in _DASHES
         or _is_word(bare)
         or _NUMBER.fullmatch(bare) is not None
         or _INITIALS.match(token) is not None
