@@ -37,6 +37,8 @@ _DIGIT: Final = re.compile(r"(?![0-9])\d")
 
 _FENCED: Final = re.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*?)\n?\1", re.DOTALL)
 _FENCE: Final = re.compile(r"\s*(?:`{3,}|~{3,})")
+# A long dash between words is a pause; a short one may take the one from the other.
+_DASHED: Final = re.compile(r"(?<=[^\W\d_])\s*—\s*(?=[^\W\d_])|(?<=[^\W\d_]{2}) – (?=[^\W\d_]{2})")  # noqa: RUF001
 _GUILLEMETS: Final = re.compile(r"(?<=«)\s+|\s+(?=»)")
 _HEADING: Final = re.compile(r"#{1,6} +(?=[^\W_a-z])(?=[^\n=(){}\[\];<>]*$)")
 _BULLET: Final = re.compile(r"[-*•] +")
@@ -55,11 +57,14 @@ _INITIALS: Final = re.compile(r"(?:[A-Z]\.){2,}")
 _SPREAD: Final = re.compile(r"(?<=\d) ([-+*/×÷=<>]|[<>=!]=) (?=\d)")  # noqa: RUF001
 _UNIT: Final = re.compile(r"(?<=\d) (?=%(?!\w)|°)|(?<=[$€£¥₹]) (?=\d)")
 
-# Lines in which every mark counts: of programs, and of data. Case tells "return" from the "Return" of a sentence.
+_KEY: Final = re.compile(r"\s*[a-z_][\w.-]*:(?: +|$)")
+"""What a line of data begins with, in small letters; its colon counts."""
+
+# Lines in which every mark counts, of programs. Case tells "return" from the "Return" of a sentence.
 _STATEMENT: Final = re.compile(
     r"\s*(?:(?:return|yield|assert|del|import|raise|global|nonlocal|def|class|elif|export|const|let|var|echo|sudo|cd|rm"
     r"|git|pip|npm|docker|curl)\b(?! (?:is|are|was|were)\b)|from [\w.]+ import\b"
-    r"|(?:for|while|if|with|else|try|except|finally)\b.*:$|[a-z_][\w.-]*:(?: |$)|[\w.]+\(.*\)[;:]?$|.*[;{}]$"
+    r"|(?:for|while|if|with|else|try|except|finally)\b.*:(?: |$)|[\w.]+\(.*\)[;:]?$|.*[;{}]$"
     r"|[\w.\[\]]+ ?[-+*/|&]?= ?[^=\s]|@\w|</?\w|(?i:select\b.*\bfrom\b|insert into\b|update\b.*\bset\b|delete from\b"
     r"|(?:create|alter|drop) (?:table|view|index)\b))"
 )
@@ -93,7 +98,7 @@ def normal_text(text: str) -> str:
     if fenced := _FENCED.fullmatch(written):
         return normal_text(fenced[2]) or written
     if not written.isascii():
-        spelt = _GUILLEMETS.sub("", unicodedata.normalize("NFC", written)).translate(_SPELT)
+        spelt = _DASHED.sub(", ", _GUILLEMETS.sub("", unicodedata.normalize("NFC", written))).translate(_SPELT)
         spelt = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), spelt).strip()
     if spelt[:1] in {"{", "["} and (data := _json(spelt)) is not None:
         return data
@@ -165,7 +170,7 @@ def _lines(text: str) -> Iterator[str]:
     """Its lines, without those that are blank; in a fence as they are."""
     loud = text.isupper()
     lines = list(_unwrapped(text.split("\n")))
-    program = any(map(_is_code, lines))
+    program = any(_is_code(line) or _KEY.match(line) for line in lines)
     fenced = False
     for line in lines:
         if _FENCE.match(line):
@@ -191,7 +196,7 @@ def _unwrapped(lines: list[str]) -> Iterator[str]:
 
 
 def _flows(line: str) -> bool:
-    return not _is_code(line) and all(_is_plain(token) for token in _TOKEN.findall(line))
+    return not _is_code(line) and not _KEY.match(line) and all(_is_plain(token) for token in _TOKEN.findall(line))
 
 
 def _is_code(line: str) -> bool:
@@ -199,6 +204,8 @@ def _is_code(line: str) -> bool:
 
 
 def _line(line: str, *, loud: bool, program: bool) -> str:
+    if key := _KEY.match(line):
+        return f"{key[0].rstrip()} {_words(line[key.end() :], loud=loud)}"
     body = line.lstrip()
     indent = line[: len(line) - len(body)]
     if _RULE.fullmatch(body):
@@ -266,24 +273,23 @@ class _Line(NamedTuple):
         for place, token in enumerate(self.tokens):
             if token not in _DASHES or not self._pauses(place):
                 free = self.sentence and place != last
-                said.append(_dressed(token, free=free, follows=_is_word(before), line=self[2:]))
+                said.append(_dressed(token, free=free, before=_kind(before), line=self[2:]))
             before = token
         return " ".join(said) or self.text
 
     def _pauses(self, place: int) -> bool:
-        """Whether a dash is a pause in a sentence, and does not take the one from the other."""
-        within = self.sentence and 0 < place < len(self.tokens) - 1
-        return within and (place == 1 or max(_clauses(self.tokens)) >= _CLAUSE)
+        """Whether a dash is a pause: after the first word of a sentence, and not where it may be a minus."""
+        return self.sentence and place == 1 and len(self.tokens) > _CLAUSE - 1 and _is_long(self.tokens[0])
 
 
 @functools.lru_cache(maxsize=8192)
-def _dressed(token: str, *, free: bool, follows: bool, line: tuple[bool, bool, bool]) -> str:
+def _dressed(token: str, *, free: bool, before: str, line: tuple[bool, bool, bool]) -> str:
     """A word as it stands in a line.
 
     Args:
         token: The word, with its marks.
         free: Whether it stands within a sentence, where a pause after a word says nothing.
-        follows: Whether it stands after a word.
+        before: What it stands after: a ``word``, a ``number`` or anything else.
         line: Whether the line is formal, a sentence, and loud.
     """
     if initials := _INITIALS.match(token):
@@ -296,12 +302,18 @@ def _dressed(token: str, *, free: bool, follows: bool, line: tuple[bool, bool, b
     kept = "?" if "?" in marks else ""
     if "!" in marks and not (word and (len(core) > 1 or not core.isascii())):
         kept += "!"  # of a factorial, say
-    if marks[:1] in _PAUSES and not (free and (word or follows)):
+    if marks[:1] in _PAUSES and not (free and (word or before == "word")):
         kept += marks[0]
+    if before == "number" and len(core) < _CLAUSE:
+        return core + kept  # a unit, which is told by case
     stressed = loud or (sentence and len(core) >= _STRESSED and core.isupper())
     if word and (stressed or core[1:].islower() or (len(core) == 1 and not formal)):
         core = core.lower()
     return core + kept
+
+
+def _kind(token: str) -> str:
+    return "word" if _is_word(token) else "number" if _NUMBER.fullmatch(token) else ""
 
 
 def _unticked(ticked: re.Match[str]) -> str:
