@@ -65,8 +65,8 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
 
 
 def _accepted(console: Console, drift: Drift, data: Json, tier: Policy | None, root: Path) -> tuple[CassetteDrift, ...]:
+    from lmtest.here import relative
     from lmtest.refresh.accept import accept_unseen, why_left
-    from lmtest.report.drift_data import relative
     from lmtest.report.drift_review import review
 
     accepted = accept_unseen(drift, tier) if tier else review(console, drift, data, decide)

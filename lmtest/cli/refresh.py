@@ -118,7 +118,7 @@ def _paths(cassettes: tuple[Path, ...], directory: Path, given: dict[str, Any]) 
 
 def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> tuple[Plan, Choice]:
     from lmtest.refresh.plan import Choice, make_plan
-    from lmtest.report.drift_terminal import print_plan
+    from lmtest.report.plan_terminal import print_plan
 
     choice = Choice(
         recorded_before=given["older_than"],
@@ -136,9 +136,9 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
 
 def _budget(limits: Limits) -> Decimal | None:
     """USD that the run may cost, whoever says so."""
+    from lmtest.modes import REFRESHING
     from lmtest.money.defaults import default_limits
     from lmtest.money.limits import Limits
-    from lmtest.refresh.run import REFRESHING
     from lmtest.variables import run_variables
 
     configured = Limits.from_mapping(load()[0].limits, source="[tool.lmtest.limits] in pyproject.toml")
@@ -163,9 +163,10 @@ def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, 
 
 
 def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path) -> int:
+    from lmtest.here import relative
     from lmtest.refresh.accept import accept_unseen
     from lmtest.refresh.drift import Tier
-    from lmtest.report.drift_data import as_data, relative
+    from lmtest.report.drift_data import as_data
     from lmtest.report.drift_review import review
     from lmtest.report.drift_terminal import print_drift
 
@@ -212,8 +213,8 @@ def _write_report(path: Path, data: Json) -> None:
 
 
 def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> int:
+    from lmtest.here import relative
     from lmtest.refresh.complete import complete, tests_to_run
-    from lmtest.report.drift_data import relative
 
     tests = tests_to_run(paths, root=root, test=given["test"])
     console.print("To run in mode auto, which calls for what is not recorded:" + ("" if tests else " nothing"))

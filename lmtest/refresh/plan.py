@@ -10,14 +10,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from lmtest import clock
-from lmtest.cassette import blobs, library
+from lmtest.cassette import library
 from lmtest.cassette.index import Index
-from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
-from lmtest.lm.estimate import estimate
-from lmtest.money.prices import price_of, worst_case
-from lmtest.money.terms import asked
+from lmtest.money.prices import price_of
 from lmtest.refresh.ids import belongs
 
 if TYPE_CHECKING:
@@ -64,7 +61,7 @@ class Job:
         unpriced: Calls of unknown price.
         seconds: What they took, one after the other.
         recorded_at: When the oldest was recorded, ISO 8601.
-        least: USD that the cheapest of its calls sets aside of a budget; None where that is not known beforehand.
+        to: The model that is asked instead of the recorded ones.
     """
 
     path: Path
@@ -75,7 +72,15 @@ class Job:
     unpriced: int
     seconds: float
     recorded_at: str
-    least: Decimal | None = None
+    to: str | None = None
+
+    @property
+    def least(self) -> Decimal | None:
+        """USD that the cheapest of its calls sets aside of a budget; None where that is not known beforehand."""
+        from lmtest.refresh.aside import least_aside  # late: it reads prices and tokenizers
+
+        # How long another model's answers are, nothing recorded tells.
+        return None if self.to else least_aside(self.path)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,10 +115,15 @@ class Plan:
     done: tuple[Job, ...]
     skipped: tuple[Skipped, ...]
 
-    @property
-    def least(self) -> Decimal | None:
-        """USD below which a budget lets no call through, where that is known."""
-        return min((job.least for job in self.due if job.least is not None), default=None)
+    def least_beyond(self, budget: Decimal) -> Decimal | None:
+        """USD that a budget would need to let any call through; None where this one does, or where nobody knows."""
+        least: Decimal | None = None
+        for job in self.due:
+            needed = job.least
+            if needed is not None and needed <= budget:
+                return None  # the rest need not be looked at
+            least = min((each for each in (least, needed) if each is not None), default=None)
+        return least
 
 
 def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
@@ -179,24 +189,8 @@ def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: s
         unpriced=prices.count(None),
         seconds=sum(call.latency or 0 for call in calls),
         recorded_at=min((call.recorded_at or "" for call in calls), default=""),
-        # How long another model's answers are, nothing recorded tells.
-        least=None if to else _least(calls, path.parent),
+        to=to,
     )
-
-
-def _least(calls: Sequence[Interaction], directory: Path) -> Decimal | None:
-    lengths, found = Lengths(calls), []
-    for call in calls:
-        most = (call.request.get("config") or {}).get("max_tokens") or lengths.most(call.key, call.model)
-        most = 0 if call.embeds else most
-        if not call.tool and most is not None:
-            try:
-                request = blobs.attach(call.request, directory)
-            except CassetteError:  # nobody can say what it would send; its own test may
-                continue
-            sent = estimate(request, call.model)
-            found.append(worst_case(call.model, sent, most, clock.utc_now(), terms=asked(call.request)))
-    return min((usd for usd in found if usd is not None), default=None)
 
 
 def _price(call: Interaction, to: str | None) -> Decimal | None:

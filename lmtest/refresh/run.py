@@ -16,17 +16,14 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from lmtest import variables
 from lmtest.errors import LMTestError
-from lmtest.modes import Mode, ModeChoice
 from lmtest.money.origin import REFRESH_FLAG
 from lmtest.refresh.witness import JOURNAL, WANTED, Ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from lmtest.modes import Mode
     from lmtest.money.limits import Limits
-
-REFRESHING: Final = ModeChoice(mode=Mode.REFRESH, source="lmtest refresh")
-"""The mode of a refresh, whatever anybody else says."""
 
 _EVERY: Final = 0.1
 """Seconds between looks at how far the tests are."""
