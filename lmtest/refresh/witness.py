@@ -5,6 +5,7 @@ Tests are chosen here and not on the command line, where one that is gone would 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -13,10 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from lmtest import variables
+from lmtest import clock, settings, variables
+from lmtest.cassette import redact
 from lmtest.errors import LimitError
+from lmtest.modes import Mode
+from lmtest.refresh import history
+from lmtest.refresh.history import Attempt
 from lmtest.refresh.ids import belongs
-from lmtest.refresh.written import test_id
+from lmtest.refresh.written import first_line, test_id
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -29,6 +34,8 @@ JOURNAL: Final = variables.REFRESH_JOURNAL
 
 _LIMIT: Final = "lmtest_limit"
 _NAME: Final = "lmtest_name"
+_REASON: Final = "lmtest_reason"
+_GONE: Final = "whoever started this refresh is gone"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +70,7 @@ class _Witness:
         self._wanted = Path(os.environ[WANTED]).read_text(encoding="utf-8").splitlines()
         self._leads = not hasattr(config, "workerinput")
         self._parent = os.getppid()
+        self._root = config.rootpath
         self._phases: dict[str, list[pytest.TestReport]] = {}
 
     @pytest.hookimpl(trylast=True)
@@ -76,6 +84,8 @@ class _Witness:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        if not report.passed:
+            report.user_properties = [*report.user_properties, (_REASON, first_line(item, _told(report)))]
         if (name := self._name(item)) not in {None, item.nodeid}:
             report.user_properties = [*report.user_properties, (_NAME, name)]
         if call.excinfo is not None and isinstance(call.excinfo.value, LimitError):
@@ -92,6 +102,8 @@ class _Witness:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and self._leads:
             last = report.longreprtext.strip().rpartition("\n")[2].removeprefix("E").strip()
+            last = redact.of_process(settings.load(self._root)[0].redact).text(last)
+            self._note(report.nodeid, "errored", f"it could not be collected: {last}")
             self._tell(Ended(test=report.nodeid, outcome="failed", reason=f"it could not be collected: {last}"))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -99,14 +111,27 @@ class _Witness:
             return
         self._phases.setdefault(report.nodeid, []).append(report)
         if report.when == "teardown":
-            self._tell(_summed_up(self._phases.pop(report.nodeid)))
+            phases = self._phases.pop(report.nodeid)
+            ended = _summed_up(phases)
+            if not (ended.outcome == "skipped" and ended.reason.endswith(_GONE)):
+                self._note(ended.test, _outcome(ended, phases), ended.reason)
+            self._tell(ended)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         # Whoever asked for these tests was killed: nobody wants to pay for the rest.
         if self._leads and os.getppid() != self._parent:
-            item.session.shouldstop = "whoever started this refresh is gone"
-            pytest.skip("whoever started this refresh is gone")
+            item.session.shouldstop = _GONE
+            pytest.skip(_GONE)
+
+    def _note(self, test: str, outcome: str, reason: str) -> None:
+        """Write down, for the refreshes to come, how a test fared in this one."""
+        if os.environ.get(variables.MODE) != Mode.REFRESH.value:
+            return
+        to, run = os.environ.get(variables.REFRESH_TO), os.environ[variables.RUN]
+        attempt = Attempt(test=test, outcome=outcome, reason=reason, at=clock.stamp(clock.utc_now()), run=run, to=to)
+        with contextlib.suppress(OSError):  # the recordings are worth more, and the files beside the cassettes tell
+            history.note(self._root, attempt)
 
     def _tell(self, ended: Ended) -> None:
         with Path(os.environ[JOURNAL]).open("a", encoding="utf-8") as journal:
@@ -119,6 +144,18 @@ def _summed_up(phases: list[pytest.TestReport]) -> Ended:
     test = next((str(name) for each in phases for key, name in each.user_properties if key == _NAME), phases[0].nodeid)
     if bad is None:
         return Ended(test=test, outcome="passed")
-    crash = getattr(bad.longrepr, "reprcrash", None)
-    told = crash.message if crash else bad.longrepr[2] if isinstance(bad.longrepr, tuple) else bad.longreprtext
-    return Ended(test=test, outcome=bad.outcome, reason=str(told).strip().partition("\n")[0], limit=limit)
+    reason = next((str(text) for name, text in bad.user_properties if name == _REASON), "")
+    return Ended(test=test, outcome=bad.outcome, reason=reason, limit=limit)
+
+
+def _told(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash:
+        return str(crash.message)
+    return str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else report.longreprtext
+
+
+def _outcome(ended: Ended, phases: list[pytest.TestReport]) -> str:
+    if ended.limit:
+        return history.LIMIT
+    return "errored" if any(each.failed and each.when != "call" for each in phases) else ended.outcome
