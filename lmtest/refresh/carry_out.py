@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import uuid
 from typing import TYPE_CHECKING
 
+from lmtest import clock
 from lmtest.cassette import pending
 from lmtest.modes import Mode
+from lmtest.refresh import history
+from lmtest.refresh.history import Attempt
 from lmtest.refresh.resend import resend
-from lmtest.refresh.result import read_calls
+from lmtest.refresh.result import read_calls, recorded_anew
 from lmtest.refresh.run import Run, run_tests
 
 if TYPE_CHECKING:
@@ -45,8 +50,18 @@ def carry_out(
     for job in plan.due:
         ended = run.of(*job.names)
         if ended and ended.limit:
+            if ended is run.ended[0] and recorded_anew(job.path):
+                _note_too_large(root, ended, sending.to)
             pending.discard(job.path)  # it was cut short, which says nothing of its answers
     return run
+
+
+def _note_too_large(root: Path, ended: Ended, to: str | None) -> None:
+    """Count as a failure that a test used up all that a run may: it would be the first of every run, and the last."""
+    reason = f"a run's limit does not hold all of its calls: {ended.limit}"
+    now, run = clock.stamp(clock.utc_now()), uuid.uuid4().hex[:12]
+    with contextlib.suppress(OSError):
+        history.note(root, Attempt(test=ended.test, outcome="failed", reason=reason, at=now, run=run, to=to))
 
 
 def _resend_all(plan: Plan, sending: Sending, on_end: Callable[[Ended], None]) -> Run:

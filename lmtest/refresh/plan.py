@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 import shlex
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -15,13 +17,17 @@ from lmtest.cassette.index import Index
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
 from lmtest.money.prices import price_of
+from lmtest.refresh.backoff import failures_of
+from lmtest.refresh.history import History
 from lmtest.refresh.ids import belongs
+from lmtest.refresh.order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lmtest.cassette.interaction import Interaction
+    from lmtest.refresh.backoff import Failures
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +53,11 @@ class Choice:
     again: bool = False
     by_test: bool = True
 
+    @property
+    def insists(self) -> bool:
+        """Whether what failed lately is wanted at once, not when its time has come."""
+        return self.failed or self.again or self.test is not None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
@@ -62,6 +73,7 @@ class Job:
         seconds: What they took, one after the other.
         recorded_at: When the oldest was recorded, ISO 8601.
         to: The model that is asked instead of the recorded ones.
+        failures: How often in a row its refresh failed.
     """
 
     path: Path
@@ -73,6 +85,7 @@ class Job:
     seconds: float
     recorded_at: str
     to: str | None = None
+    failures: int = 0
 
     @property
     def least(self) -> Decimal | None:
@@ -102,18 +115,51 @@ class Skipped:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Postponed:
+    """A cassette that is due, and whose refresh failed too lately to be tried again.
+
+    Attributes:
+        path: The cassette.
+        failures: How often it did, in a row, and until when it is left alone.
+    """
+
+    path: Path
+    failures: Failures
+
+    @property
+    def reason(self) -> str:
+        """Why it is left, and what tries it now."""
+        count, until = self.failures.count, self.failures.until
+        times = "once" if count == 1 else f"{count} times"
+        said = f" ({textwrap.shorten(self.failures.reason, 120)})" if self.failures.reason else ""
+        return f"failed {times}{said}, next try after {until:%Y-%m-%d %H:%M} UTC; --failed or --again tries now"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """What a refresh will do.
 
     Attributes:
-        due: What is to be re-recorded, the longest recorded first.
+        due: What is to be re-recorded, in the order in which it is: what failed last time comes last, and of the rest
+            the longest recorded first, but that the tests of a module stay together.
         done: What an earlier refresh re-recorded and nobody has accepted yet; it is compared, not recorded again.
         skipped: What cannot be.
+        postponed: What failed, and is not tried again yet.
     """
 
     due: tuple[Job, ...]
     done: tuple[Job, ...]
     skipped: tuple[Skipped, ...]
+    postponed: tuple[Postponed, ...] = ()
+
+    @property
+    def usd(self) -> Decimal:
+        """What it costs, as far as prices are known."""
+        return sum((job.usd for job in self.due), Decimal(0))
+
+    def nights(self, budget: Decimal) -> int:
+        """How many runs of this budget it takes, by what the recorded calls took."""
+        return math.ceil(self.usd / budget)
 
     def least_beyond(self, budget: Decimal) -> Decimal | None:
         """USD that a budget would need to let any call through; None where this one does, or where nobody knows."""
@@ -138,7 +184,8 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         ConfigurationError: A path leads nowhere.
         CassetteFormatError: A file that was named is no cassette.
     """
-    due, done, skipped = [], [], []
+    due, done, skipped, postponed = [], [], [], []
+    history = History.read(root)
     for path in find_cassettes(paths):
         try:
             index = Index(path)
@@ -156,9 +203,13 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         elif reason := _obstacle(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         else:
-            due.append(job)
-    due.sort(key=lambda job: job.recorded_at)
-    return Plan(due=tuple(due), done=tuple(done), skipped=tuple(skipped))
+            newest = max((call.recorded_at or "" for call in calls), default="")
+            failures = failures_of(path, job.names, history, recorded_at=newest, to=choice.to)
+            if failures and not (choice.insists or path in paths) and clock.utc_now() < failures.until:
+                postponed.append(Postponed(path=path, failures=failures))
+            else:
+                due.append(replace(job, failures=failures.count if failures else 0))
+    return Plan(due=in_order(due), done=tuple(done), skipped=tuple(skipped), postponed=tuple(postponed))
 
 
 def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:

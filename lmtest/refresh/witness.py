@@ -20,7 +20,7 @@ from lmtest.errors import LimitError
 from lmtest.modes import Mode
 from lmtest.refresh import history
 from lmtest.refresh.history import Attempt
-from lmtest.refresh.ids import belongs
+from lmtest.refresh.ids import belongs, names
 from lmtest.refresh.written import first_line, test_id
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 class _Witness:
     def __init__(self, config: pytest.Config) -> None:
-        self._wanted = Path(os.environ[WANTED]).read_text(encoding="utf-8").splitlines()
+        wanted = Path(os.environ[WANTED]).read_text(encoding="utf-8").splitlines()
+        self._wanted = {name.rstrip("/"): place for place, name in reversed([*enumerate(wanted)])}
         self._leads = not hasattr(config, "workerinput")
         self._parent = os.getppid()
         self._root = config.rootpath
@@ -75,9 +76,10 @@ class _Witness:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        chosen = [item for item in items if self._name(item) is not None]
-        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-        items[:] = chosen
+        places = {item: place for item in items if (place := self._place(item)) is not None}
+        config.hook.pytest_deselected(items=[item for item in items if item not in places])
+        # In the order in which they are wanted: a budget may not hold all of them.
+        items[:] = sorted(places, key=places.__getitem__)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -97,7 +99,14 @@ class _Witness:
     def _name(self, item: pytest.Item) -> str | None:
         """The id by which a test is wanted: as it is written down, or as pytest has it, as it once was written."""
         ids = (item.nodeid, test_id(item))
-        return next((each for each in ids if any(belongs(each, wanted) for wanted in self._wanted)), None)
+        return next((each for each in ids if any(name in self._wanted for name in names(each))), None)
+
+    def _place(self, item: pytest.Item) -> int | None:
+        """The place of a test among what is wanted, in that order; None where it is not."""
+        found = [
+            self._wanted[name] for each in (item.nodeid, test_id(item)) for name in names(each) if name in self._wanted
+        ]
+        return min(found, default=None)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and self._leads:

@@ -38,18 +38,30 @@ def print_plan(console: Console, plan: Plan, *, root: Path, budget: Decimal | No
             table.add_section()
             table.add_row(f"{len(plan.due)} cassettes", "", *_costs(plan.due))
         literal.print_table(console, table)
-        if budget is not None and (least := plan.least_beyond(budget)) is not None:
-            console.print(
-                f"The budget is ${budget:f}, and a budget below ${least:f} sends nothing: the cheapest call sets "
-                "that much aside. Raise it with --budget.",
-                style="bold yellow",
-            )
+        if budget:
+            _print_reach(console, plan, budget)
     else:
         console.print("Nothing is due.")
     for job in plan.done:
         console.print(f"{relative(job.path, root)}: re-recorded already, waits to be accepted", soft_wrap=True)
-    for skipped in plan.skipped:
-        console.print(f"{relative(skipped.path, root)}: {skipped.reason}", style="yellow", soft_wrap=True)
+    for each in (*plan.postponed, *plan.skipped):
+        console.print(f"{relative(each.path, root)}: {each.reason}", style="yellow", soft_wrap=True)
+
+
+def _print_reach(console: Console, plan: Plan, budget: Decimal) -> None:
+    """Say how far a budget reaches, where it does not reach to the end."""
+    if (least := plan.least_beyond(budget)) is not None:
+        console.print(
+            f"The budget is ${budget:f}, and a budget below ${least:f} sends nothing: the cheapest call sets "
+            "that much aside. Raise it with --budget.",
+            style="bold yellow",
+        )
+    elif (nights := plan.nights(budget)) > 1:
+        console.print(
+            f"The budget is ${budget:f}, and all of this takes ${plan.usd:f}: about {nights} such runs, the first rows "
+            "first. What is re-recorded is not called for again.",
+            style="yellow",
+        )
 
 
 def _costs(jobs: Iterable[Job]) -> tuple[str, str, str, str]:
