@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmtest.cli.exits import Exit, worst
 from lmtest.cli.params import CassettePath, Moment, Usd, decide
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 _TIERS = ("same", "wording", "changed", "structure", "failed")
 _REPORTS = (".md", ".html", ".json")
 _WIDE = 160  # columns, where nobody's terminal says how many there are
-_STOPPED = 3
-_INTERRUPTED = 130
 
 
 class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.params
@@ -159,13 +158,12 @@ def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, 
     sending = Sending(to=given["to"], api_base=given["api_base"], limits=given["limits"])
     with DriftProgress(console, plan, root=root) as progress:
         run = carry_out(plan, sending, root=root, by_test=choice.by_test, on_end=progress.ended)
-    return gather(plan, run, to=given["to"], score=metric.score if metric else None)
+    return gather(plan, run, to=given["to"], by_test=choice.by_test, score=metric.score if metric else None)
 
 
 def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path) -> int:
     from lmtest.here import relative
     from lmtest.refresh.accept import accept_unseen
-    from lmtest.refresh.drift import Tier
     from lmtest.report.drift_data import as_data
     from lmtest.report.drift_review import review
     from lmtest.report.drift_terminal import print_drift
@@ -188,15 +186,24 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
             f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. To take them over, without another call: "
             "lmtest accept asks call by call, on a terminal; lmtest accept --tier wording takes what moved no further.",
         )
-    if drift.stopped == "interrupted":
-        return _INTERRUPTED
-    if given["fail_on"] and drift.tier >= Tier(given["fail_on"]):
-        return 1
-    if drift.stopped:
-        return _STOPPED
-    # Nothing answered is nothing done: a missing key, a provider that is gone.
-    answered = any(count for tier, count in drift.counts.items() if tier is not Tier.FAILED)
-    return int(bool(drift.cassettes) and not answered)
+    return _exit(drift, given["fail_on"])
+
+
+def _exit(drift: Drift, fail_on: str | None) -> Exit:
+    """How a refresh ends. What failed is found whatever --fail-on says: nobody wants that to be green."""
+    from lmtest.refresh.drift import Tier
+
+    failed = bool(drift.counts[Tier.FAILED]) or drift.outcomes.unanswered
+    idle = bool(drift.left) and not drift.outcomes.red
+    holds = {
+        Exit.FOUND: bool(drift.outcomes.red) or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
+        Exit.UNANSWERED: not drift.answered and not drift.stopped and (failed or idle),
+    }
+    return worst([_stop(drift.stopped), *(code for code, held in holds.items() if held)])
+
+
+def _stop(stopped: str) -> Exit:
+    return Exit.DONE if not stopped else Exit.INTERRUPTED if stopped == "interrupted" else Exit.LIMIT
 
 
 def _consents(given: dict[str, Any]) -> bool:
@@ -215,6 +222,9 @@ def _write_report(path: Path, data: Json) -> None:
 def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> int:
     from lmtest.here import relative
     from lmtest.refresh.complete import complete, tests_to_run
+    from lmtest.report.drift_data import as_told
+    from lmtest.report.drift_terminal import print_outcomes
+    from lmtest.report.drift_text import tests_headline
 
     tests = tests_to_run(paths, root=root, test=given["test"])
     console.print("To run in mode auto, which calls for what is not recorded:" + ("" if tests else " nothing"))
@@ -225,11 +235,11 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
     completed = complete(paths, tests, root=root, limits=given["limits"])
     for path, count in completed.gained.items():
         console.print(f"{relative(path, root)}: {count} call{'' if count == 1 else 's'} recorded")
-    for ended in completed.run.ended:
-        if ended.outcome == "failed":
-            console.print(f"failed: {ended.test}: {ended.reason}", style="red")
-    console.print(f"Recorded in all: {sum(completed.gained.values())}")
-    if completed.run.stopped:
-        console.print(f"Stopped early: {completed.run.stopped}", style="bold yellow")
-        return _INTERRUPTED if completed.run.stopped == "interrupted" else _STOPPED
-    return int(any(ended.outcome == "failed" for ended in completed.run.ended))
+    outcomes = completed.outcomes
+    print_outcomes(console, as_told(outcomes))
+    console.print(f"Recorded in all: {sum(completed.gained.values())}. {tests_headline(as_told(outcomes))}")
+    if outcomes.stopped:
+        console.print(f"Stopped early: {outcomes.stopped}", style="bold yellow")
+    held = [Exit.FOUND] if outcomes.red else []
+    held += [Exit.UNANSWERED] if outcomes.unanswered and not completed.gained and not outcomes.stopped else []
+    return worst([_stop(outcomes.stopped), *held])

@@ -49,7 +49,7 @@ class Failures:
         >>> [str(Failures(count=n, last=datetime(2026, 12, 1, 3, tzinfo=UTC)).until) for n in (1, 2, 3)]
         ['2026-12-01 15:00:00+00:00', '2026-12-02 15:00:00+00:00', '2026-12-04 15:00:00+00:00']
         """
-        nights = min(2 ** min(self.count - 1, MOST), MOST)
+        nights: int = min(2 ** min(self.count - 1, MOST), MOST)
         return self.last + nights * _NIGHT - _EARLY
 
 

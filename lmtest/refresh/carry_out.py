@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lmtest import clock
@@ -12,6 +13,7 @@ from lmtest.modes import Mode
 from lmtest.refresh import history
 from lmtest.refresh.history import Attempt
 from lmtest.refresh.resend import resend
+from lmtest.refresh.restart import Together, run_through
 from lmtest.refresh.result import read_calls, recorded_anew
 from lmtest.refresh.run import Run, run_tests
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lmtest.refresh.plan import Plan
+    from lmtest.refresh.plan import Job, Plan
     from lmtest.refresh.resend import Sending
     from lmtest.refresh.witness import Ended
 
@@ -43,8 +45,8 @@ def carry_out(
     for job in plan.due:
         pending.prepare(job.path)
     if by_test:
-        tests = [test for job in plan.due for test in job.tests]
-        run = run_tests(tests, root=root, mode=Mode.REFRESH, limits=sending.limits, to=sending.to, on_end=on_end)
+        how = partial(run_tests, root=root, mode=Mode.REFRESH, limits=sending.limits, to=sending.to, on_end=on_end)
+        run = run_through(map(_together, plan.due), how)
     else:
         run = _resend_all(plan, sending, on_end)
     for job in plan.due:
@@ -53,6 +55,8 @@ def carry_out(
             if ended is run.ended[0] and recorded_anew(job.path):
                 _note_too_large(root, ended, sending.to)
             pending.discard(job.path)  # it was cut short, which says nothing of its answers
+        elif (ended and ended.red) or run.left_out(*job.names):
+            pending.set_apart(job.path)
     return run
 
 
@@ -62,6 +66,10 @@ def _note_too_large(root: Path, ended: Ended, to: str | None) -> None:
     now, run = clock.stamp(clock.utc_now()), uuid.uuid4().hex[:12]
     with contextlib.suppress(OSError):
         history.note(root, Attempt(test=ended.test, outcome="failed", reason=reason, at=now, run=run, to=to))
+
+
+def _together(job: Job) -> Together:
+    return Together(tests=job.tests, is_lost=lambda: recorded_anew(job.path) is None)
 
 
 def _resend_all(plan: Plan, sending: Sending, on_end: Callable[[Ended], None]) -> Run:

@@ -8,14 +8,21 @@ from rich.padding import Padding
 from rich.text import Text
 
 from lmtest.refresh.result import NOT_REACHED
-from lmtest.report.drift_text import consumption, difference, headline, measures, score
+from lmtest.report.drift_text import by_reason, consumption, difference, headline, measures, score
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from lmtest.cassette.interaction import Json
 
-_STYLES: Final = {"same": "green", "wording": "blue", "changed": "yellow", "structure": "red", "failed": "bold magenta"}
+_STYLES: Final = {
+    "same": "green",
+    "wording": "blue",
+    "changed": "yellow",
+    "structure": "red",
+    "not reached": "magenta",
+    "failed": "bold magenta",
+}
 _MOST_LINES: Final = 30
 
 
@@ -33,6 +40,7 @@ def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None
             for call in cassette["calls"]:
                 if call["tier"] != "same":
                     print_call(console, call)
+    print_outcomes(console, data["tests"])
     _print_left(console, data["left"])
     if data["stopped"]:
         console.print(f"Stopped early: {data['stopped']}", style="bold yellow")
@@ -41,6 +49,14 @@ def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None
         console.print(f"Before and now: {consumption(data)}")
     if told := score(data["scores"]):
         console.print(f"Mean score of {data['scores']['calls']} calls: {told}")
+
+
+def print_outcomes(console: Console, tests: Json) -> None:
+    """Say which tests did not pass and why; where many say the same of it, the first of them and how many."""
+    for (outcome, reason), those in by_reason(tests):
+        more = f" and {len(those) - 1} more" if len(those) > 1 else ""
+        style = "yellow" if outcome in {"skipped", "not run"} else "bold red"
+        console.print(f"{outcome}: {those[0]}{more}: {reason}", style=style, soft_wrap=True)
 
 
 def _print_left(console: Console, left: list[Json]) -> None:

@@ -19,6 +19,7 @@ MEANING: Final = {
     "wording": "the same fields in other words",
     "changed": "a field differs",
     "structure": "no longer parses, calls other tools, or ends otherwise",
+    "not reached": "not asked, because the test ended before",
     "failed": "not answered",
 }
 """What each tier means, for a legend."""
@@ -27,8 +28,9 @@ MEANING: Final = {
 def headline(data: Json) -> str:
     """Sum a refresh up in a sentence.
 
-    >>> headline({"counts": {"same": 2, "changed": 1}, "cassettes": [1, 2], "left": [], "to": None, "stopped": ""})
-    '3 calls of 2 cassettes: 2 same, 1 changed.'
+    >>> tests = {"counts": {"passed": 1, "failed": 1}, "told": []}
+    >>> headline({"counts": {"same": 2, "changed": 1}, "cassettes": [1, 2], "left": [], "to": None, "tests": tests})
+    '3 calls of 2 cassettes: 2 same, 1 changed. 2 tests: 1 passed, 1 failed.'
     """
     counts = ", ".join(f"{count} {tier}" for tier, count in data["counts"].items() if count)
     calls = sum(data["counts"].values())
@@ -38,7 +40,25 @@ def headline(data: Json) -> str:
         told += (
             f" {_many(len(data['left']), 'cassette')} left as {'it was' if len(data['left']) == 1 else 'they were'}."
         )
-    return told
+    return " ".join(filter(None, (told, tests_headline(data["tests"]))))
+
+
+def tests_headline(tests: Json) -> str:
+    """Sum up in a sentence how tests ended; nothing where none was to run.
+
+    >>> tests_headline({"counts": {"passed": 1, "crashed": 1, "not run": 2}})
+    '4 tests: 1 passed, 1 crashed, 2 not run.'
+    """
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in tests["counts"].items() if count)
+    return f"{_many(sum(tests['counts'].values()), 'test')}: {counts}." if counts else ""
+
+
+def by_reason(tests: Json) -> list[tuple[tuple[str, str], list[str]]]:
+    """Bring together the tests that ended alike, for the same reason: a provider that is gone says one thing to all."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for each in tests["told"]:
+        groups.setdefault((each["outcome"], each["reason"]), []).append(each["test"])
+    return list(groups.items())
 
 
 def moved(before_and_after: Json, unit: str) -> str:

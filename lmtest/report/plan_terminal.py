@@ -44,8 +44,9 @@ def print_plan(console: Console, plan: Plan, *, root: Path, budget: Decimal | No
         console.print("Nothing is due.")
     for job in plan.done:
         console.print(f"{relative(job.path, root)}: re-recorded already, waits to be accepted", soft_wrap=True)
-    for each in (*plan.postponed, *plan.skipped):
-        console.print(f"{relative(each.path, root)}: {each.reason}", style="yellow", soft_wrap=True)
+    left = [(each.path, each.reason) for each in plan.postponed] + [(each.path, each.reason) for each in plan.skipped]
+    for path, reason in left:
+        console.print(f"{relative(path, root)}: {reason}", style="yellow", soft_wrap=True)
 
 
 def _print_reach(console: Console, plan: Plan, budget: Decimal) -> None:
