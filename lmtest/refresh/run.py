@@ -36,7 +36,7 @@ _PATIENCE: Final = 30.0
 _RAN: Final = frozenset({0, 1, 2, 5})
 """pytest's exit codes where it ran what it was told to, or there was nothing to run."""
 
-_LAST_WORDS: Final = re.compile(r"^(?:Fatal Python error: .+|\++ (?:Timeout) \++|!+ .+ !+)$", re.MULTILINE)
+_LAST_WORDS: Final = re.compile(r"Fatal Python error: .+|^\++ Timeout \++$|^!+ .+ !+$", re.MULTILINE)
 """Lines of pytest's, its neighbours' or Python's own that say why the process ended."""
 
 
