@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmtest.cli.exits import Exit
 from lmtest.cli.params import CassettePath, Moment, Usd, decide
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from decimal import Decimal
 
     from rich.console import Console
@@ -87,15 +90,39 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     console = literal.console(width=None if sys.stdout.isatty() else _WIDE)
     given["limits"] = _limits(given)
     paths = _paths(cassettes, cassette_directory(), given)
-    if given["missing"]:
-        sys.exit(_complete(console, paths, given, root))
-    plan, choice = _planned(console, paths, given, root)
-    if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
-        return
-    if plan.due and not _consents(given):
-        return
-    drift = _carried_out(console, plan, choice, given, root)
+    _expect_there(cassettes)
+    with _alone(console, given, root):
+        if given["missing"]:
+            sys.exit(_complete(console, paths, given, root))
+        plan, choice = _planned(console, paths, given, root)
+        if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
+            return
+        if plan.due and not _consents(given):
+            return
+        drift = _carried_out(console, plan, choice, given, root)
     sys.exit(_concluded(console, drift, given, root))
+
+
+def _expect_there(cassettes: tuple[Path, ...]) -> None:
+    """Refuse what is not there before anything is written."""
+    from lmtest.refresh.plan import find_cassettes
+
+    for _ in find_cassettes(path for path in cassettes if not path.is_dir()):
+        pass
+
+
+@contextlib.contextmanager
+def _alone(console: Console, given: dict[str, Any], root: Path) -> Iterator[None]:
+    """Plan and refresh while nobody else does; a plan alone says who does."""
+    from lmtest.refresh import lock
+
+    if not given["dry_run"]:
+        with lock.only_one(root):
+            yield
+        return
+    if other := lock.running(root):
+        console.print(f"Another refresh of this project runs ({other}): what it records is not due after it.")
+    yield
 
 
 def _limits(given: dict[str, Any]) -> Limits:
@@ -189,6 +216,8 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
         )
     if drift.stopped == "interrupted":
         return _INTERRUPTED
+    if drift.unkept:
+        return Exit.UNKEPT
     if given["fail_on"] and drift.tier >= Tier(given["fail_on"]):
         return 1
     if drift.stopped:

@@ -16,9 +16,9 @@ import pytest
 
 from lmtest import clock, settings, variables
 from lmtest.cassette import redact
-from lmtest.errors import LimitError
+from lmtest.errors import CassetteUnsaved, LimitError
 from lmtest.modes import Mode
-from lmtest.refresh import history
+from lmtest.refresh import history, lock
 from lmtest.refresh.history import Attempt
 from lmtest.refresh.ids import belongs
 from lmtest.refresh.written import first_line, test_id
@@ -33,6 +33,7 @@ JOURNAL: Final = variables.REFRESH_JOURNAL
 """The variable that names the file in which each test's end is told, one JSON object a line."""
 
 _LIMIT: Final = "lmtest_limit"
+_UNKEPT: Final = "lmtest_unkept"
 _NAME: Final = "lmtest_name"
 _REASON: Final = "lmtest_reason"
 _GONE: Final = "whoever started this refresh is gone"
@@ -47,12 +48,14 @@ class Ended:
         outcome: ``passed``, ``failed`` or ``skipped``.
         reason: Why it did not pass.
         limit: What the limit said that stopped a call of it.
+        unkept: Why what it recorded could not be kept.
     """
 
     test: str
     outcome: str
     reason: str = ""
     limit: str = ""
+    unkept: str = ""
 
     def concerns(self, test: str) -> bool:
         """Whether it is that test, one of that file or class, or the file or class that holds it."""
@@ -71,6 +74,8 @@ class _Witness:
         self._leads = not hasattr(config, "workerinput")
         self._parent = os.getppid()
         self._root = config.rootpath
+        if self._leads:
+            lock.hold_for_tests(self._root)
         self._phases: dict[str, list[pytest.TestReport]] = {}
 
     @pytest.hookimpl(trylast=True)
@@ -92,6 +97,9 @@ class _Witness:
             limit = str(call.excinfo.value)
             report.user_properties = [*report.user_properties, (_LIMIT, limit)]
             item.session.shouldstop = limit
+        if call.excinfo is not None and (unkept := _unkept(call.excinfo.value)):
+            report.user_properties = [*report.user_properties, (_UNKEPT, unkept)]
+            item.session.shouldstop = unkept  # each further call would be paid for, and lost
         return report
 
     def _name(self, item: pytest.Item) -> str | None:
@@ -141,11 +149,21 @@ class _Witness:
 def _summed_up(phases: list[pytest.TestReport]) -> Ended:
     bad = next((each for each in phases if each.failed), None) or next((each for each in phases if each.skipped), None)
     limit = next((str(text) for each in phases for name, text in each.user_properties if name == _LIMIT), "")
+    unkept = next((str(text) for each in phases for name, text in each.user_properties if name == _UNKEPT), "")
     test = next((str(name) for each in phases for key, name in each.user_properties if key == _NAME), phases[0].nodeid)
     if bad is None:
         return Ended(test=test, outcome="passed")
     reason = next((str(text) for name, text in bad.user_properties if name == _REASON), "")
-    return Ended(test=test, outcome=bad.outcome, reason=reason, limit=limit)
+    return Ended(test=test, outcome=bad.outcome, reason=reason, limit=limit, unkept=unkept)
+
+
+def _unkept(error: BaseException | None) -> str:
+    """Why a recording could not be kept, if that is what an error, or one that it came of, says."""
+    while error is not None:
+        if isinstance(error, CassetteUnsaved):
+            return str(error)
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _told(report: pytest.TestReport) -> str:
@@ -156,6 +174,6 @@ def _told(report: pytest.TestReport) -> str:
 
 
 def _outcome(ended: Ended, phases: list[pytest.TestReport]) -> str:
-    if ended.limit:
+    if ended.limit or ended.unkept:
         return history.LIMIT
     return "errored" if any(each.failed and each.when != "call" for each in phases) else ended.outcome
