@@ -77,6 +77,6 @@ def _accepted(console: Console, drift: Drift, data: Json, tier: Policy | None, r
     for cassette in accepted:
         console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
     for cassette in drift.cassettes:
-        if tier and (reason := why_left(cassette, tier)):
+        if tier and cassette not in accepted and (reason := why_left(cassette, tier)):
             console.print(f"left: {relative(cassette.path, root)}: {reason}", style="yellow", soft_wrap=True)
     return accepted

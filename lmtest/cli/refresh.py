@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from lmtest.cassette.interaction import Json
     from lmtest.money.limits import Limits
+    from lmtest.refresh.outcomes import Outcomes
     from lmtest.refresh.plan import Choice, Plan
     from lmtest.refresh.result import Drift
-    from lmtest.refresh.run import Run
 
 _TIERS = ("same", "wording", "changed", "structure", "failed")
 _REPORTS = (".md", ".html", ".json")
@@ -191,7 +191,7 @@ def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, 
 
 def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path) -> int:
     from lmtest.here import relative
-    from lmtest.refresh.accept import accept_unseen
+    from lmtest.refresh.accept import accept_unseen, why_left
     from lmtest.report.drift_data import as_data
     from lmtest.report.drift_review import review
     from lmtest.report.drift_terminal import print_drift
@@ -206,6 +206,9 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
         accepted = review(console, drift, data, decide)
     for cassette in accepted:
         console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
+    for cassette in drift.cassettes:
+        if given["accept"] and cassette not in accepted and (reason := why_left(cassette, given["accept"])):
+            console.print(f"left: {relative(cassette.path, root)}: {reason}", style="yellow", soft_wrap=True)
     waiting = [each for each in drift.cassettes if each.acceptable]
     if waiting:
         # What was just accepted has no such file any more, and this command would call for it again.
@@ -229,7 +232,7 @@ def _exit(drift: Drift, fail_on: str | None) -> Exit:
     return worst([_stop(drift), *(code for code, held in holds.items() if held)])
 
 
-def _stop(run: Drift | Run) -> Exit:
+def _stop(run: Drift | Outcomes) -> Exit:
     if run.unkept:
         return Exit.UNKEPT
     return Exit.DONE if not run.stopped else Exit.INTERRUPTED if run.stopped == "interrupted" else Exit.LIMIT
@@ -278,4 +281,4 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
         console.print(f"Stopped early: {outcomes.stopped}", style="bold yellow")
     held = [Exit.FOUND] if outcomes.red else []
     held += [Exit.UNANSWERED] if outcomes.unanswered and not completed.gained and not outcomes.stopped else []
-    return worst([_stop(completed.run), *held])
+    return worst([_stop(completed.outcomes), *held])
