@@ -1,4 +1,4 @@
-"""Normal forms of texts and of code: two that are put in other words of the same wording have one.
+"""The normal form of a text: two that differ in wording alone have one.
 
 A text does not say whether it is prose, a name, a formula or code, so each line and each word is read for what it may
 be, and only what is prose in every reading loses its dress. Nothing here takes away a digit or an operator.
@@ -6,16 +6,16 @@ be, and only what is prose in every reading loses its dress. Nothing here takes 
 
 from __future__ import annotations
 
-import ast
 import functools
-import json
 import re
 import unicodedata
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lmtest.refresh.code import json_form
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 # Characters that are one to a reader. Fullwidth forms of ASCII stand 0xFEE0 above it.
 _SPELT: Final = {
@@ -100,70 +100,13 @@ def normal_text(text: str) -> str:
     if not written.isascii():
         spelt = _DASHED.sub(", ", _GUILLEMETS.sub("", unicodedata.normalize("NFC", written))).translate(_SPELT)
         spelt = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), spelt).strip()
-    if spelt[:1] in {"{", "["} and (data := _json(spelt)) is not None:
+    if spelt[:1] in {"{", "["} and (data := json_form(spelt)) is not None:
         return data
     if whole := _CHOICE.fullmatch(spelt):
         spelt = whole[1] or whole[2]
     elif (whole := _QUOTED.fullmatch(spelt)) and _is_prose(whole[1]):
         spelt = whole[1]
     return "\n".join(_lines(spelt)) or spelt or written
-
-
-def normal_code(code: str, language: str) -> str:
-    r"""Bring code to its normal form: Python's is its syntax tree, of another language only what none of them heeds.
-
-    >>> normal_code("x=1", "python") == normal_code("x = 1  # one", "python")
-    True
-    >>> normal_code("if a:\n  b()\nc()", "python") == normal_code("if a:\n  b()\n  c()", "python")
-    False
-    """
-    form = _FORMS.get(language.lower(), _plain_code)
-    return form(code) or _plain_code(code)
-
-
-def _tree(code: str) -> str | None:
-    try:
-        return ast.dump(ast.parse(code))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _json(text: str) -> str | None:
-    """JSON with its keys in order; a number stays as it is written."""
-    try:
-        data = json.loads(text, parse_int=_Written, parse_float=_Written, parse_constant=_Written)
-        return json.dumps(data, sort_keys=True)
-    except (ValueError, RecursionError):
-        return None
-
-
-class _Written(dict[str, str]):
-    """A number as it is written; an object, so that it is no text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__({"": text})
-
-
-_SQL_WORD: Final = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\s+|.", re.DOTALL)
-
-
-def _sql(code: str) -> str | None:
-    """SQL on one line, without its last semicolon; None where a remark ends with its line."""
-    words = _SQL_WORD.findall(code.strip())
-    text = "".join(" " if word.isspace() else word for word in words)
-    return None if "--" in text or "#" in text else text.removesuffix(";").rstrip()
-
-
-def _plain_code(code: str) -> str:
-    lines = [line.rstrip() for line in code.splitlines()]
-    while lines and not lines[-1]:
-        lines.pop()
-    return "\n".join(lines).lstrip("\n")
-
-
-_FORMS: Final[dict[str, Callable[[str], str | None]]] = {
-    "python": _tree, "py": _tree, "python3": _tree, "json": _json, "sql": _sql
-}  # fmt: skip
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from lmtest.cassette.interaction import Interaction, Reply
 from lmtest.lm.layout import read_layout
+from lmtest.refresh.code import normal_code
 from lmtest.refresh.drift import Tier, compare
 from lmtest.refresh.typed import Type, normal_form, same_form
-from lmtest.refresh.wording import normal_code, normal_text
+from lmtest.refresh.wording import normal_text
 
 _laws = settings(max_examples=200, deadline=None)
 
