@@ -35,15 +35,15 @@ _SPELT: Final = {
 }
 _DIGIT: Final = re.compile(r"(?![0-9])\d")
 
-_FENCED: Final = re.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*?)\n?\1", re.DOTALL)
-_FENCE: Final = re.compile(r"\s*(?:`{3,}|~{3,})")
+_FENCED: Final = re.compile(r"(`{3,9}|~{3,9})[^\n`]*\n(.*?)\n?\1", re.DOTALL)
+_FENCE: Final = re.compile(r"\s*(?:`{3,}|~{3,})[ ]?[\w+#.-]*\s*$")
 # A long dash between words is a pause; a short one may take the one from the other.
 _DASHED: Final = re.compile(r"(?<=[^\W\d_])\s*—\s*(?=[^\W\d_])|(?<=[^\W\d_]{2}) – (?=[^\W\d_]{2})")  # noqa: RUF001
-_GUILLEMETS: Final = re.compile(r"(?<=«)\s+|\s+(?=»)")
+_GUILLEMETS: Final = re.compile(r"(?<=«)\s+|\s{1,3}(?=»)")
 _HEADING: Final = re.compile(r"#{1,6} +(?=[^\W_a-z])(?=[^\n=(){}\[\];<>]*$)")
 _BULLET: Final = re.compile(r"[-*•] +")
 _NUMBERED: Final = re.compile(r"(\d+)[.)] +")
-_RULE: Final = re.compile(r"\|[|:\- ]*-[|:\- ]*")
+_RULE: Final = re.compile(r"\|[|:\- ]*")
 _CHOICE: Final = re.compile(r"\(?([^\W\d_])\)[.]?|\(([^\W\d_]+)\)[.]?")
 _QUOTED: Final = re.compile(r'"([^"\n]*)"[.]?')
 
@@ -95,8 +95,8 @@ def normal_text(text: str) -> str:
     (False, False)
     """
     written = spelt = text.replace("\r\n", "\n").strip()
-    if fenced := _FENCED.fullmatch(written):
-        return normal_text(fenced[2]) or written
+    if (fenced := _FENCED.fullmatch(written)) and fenced[2].strip():
+        written = spelt = fenced[2].strip()
     if not written.isascii():
         spelt = _DASHED.sub(", ", _GUILLEMETS.sub("", unicodedata.normalize("NFC", written))).translate(_SPELT)
         spelt = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), spelt).strip()

@@ -77,6 +77,154 @@ def test_any_code_has_a_normal_form(code, language):
     assert normal_code(code, language) == normal_code(code, language)
 
 
+# ── what is not, and what is ─────────────────────────────────────────────────────────────────────────────────────────
+
+MORE = (
+    ("a: b", "a b"),
+    ("name: Ann Lee", "name Ann Lee"),
+    ("Use -v.", "Use -V."),
+    ("x = 5", "x=5"),
+    ("for x in y:\n    pass", "for x in y:\npass"),
+    ("Hello\tWorld", "Hello World"),
+    ("The total is $5.00.", "The total is $500"),
+    ("The total is 5,00.", "The total is 500."),
+    ("1 000", "1000"),
+    ("3 x 4", "3x4"),
+    ("A && B", "A B"),
+    ("A || B", "A B"),
+    ("A | B", "A B"),
+    ("A; B", "A B"),
+    ("cat a > b", "cat a b"),
+    ("sudo ls", "ls"),
+    ("if x: y", "if x y"),
+    ("null", "None"),
+    ("[1, 2]", "1, 2"),
+    ("(1, 2)", "1, 2"),
+    ("{a}", "a"),
+    ("<a>", "a"),
+    ("'a'", "a"),
+    ('"a b" c', "a b c"),
+    ("@user", "user"),
+    ("user@", "user"),
+    ("~5", "5"),
+    ("≈5", "5"),
+    ("±5", "5"),
+    ("5°", "5"),
+    ("№5", "5"),
+    ("§5", "5"),
+    ("1st", "1"),
+    ("10k", "10"),
+    ("10 k", "10k"),
+    ("a.b", "a b"),
+    ("a/b", "a b"),
+    ("a_b", "ab"),
+    ("a-b", "a b"),
+    ("well-known", "well known"),
+    ("a*b*c", "abc"),
+    ("**kwargs", "kwargs"),
+    ("#define X", "define X"),
+    ("# rm -rf", "rm -rf"),
+    ("> quote", "quote"),
+    ("yes\nno", "yes no"),
+    ("O'Neil", "ONeil"),
+    ("its", "it's"),
+    ("日本", "日本国"),
+    ("١,٥", "١٥"),
+    ("²", "2"),
+    ("½", "1/2"),
+    ("Ⅳ", "IV"),
+    ("не надо", "надо"),
+    ("لا", "نعم"),
+    ("हाँ", "हा"),
+    ("I'm not sure.", "I'm sure."),
+    ("can", "can't"),
+    ("cant", "can't"),
+    ("SELECT a, b FROM t", "SELECT a b FROM t"),
+    ("select a from t where b = 'X'", "select a from t where b = 'x'"),
+    ("x\n", "x\n  y"),
+    ('{"a":1}', '{"a":1.0}'),
+    ('{"A":1}', '{"a":1}'),
+    ('["a","b"]', '["b","a"]'),
+    ("1) a", "1. b"),
+    ("2. a thing", "1. a thing"),
+    ("Vitamin B", "Vitamin C"),
+    ("pH 7", "PH 7"),
+    ("mW", "MW"),
+    ("5 mg", "5 Mg"),
+    ("5 MB", "5 Mb"),
+    ("NaCl", "NACL"),
+    ("Turn left, not right.", "Turn left not, right."),
+    ("12:30", "12.30"),
+    ("2024-01-02", "2024-1-2"),
+    ("v1", "v1.0"),
+    ("1.", "1.0"),
+    ("10%", "10"),
+    ("a = b - c", "a = b c"),
+    ("cost - profit", "cost profit"),
+    ("Total cost - profit", "Total cost profit"),
+    ("if a - b then stop", "if a b then stop"),
+    ("The result of a - b is here", "The result of a b is here"),
+    ("not a and b", "not (a and b)"),
+    ("x.y()", "x.y"),
+    ("a[b]", "a(b)"),
+    ("C#", "C"),
+    ("F#.", "F."),
+    ("$x", "x"),
+    ("${x}", "$x"),
+    ("%d", "d"),
+    ("\\n", "n"),
+    ("^a$", "a"),
+    ("a?", "a"),
+    ("a+", "a"),
+    (".*", ""),
+)
+NO_MORE = (
+    ("answer: Paris.", "answer: Paris"),
+    ("Sure! The answer is 42.", "Sure, the answer is 42"),
+    ("It’s 3 p.m.", "It's 3 p.m."),
+    ("The total is $5.00.", "The total is $5.00"),
+    ("Yes — definitely.", "Yes, definitely."),
+    ("True", "True."),
+    ("The *best* one is here.", "The best one is here."),
+    ("## Title\ntext follows here", "Title\ntext follows here"),
+    ("- **Bold**: text here", "- Bold: text here"),
+    ("Line one.\r\nLine two.", "Line one.\nLine two."),
+    ("café", "café"),
+    ("日本。", "日本"),
+    ("（日本）", "(日本)"),
+    ("ＡＢＣ", "ABC"),
+    ("١٥", "15"),
+    ("Привет, мир!", "привет, мир"),
+    ("C'est la vie.", "C’est la vie"),
+    ("مرحبا!", "مرحبا"),
+    ("ठीक है।", "ठीक है."),
+    ('{"a":1}', '{ "a" : 1 }'),
+    ("1) a thing", "1. a thing"),
+    ("10 %", "10%"),
+)
+HOSTILE = (
+    "```\n" * 3000, "`" * 20_000, "«" + " " * 20_000, " " * 20_000 + "x»", "|" + "-" * 20_000 + "x", "**a " * 5000,
+    "_a " * 5000, "[" * 5000, '"' * 9999, "(" * 9999, "a:\n" * 3000, "#" * 9999, "x ;" * 5000, "- " * 9999,
+    "1. " * 5000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after"), MORE)
+def test_what_may_change_a_program_is_more_than_wording(before, after):
+    assert normal_text(before) != normal_text(after)
+
+
+@pytest.mark.parametrize(("before", "after"), NO_MORE)
+def test_how_a_text_is_put_is_no_more_than_wording(before, after):
+    assert normal_text(before) == normal_text(after)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:6]))
+def test_any_text_has_a_normal_form_of_its_own(text):
+    assert normal_text(text)
+    assert normal_text(text) != normal_text(f"{text} 1")
+
+
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0, 2.0]) | _TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
