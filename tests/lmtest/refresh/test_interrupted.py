@@ -46,6 +46,12 @@ def test_{0}({1}):
 """
 
 
+@pytest.fixture(autouse=True)
+def _runs_of_their_own(monkeypatch):
+    """Each command is a run of its own, as in a shell."""
+    monkeypatch.delenv("LMTEST_RUN", raising=False)
+
+
 def write(project, oracle, monkeypatch, sharing):
     """Write tests that share a cassette, each of two calls, and record it."""
     monkeypatch.setenv("LMTEST_USD_PER_RUN", "none")
@@ -150,12 +156,12 @@ def test_at_a_limit_the_tests_before_it_have_ended_and_the_next_refresh_runs_the
     project, oracle, monkeypatch, sharing
 ):
     write(project, oracle, monkeypatch, sharing)
-    monkeypatch.setenv("LMTEST_USD_PER_RUN", "0.0008")
+    monkeypatch.setenv("LMTEST_USD_PER_RUN", "0.0012")
     old = PATH.read_bytes()
     said = lmtest_("refresh", str(PATH), "--yes", "--accept", "all", code=3)
     assert "the next refresh goes on there" in said or "stopped by the limit" in said
     kept = waits()
-    assert 0 < len(kept) < 10
+    assert 0 < len(kept) < 10, said
     assert PATH.read_bytes() == old
     oracle.prompts.clear()
     monkeypatch.setenv("LMTEST_USD_PER_RUN", "none")
