@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lmtest.cli.exits import found
 from lmtest.cli.params import CassettePath, decide
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
@@ -64,18 +65,18 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
         return
     accepted = _accepted(console, drift, data, tier, root)
     named = [each for each in cassettes if not each.is_dir()]
-    sys.exit(bool(named) and len(accepted) < len(drift.cassettes) + len(drift.left))
+    sys.exit(found(bool(named) and len(accepted) < len(drift.cassettes) + len(drift.left)))
 
 
 def _accepted(console: Console, drift: Drift, data: Json, tier: Policy | None, root: Path) -> tuple[CassetteDrift, ...]:
+    from lmtest.here import relative
     from lmtest.refresh.accept import accept_unseen, why_left
-    from lmtest.report.drift_data import relative
     from lmtest.report.drift_review import review
 
     accepted = accept_unseen(drift, tier) if tier else review(console, drift, data, decide)
     for cassette in accepted:
         console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
     for cassette in drift.cassettes:
-        if tier and (reason := why_left(cassette, tier)):
+        if tier and cassette not in accepted and (reason := why_left(cassette, tier)):
             console.print(f"left: {relative(cassette.path, root)}: {reason}", style="yellow", soft_wrap=True)
     return accepted

@@ -17,10 +17,9 @@ from lmtest.lm.compat import CompatEngine
 from lmtest.lm.explicit import connect
 from lmtest.lm.query import Query
 from lmtest.lm.use import use_cassette
-from lmtest.modes import Mode
+from lmtest.modes import REFRESHING, Mode
 from lmtest.money.limits import Limits
 from lmtest.money.origin import REFRESH_FLAG
-from lmtest.refresh.run import REFRESHING
 from lmtest.refresh.witness import Ended
 from lmtest.variables import run_variables
 
