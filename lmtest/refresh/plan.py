@@ -6,6 +6,7 @@ import fnmatch
 import math
 import shlex
 import textwrap
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -207,13 +208,12 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         job = _job(path, index.header.tests, calls, choice.to)
         if not _wanted(job, calls, choice):
             continue
-        if not choice.again and _is_begun(calls, fresh_path(path), choice.to):
-            left = pending.unfinished(path)
-            ended = tuple(test for test in job.tests if test not in left)
-            job = replace(job, ended=ended, begun=choice.by_test)
-            if not left:
-                done.append(job)
-                continue
+        anew = None if choice.again else _recorded_anew(calls, fresh_path(path), choice.to)
+        if anew is not None and not (left := pending.unfinished(path)):
+            done.append(job)
+            continue
+        if anew is not None and choice.by_test:
+            job = _rest_of(job, _without(calls, anew), ended=tuple(each for each in job.tests if each not in left))
         if reason := _obstacle(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         else:
@@ -258,6 +258,22 @@ def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: s
     )
 
 
+def _rest_of(job: Job, calls: Sequence[Interaction], *, ended: tuple[str, ...]) -> Job:
+    """What is left of a job that an interrupted refresh began."""
+    return replace(_job(job.path, job.tests, calls, job.to), recorded_at=job.recorded_at, ended=ended, begun=True)
+
+
+def _without(calls: Sequence[Interaction], anew: Sequence[Interaction]) -> list[Interaction]:
+    """The calls that are not recorded anew yet, as far as their requests are the same."""
+    recorded = Counter(call.key for call in anew)
+    left = []
+    for call in calls:
+        recorded[call.key] -= 1
+        if recorded[call.key] < 0:
+            left.append(call)
+    return left
+
+
 def _price(call: Interaction, to: str | None) -> Decimal | None:
     if call.failed or call.tool:
         return Decimal(0)
@@ -285,19 +301,19 @@ def _is_model(model: str, wanted: str) -> bool:
     return fnmatch.fnmatchcase(model, wanted) or fnmatch.fnmatchcase(model.partition("/")[2], wanted)
 
 
-def _is_begun(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
-    """Whether a refresh of these very recordings, by the model that is wanted, recorded some or all of them."""
+def _recorded_anew(calls: Sequence[Interaction], fresh: Path, to: str | None) -> list[Interaction] | None:
+    """What a refresh of these very recordings, by the model that is wanted, recorded; None where none has begun."""
     if not fresh.exists():
-        return False
+        return None
     try:
         index = Index(fresh)
         anew = [index.read(entry) for entry in index.entries]
     except CassetteError:  # it is recorded once more, and so mended
-        return False
+        return None
     newest = max((call.recorded_at or "" for call in calls), default="")
     models = {to} if to else {call.model for call in calls}
     asked = {call.model for call in anew if not (call.tool or (to and call.embeds))}
-    return index.header.recorded_at >= newest and asked <= models
+    return anew if index.header.recorded_at >= newest and asked <= models else None
 
 
 def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:
