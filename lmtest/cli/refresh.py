@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmtest.cli.params import CassettePath, Moment, Usd, decide
+from lmtest.cli.params import CassettePath, Moment, Usd
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
 
@@ -175,11 +175,9 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
     asks = not given["accept"] and not given["reports"] and sys.stdin.isatty() and sys.stdout.isatty()
     asks = asks and drift.stopped != "interrupted"
     print_drift(console, data, reviewed=asks)
-    accepted = accept_unseen(drift, given["accept"]) if given["accept"] else ()
-    if asks:
-        accepted = review(console, drift, data, decide)
-    for cassette in accepted:
+    for cassette in accept_unseen(drift, given["accept"]) if given["accept"] else ():
         console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
+    interrupted = asks and review(console, drift, data).interrupted
     waiting = [each for each in drift.cassettes if each.acceptable]
     if waiting:
         # What was just accepted has no such file any more, and this command would call for it again.
@@ -187,7 +185,7 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
             f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. To take them over, without another call: "
             "lmtest accept asks call by call, on a terminal; lmtest accept --tier wording takes what moved no further.",
         )
-    if drift.stopped == "interrupted":
+    if interrupted or drift.stopped == "interrupted":
         return _INTERRUPTED
     if given["fail_on"] and drift.tier >= Tier(given["fail_on"]):
         return 1

@@ -11,8 +11,9 @@ from lmtest.cassette.pending import fresh_path
 from lmtest.cassette.redact import of_process
 from lmtest.cassette.vectors import packed
 from lmtest.cassette.verify import verify
-from lmtest.refresh.accept import accept_calls
+from lmtest.refresh.accept import carry_out_decisions
 from lmtest.refresh.chains import why_not
+from lmtest.refresh.decisions import Decision
 from lmtest.refresh.drift import Tier
 from lmtest.refresh.pairs import pair
 from lmtest.refresh.plan import Choice, Plan, make_plan
@@ -77,7 +78,7 @@ def test_the_report_says_which_text_it_was(refreshed, project):
 def test_what_is_accepted_call_by_call_keeps_its_vectors_beside_the_file(refreshed, project):
     one, other = turned(0), turned(1)
     [cassette] = refreshed([answer(one), answer(one)], [answer(other), answer(other)]).cassettes
-    accept_calls(cassette, kept=[0])
+    carry_out_decisions(cassette, {0: Decision.REJECT, 1: Decision.ACCEPT})
     assert list(verify(project / "a.yaml", of_process(()))) == []
     with lmtest.use_cassette("a.yaml", mode="replay"), EmbeddingServer() as nobody:
         first, second = nobody.embedder()("text 0"), nobody.embedder()("text 1")
