@@ -46,5 +46,5 @@ def read_inputs(request: Json) -> dict[str, str]:
 def _sections(text: str, names: Collection[str]) -> dict[str, str]:
     """The texts under the headers of these names; a header of another name stands in an input, as in a trajectory."""
     headers = [match for match in _HEADER.finditer(text) if match[1] in names]
-    ends = [match.start() for match in headers[1:]] + [len(text)]
+    ends = [match.start() for match in headers[1:]] + [len(text)] * bool(headers)
     return {match[1]: text[match.end() : end] for match, end in zip(headers, ends, strict=True)}

@@ -251,7 +251,9 @@ def test_on_a_terminal_each_call_is_asked_about(two_moved, lm, command):
 
 
 @pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["ctrl-c", "ctrl-d"])
-@pytest.mark.parametrize("command", [("refresh", "qa.yaml", "--calls-only"), ("accept", ".")], ids=["refresh", "accept"])
+@pytest.mark.parametrize(
+    "command", [("refresh", "qa.yaml", "--calls-only"), ("accept", ".")], ids=["refresh", "accept"]
+)
 def test_who_leaves_keeps_what_was_accepted_and_drops_nothing(two_moved, lm, command, key):
     anew = fresh_path(two_moved).read_bytes()
     with Terminal(*command) as terminal:
