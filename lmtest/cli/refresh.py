@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lmtest.cassette.interaction import Json
     from lmtest.money.limits import Limits
+    from lmtest.refresh.metric import Metric
     from lmtest.refresh.plan import Choice, Plan
     from lmtest.refresh.result import Drift
 
@@ -53,7 +54,12 @@ class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.par
 @click.option("--failed", is_flag=True, help="Only those whose last refresh failed.")
 @click.option("--missing", is_flag=True, help="Record what the tests ask for and is not recorded; nothing is replaced.")
 @click.option("--again", is_flag=True, help="Also what is re-recorded already, and waits to be accepted.")
-@click.option("--to", metavar="MODEL", help="Ask this model instead: the rehearsal of a migration.")
+@click.option(
+    "--to",
+    metavar="[OLD=]NEW",
+    multiple=True,
+    help="Ask this model instead, of all or of one: the rehearsal of a migration; once for each.",
+)
 @click.option("--calls-only", is_flag=True, help="Send the recorded requests without running their tests.")
 @click.option("--api-base", metavar="URL", help="With --calls-only: where the provider is, if not at its own address.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and what it takes.")
@@ -82,14 +88,19 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     codes: 0 done, 1 --fail-on, 2 wrong usage, 3 stopped at a limit, 130 interrupted.
     """
     from lmtest import literal
+    from lmtest.lm.substitution import Substitution
+    from lmtest.refresh.unmatched import as_id
 
     root = load()[1]
     console = literal.console(width=None if sys.stdout.isatty() else _WIDE)
     given["limits"] = _limits(given)
+    given["to"] = Substitution.parse(given["to"])
+    given["test"] = as_id(given["test"], root) if given["test"] else None
     paths = _paths(cassettes, cassette_directory(), given)
     if given["missing"]:
         sys.exit(_complete(console, paths, given, root))
     plan, choice = _planned(console, paths, given, root)
+    given["metric"] = _metric(given["metric"], plan, root)
     if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
         return
     if plan.due and not _consents(given):
@@ -134,6 +145,18 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
     return plan, choice
 
 
+def _metric(name: str | None, plan: Plan, root: Path) -> Metric | None:
+    """The metric, tried on what is recorded before anything is sent."""
+    if not name:
+        return None
+    from lmtest.refresh.metric import Metric
+    from lmtest.refresh.result import read_calls
+
+    metric = Metric(name, root)
+    metric.try_on(call for job in (*plan.due, *plan.done) for call in read_calls(job.path))
+    return metric
+
+
 def _budget(limits: Limits) -> Decimal | None:
     """USD that the run may cost, whoever says so."""
     from lmtest.money.defaults import default_limits
@@ -150,16 +173,14 @@ def _budget(limits: Limits) -> Decimal | None:
 
 def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, Any], root: Path) -> Drift:
     from lmtest.refresh.carry_out import carry_out
-    from lmtest.refresh.metric import Metric
     from lmtest.refresh.resend import Sending
     from lmtest.refresh.result import gather
     from lmtest.report.drift_progress import DriftProgress
 
-    metric = Metric(given["metric"], root) if given["metric"] else None
     sending = Sending(to=given["to"], api_base=given["api_base"], limits=given["limits"])
     with DriftProgress(console, plan, root=root) as progress:
         run = carry_out(plan, sending, root=root, by_test=choice.by_test, on_end=progress.ended)
-    return gather(plan, run, to=given["to"], score=metric.score if metric else None)
+    return gather(plan, run, to=str(given["to"]) or None, score=given["metric"].score if given["metric"] else None)
 
 
 def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path) -> int:

@@ -51,34 +51,33 @@ class _Piece:
         text: As it stands there.
         words: The same, as :func:`_words` gives it.
         name: The field that it is a value of; empty where it is only a part of one.
-        closed: Whether it is one of a few values that the field can have.
+        trivial: Whether it is so short or common that nothing but its field's name says where it comes from.
+        telling: Whether a program's text that holds it has it from there.
+        unmistakable: Whether any text that holds it has it from there.
     """
 
     text: str
     words: str
-    name: str = ""
-    closed: bool = False
+    name: str
+    trivial: bool
+    telling: bool
+    unmistakable: bool
 
-    @property
-    def trivial(self) -> bool:
-        """Whether it is so short or common that nothing but its field's name says where it comes from."""
-        if " " in self.words.strip():
-            return False
-        digits = sum(letter.isdigit() for letter in self.words)
-        return (digits < 5) if digits else _letters(self.words) < 3 or self.words.strip() in _COMMON
-
-    @property
-    def telling(self) -> bool:
-        """Whether a program's text that holds it has it from there."""
-        count = len(self.words.split())
-        if self.closed or self.trivial:
-            return False
-        return _letters(self.words) >= (4 if count == 1 else 6)
-
-    @property
-    def unmistakable(self) -> bool:
-        """Whether any text that holds it has it from there."""
-        return len(self.words.split()) >= 3 and _letters(self.words) >= 12
+    @classmethod
+    def of(cls, text: str, *, name: str = "", closed: bool = False) -> _Piece:
+        """Weigh what an answer says; a value that is one of a few tells nothing inside of a text."""
+        words = _words(text)
+        count, letters = len(words.split()), _letters(words)
+        digits = sum(letter.isdigit() for letter in words)
+        trivial = count == 1 and (0 < digits < 5 or (not digits and letters < 3) or words.strip() in _COMMON)
+        return cls(
+            text=text,
+            words=words,
+            name=name,
+            trivial=trivial,
+            telling=not (closed or trivial) and letters >= (4 if count == 1 else 6),
+            unmistakable=count >= 3 and letters >= 12,
+        )
 
 
 class Echoes:
@@ -151,19 +150,18 @@ def _pieces(call: Interaction) -> Iterator[_Piece]:
     closed = _closed(prompt_of(call.request)) if answer.fields else frozenset()
     for name, value in answer.fields.items() or [("text", answer.text)]:
         for label, text in _leaves(name, value):
-            if words := _words(text).strip():
-                yield _Piece(text=text, words=f" {words} ", name=label, closed=name in closed)
-                yield from _parts(text, words.split())
+            whole = _Piece.of(text, name=label, closed=name in closed)
+            if whole.words.strip():
+                yield whole
+                yield from (each for each in _parts(whole) if each.unmistakable)
 
 
-def _parts(text: str, words: list[str]) -> Iterator[_Piece]:
+def _parts(whole: _Piece) -> Iterator[_Piece]:
     """Sentences and the beginning of a text; lines are among its values."""
-    for sentence in _SENTENCE_END.split(text):
-        piece = _Piece(text=sentence, words=_words(sentence))
-        if piece.unmistakable:
-            yield piece
+    yield from map(_Piece.of, _SENTENCE_END.split(whole.text))
+    words = whole.words.split()
     if len(words) > _OPENING:
-        yield _Piece(text=text, words=f" {' '.join(words[:_OPENING])} ")
+        yield _Piece.of(" ".join(words[:_OPENING]))
 
 
 def _closed(prompt: str) -> frozenset[str]:

@@ -12,3 +12,12 @@ def belongs(test: str, wanted: str) -> bool:
     False
     """
     return test == wanted or test.startswith((f"{wanted}::", f"{wanted}[", f"{wanted.rstrip('/')}/"))
+
+
+def owns(owner: str, wanted: str) -> bool:
+    """Whether an owner is among what is wanted, or what is wanted is among the tests of a module or class that owns.
+
+    >>> owns("tests/test_qa.py", "tests/test_qa.py::test_capital"), owns("tests/test_qa.py", "tests")
+    (True, True)
+    """
+    return belongs(owner, wanted) or belongs(wanted, owner)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import fnmatch
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -16,9 +15,11 @@ from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
 from lmtest.lm.estimate import estimate
+from lmtest.lm.substitution import Substitution, is_model
 from lmtest.money.prices import price_of, worst_case
 from lmtest.money.terms import asked
-from lmtest.refresh.ids import belongs
+from lmtest.refresh.ids import owns
+from lmtest.refresh.unmatched import refuse_unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +38,7 @@ class Choice:
         test: Only of this test, which may share it with its class or module, or of the tests in this file, class or
             directory.
         failed: Only where the last refresh failed.
-        to: The model to ask instead of the recorded one.
+        to: The models to ask instead of the recorded ones; where it names some, only with a call to one of them.
         again: Whether what a refresh recorded earlier, and nobody accepted yet, is recorded once more.
         by_test: Whether the owning tests are run; else calls are sent without them.
     """
@@ -46,7 +47,7 @@ class Choice:
     model: str | None = None
     test: str | None = None
     failed: bool = False
-    to: str | None = None
+    to: Substitution = field(default_factory=Substitution)
     again: bool = False
     by_test: bool = True
 
@@ -125,10 +126,11 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         root: The project, which test ids are relative to.
 
     Raises:
-        ConfigurationError: A path leads nowhere.
+        ConfigurationError: A path leads nowhere, or no cassette has a model or test that was asked for.
         CassetteFormatError: A file that was named is no cassette.
     """
     due, done, skipped = [], [], []
+    models, tests = set[str](), set[str]()
     for path in find_cassettes(paths):
         try:
             index = Index(path)
@@ -139,6 +141,8 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
             skipped.append(Skipped(path=path, reason=str(error)))
             continue
         job = _job(path, index.header.tests, calls, choice.to)
+        models |= {call.model for call in calls}
+        tests |= {*job.tests}
         if not _wanted(job, calls, choice):
             continue
         if not choice.again and _is_done(calls, fresh_path(path), choice.to):
@@ -147,6 +151,7 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
             skipped.append(Skipped(path=path, reason=reason))
         else:
             due.append(job)
+    refuse_unmatched(choice, models=models, tests=tests)
     due.sort(key=lambda job: job.recorded_at)
     return Plan(due=tuple(due), done=tuple(done), skipped=tuple(skipped))
 
@@ -167,7 +172,7 @@ def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:
     return (path for path in dict.fromkeys(library.find(paths)) if not is_pending(path))
 
 
-def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: str | None) -> Job:
+def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: Substitution) -> Job:
     usages = [call.usage for call in calls]
     prices = [_price(call, to) for call in calls]
     return Job(
@@ -180,7 +185,7 @@ def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: s
         seconds=sum(call.latency or 0 for call in calls),
         recorded_at=min((call.recorded_at or "" for call in calls), default=""),
         # How long another model's answers are, nothing recorded tells.
-        least=None if to else _least(calls, path.parent),
+        least=None if any(_successor(call, to) for call in calls) else _least(calls, path.parent),
     )
 
 
@@ -199,34 +204,30 @@ def _least(calls: Sequence[Interaction], directory: Path) -> Decimal | None:
     return min((usd for usd in found if usd is not None), default=None)
 
 
-def _price(call: Interaction, to: str | None) -> Decimal | None:
+def _price(call: Interaction, to: Substitution) -> Decimal | None:
     if call.failed or call.tool:
         return Decimal(0)
-    # Another model's vectors would be no answer to the same search.
-    found = price_of(call, at=clock.utc_now(), model=None if call.embeds else to)
+    found = price_of(call, at=clock.utc_now(), model=_successor(call, to))
     return None if found is None else found.usd
+
+
+def _successor(call: Interaction, to: Substitution) -> str | None:
+    """The other model that is asked, if one is; another model's vectors would be no answer to the same search."""
+    return None if call.tool or call.embeds or not to.replaces(call.model) else to.of(call.model)
 
 
 def _wanted(job: Job, calls: Sequence[Interaction], choice: Choice) -> bool:
     before = choice.recorded_before
     return (
         (before is None or not job.recorded_at or datetime.fromisoformat(job.recorded_at) < before)
-        and (choice.model is None or any(_is_model(call.model, choice.model) for call in calls))
-        and (choice.test is None or any(_owns(test, choice.test) for test in job.tests))
+        and (choice.model is None or any(is_model(call.model, choice.model) for call in calls))
+        and (not choice.to.named or any(_successor(call, choice.to) for call in calls))
+        and (choice.test is None or any(owns(test, choice.test) for test in job.tests))
         and (not choice.failed or failed_path(job.path).exists())
     )
 
 
-def _owns(owner: str, wanted: str) -> bool:
-    """Whether an owner is among what is wanted, or what is wanted is among the tests of a module or class that owns."""
-    return belongs(owner, wanted) or belongs(wanted, owner)
-
-
-def _is_model(model: str, wanted: str) -> bool:
-    return fnmatch.fnmatchcase(model, wanted) or fnmatch.fnmatchcase(model.partition("/")[2], wanted)
-
-
-def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
+def _is_done(calls: Sequence[Interaction], fresh: Path, to: Substitution) -> bool:
     """Whether a refresh of these very recordings, by the model that is wanted, waits to be accepted."""
     if not fresh.exists():
         return False
@@ -236,8 +237,8 @@ def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
     except CassetteError:  # it is recorded once more, and so mended
         return False
     newest = max((call.recorded_at or "" for call in calls), default="")
-    models = {to} if to else {call.model for call in calls}
-    asked = {call.model for call in anew if not (call.tool or (to and call.embeds))}
+    models = {_successor(call, to) or call.model for call in calls}
+    asked = {call.model for call in anew if not call.tool}
     return index.header.recorded_at >= newest and asked <= models
 
 

@@ -81,7 +81,7 @@ class Drift:
         cassettes: What was re-recorded, what moved furthest first.
         left: What was not.
         stopped: Why it ended early; empty where it did not.
-        to: The model that was asked instead of the recorded ones.
+        to: The models that were asked instead of the recorded ones, as --to names them; None where none were.
     """
 
     cassettes: tuple[CassetteDrift, ...]
@@ -150,15 +150,15 @@ def gather(
     run: Run,
     *,
     to: str | None = None,
-    score: Callable[[CallDrift], tuple[float | None, float | None]] | None = None,
+    score: Callable[[CallDrift], tuple[tuple[float | None, float | None], str]] | None = None,
 ) -> Drift:
     """Compare what was re-recorded with what was there.
 
     Args:
         plan: What was to be re-recorded.
         run: What became of it.
-        to: The model that was asked instead of the recorded ones.
-        score: Scores a call before and after.
+        to: The models that were asked instead of the recorded ones, as --to names them; None where none were.
+        score: Scores a call before and after, and says why where it cannot.
     """
     cassettes, left = [], []
     for job in (*plan.done, *plan.due):
@@ -170,9 +170,14 @@ def gather(
             left.append(Left(path=job.path, reason=_not_recorded(job, run)))
         else:
             drift = compare_anew(job.path, tests=job.tests, failure=failure)
-            scored = [replace(each, scores=score(each)) for each in drift.calls] if score else drift.calls
+            scored = [_scored(each, score) for each in drift.calls] if score else drift.calls
             cassettes.append(replace(drift, calls=tuple(scored)))
     return Drift(cassettes=furthest_first(cassettes), left=tuple(left), stopped=run.stopped, to=to)
+
+
+def _scored(call: CallDrift, score: Callable[[CallDrift], tuple[tuple[float | None, float | None], str]]) -> CallDrift:
+    scores, unscored = score(call)
+    return replace(call, scores=scores, unscored=unscored)
 
 
 def recorded_anew(path: Path) -> Path | None:

@@ -23,6 +23,7 @@ from lmtest.refresh.witness import JOURNAL, WANTED, Ended
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from lmtest.lm.substitution import Substitution
     from lmtest.money.limits import Limits
 
 REFRESHING: Final = ModeChoice(mode=Mode.REFRESH, source="lmtest refresh")
@@ -64,7 +65,7 @@ def run_tests(
     root: Path,
     mode: Mode,
     limits: Limits | None = None,
-    to: str | None = None,
+    to: Substitution | None = None,
     on_end: Callable[[Ended], None] = lambda _: None,
 ) -> Run:
     """Run tests in another mode, stopping at a limit, and at Ctrl-C with what is finished.
@@ -74,7 +75,7 @@ def run_tests(
         root: The project, which the ids are relative to.
         mode: The mode they run in.
         limits: What the run may use up, before what the environment says.
-        to: The model that is asked instead of the tests' own.
+        to: The models that are asked instead of the tests' own.
         on_end: Called with each test that ended.
 
     Raises:
@@ -109,10 +110,10 @@ def _command(tests: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", *options, *files]
 
 
-def _environ(environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: str | None) -> dict[str, str]:
+def _environ(environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: Substitution | None) -> dict[str, str]:
     changed = {variables.MODE: mode.value, variables.RUN: environ.get(variables.RUN) or uuid.uuid4().hex[:12]}
     changed |= limits.over(environ, flag=REFRESH_FLAG) if limits is not None else {}
-    changed |= {variables.REFRESH_TO: to} if to else {}
+    changed |= {variables.REFRESH_TO: str(to)} if to else {}
     return {**environ, **changed}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lmtest.literal import block, code, prose
-from lmtest.report.drift_text import MEANING, consumption, difference, headline, score
+from lmtest.report.drift_text import MEANING, consumption, difference, headline, score, unscored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,8 @@ def _lines(data: Json) -> Iterator[str]:
     yield from ("", f"Before and now: {consumption(data) or 'no call was answered both times'}.", "")
     if told := score(data["scores"]):
         yield from (f"Mean score of {data['scores']['calls']} calls: {told}.", "")
+    if told := unscored(data):
+        yield from (prose(told), "")
     for cassette in data["cassettes"]:
         if cassette["tier"] != "same":
             yield from _cassette(cassette)
@@ -52,8 +54,7 @@ def _cassette(cassette: Json) -> Iterator[str]:
             continue
         told = f", score {score(call['scores'])}" if score(call["scores"]) else ""
         yield f"- **{call['tier']}** call {call['number']} ({code(call['asked'])}{told})"
-        if call["reason"]:
-            yield f"  - {code(call['reason'])}"
+        yield from (f"  - {code(each)}" for each in (call["reason"], call["unscored"]) if each)
         for change in call["changes"]:
             yield from _change(change)
     yield ""

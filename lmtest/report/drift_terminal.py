@@ -11,7 +11,7 @@ from rich.text import Text
 from lmtest import literal
 from lmtest.refresh.result import NOT_REACHED
 from lmtest.report.drift_data import relative
-from lmtest.report.drift_text import consumption, difference, headline, measures, score
+from lmtest.report.drift_text import consumption, difference, headline, measures, score, unscored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,6 +90,8 @@ def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None
         console.print(f"Before and now: {consumption(data)}")
     if told := score(data["scores"]):
         console.print(f"Mean score of {data['scores']['calls']} calls: {told}")
+    if told := unscored(data):
+        console.print(told, style="yellow", soft_wrap=True)
 
 
 def _print_left(console: Console, left: list[Json]) -> None:
