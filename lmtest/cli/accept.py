@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lmtest.cli.exits import Exit
 from lmtest.cli.params import CassettePath
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from lmtest.refresh.accept import Policy
     from lmtest.refresh.result import CassetteDrift, Drift
 
-_INTERRUPTED = 130
 _WIDE = 160  # columns, where nobody's terminal says how many there are
 
 
@@ -63,7 +63,7 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
     if asks:
         reviewed = review(console, drift, data)
         if reviewed.interrupted:
-            sys.exit(_INTERRUPTED)
+            sys.exit(Exit.INTERRUPTED)
         accepted = reviewed.accepted
     else:
         accepted = _accepted(console, drift, tier or "same", root)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmtest.cli.exits import Exit
 from lmtest.cli.params import CassettePath, Moment, Usd
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
@@ -28,7 +29,6 @@ _TIERS = ("same", "wording", "changed", "structure", "failed")
 _REPORTS = (".md", ".html", ".json")
 _WIDE = 160  # columns, where nobody's terminal says how many there are
 _STOPPED = 3
-_INTERRUPTED = 130
 
 
 class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.params
@@ -207,7 +207,7 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
             "lmtest accept asks call by call, on a terminal; lmtest accept --tier wording takes what moved no further.",
         )
     if interrupted or drift.stopped == "interrupted":
-        return _INTERRUPTED
+        return Exit.INTERRUPTED
     if given["fail_on"] and drift.tier >= Tier(given["fail_on"]):
         return 1
     if drift.stopped:
@@ -249,5 +249,5 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
     console.print(f"Recorded in all: {sum(completed.gained.values())}")
     if completed.run.stopped:
         console.print(f"Stopped early: {completed.run.stopped}", style="bold yellow")
-        return _INTERRUPTED if completed.run.stopped == "interrupted" else _STOPPED
+        return Exit.INTERRUPTED if completed.run.stopped == "interrupted" else _STOPPED
     return int(any(ended.outcome == "failed" for ended in completed.run.ended))

@@ -148,7 +148,8 @@ def _pieces(call: Interaction) -> Iterator[_Piece]:
         return
     answer = read_answer(call)
     closed = _closed(prompt_of(call.request)) if answer.fields else frozenset()
-    for name, value in answer.fields.items() or [("text", answer.text)]:
+    said = list(answer.fields.items()) or [("text", answer.text)]
+    for name, value in [*said, *((name, json.loads(arguments)) for name, arguments in answer.tool_calls)]:
         for label, text in _leaves(name, value):
             whole = _Piece.of(text, name=label, closed=name in closed)
             if whole.words.strip():
@@ -212,7 +213,7 @@ def _sections(text: str) -> list[tuple[str, str]]:
 
 def _readings(texts: Iterable[str]) -> str:
     """The words of texts, as they stand there and as JSON or HTML has escaped them, once or twice."""
-    read = []
+    read: list[str] = []
     for text in texts:
         once = _unescaped(text)
         read += dict.fromkeys([text, once, _unescaped(once), html.unescape(text)])

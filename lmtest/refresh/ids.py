@@ -4,14 +4,14 @@ from __future__ import annotations
 
 
 def belongs(test: str, wanted: str) -> bool:
-    """Whether a test is the one that was named, or one of its file, class, parameters or directory.
+    """Whether a test is the one that was named, or one of its file, class, parameters or directory; ``.`` has them all.
 
     >>> belongs("tests/test_qa.py::test_capital[fr]", "tests/test_qa.py")
     True
     >>> belongs("tests/test_qa.py::test_capital", "tests/test_qa.py::test_cap")
     False
     """
-    return test == wanted or test.startswith((f"{wanted}::", f"{wanted}[", f"{wanted.rstrip('/')}/"))
+    return wanted in {test, "."} or test.startswith((f"{wanted}::", f"{wanted}[", f"{wanted.rstrip('/')}/"))
 
 
 def owns(owner: str, wanted: str) -> bool:

@@ -43,6 +43,13 @@ def plain(text, said="It is."):
     return asked("", [{"role": "user", "content": text}], said)
 
 
+def tool_call(question, arguments):
+    part = {"type": "tool_call", "id": "call-1", "name": "look_up", "input": arguments}
+    call = plain(question, "")
+    call.outcome.response["message"]["parts"][:] = [part]
+    return call
+
+
 def qa(question, answer="Nothing to say here", **more):
     return call(QA, {"question": question} | more, {"answer": answer})
 
@@ -98,6 +105,8 @@ CHAINED = {
                call(QA, {"question": f"Why? {SENTENCE[:-1]}"}, "<answer>\nx\n</answer>", dspy.XMLAdapter())),
     "from JSON": (call(QA, {"question": "Where?"}, json.dumps({"answer": SENTENCE}), dspy.JSONAdapter()),
                   call(QA, {"question": f"Why? {SENTENCE[:-1]}"}, '{"answer": "x"}', dspy.JSONAdapter())),
+    "the arguments of a tool call": (
+        tool_call("Look it up", {"place": {"city": "Toulouse"}}), qa("Where is Toulouse?")),
     "a prompt of one's own": (plain("Name a king", "Charles the Bald"), plain("Who was Charles the Bald?")),
     "a value of one's own JSON": (plain("As JSON", '{"city": "Bordeaux"}'), plain("Tell me about Bordeaux.")),
     "a script without spaces": (qa("首都は?", "東京です。"), qa("次の文を訳して: 「東京です」")),

@@ -379,7 +379,7 @@ def test_a_file_that_does_not_import_is_told_with_its_error(suite_of_six, oracle
     assert oracle.prompts == []
 
 
-@pytest.mark.parametrize("form", ["./{}", "{root}/{}", ".\\{}", "../{root.name}/{}"])
+@pytest.mark.parametrize("form", ["./{}", "{root}/{}", ".\\{}", "../{root.name}/{}", "."])
 def test_a_test_is_found_however_its_path_is_written(suite_of_six, refresh, form):
     wanted = form.format("test_suite.py::test_same", root=suite_of_six)
     assert "cassettes/test_suite/test_same.yaml" in refresh("--test", wanted, "--dry-run")
