@@ -218,7 +218,12 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
 
 
 def _consents(given: dict[str, Any]) -> bool:
-    return bool(given["yes"]) or click.confirm("Call the model?")
+    try:
+        return bool(given["yes"]) or click.confirm("Call the model?")
+    except click.Abort:
+        if sys.stdin.isatty():
+            sys.exit(Exit.INTERRUPTED)
+        raise click.UsageError("Nobody can be asked here: say --yes to call the model.") from None
 
 
 def _write_report(path: Path, data: Json) -> None:

@@ -109,7 +109,7 @@ class Decisions:
         return sum(each.cassette.calls[place].after is not None for each in rejected for place in each.places)
 
     def spare(self) -> None:
-        """Skip what was rejected: whoever is interrupted has not seen the end of it."""
+        """Skip what was rejected, so that nothing is dropped."""
         self._made = {place: Decision.SKIP if made is Decision.REJECT else made for place, made in self._made.items()}
 
     def of(self, cassette: CassetteDrift) -> Mapping[int, Decision]:

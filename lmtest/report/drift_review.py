@@ -163,11 +163,13 @@ class _Asking:
     def _confirmed(self) -> bool:
         """Ask once more before what was paid for is dropped."""
         count = self._decisions.drops
-        question = f"{count} new recording{'' if count == 1 else 's'} will be dropped: do it, or undo the last answer?"
-        if _Letters.ask(Text(question), choices=["y", "u"], default="y", console=self._console) == "y":
-            return True
-        self._undo()
-        return False
+        question = f"{count} new recording{'' if count == 1 else 's'} will be dropped: yes, no (wait on), or undo?"
+        letter = _Letters.ask(Text(question), choices=["y", "n", "u"], default="n", console=self._console)
+        if letter == "n":
+            self._decisions.spare()
+        elif letter == "u":
+            self._undo()
+        return letter != "u"
 
     def _letter(self, question: str) -> str:
         while (letter := _Letters.ask(Text(question), choices=[*_LETTERS], default="s", console=self._console)) == "?":

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 _PATIENCE = 60
+_SECONDS_TO_REACT = 10
 # What closes a terminal tells those whose own it is.
 _ON_ITS_OWN = """
 import fcntl, runpy, termios
@@ -43,10 +44,10 @@ class Terminal:
         finally:
             self._process.kill()
 
-    def asked(self):
-        """Wait for the next question."""
+    def asked(self, question="] ("):
+        """Wait for the next question, by what it ends with."""
         self._questions += 1
-        while self._said.count("] (") < self._questions:
+        while self._said.count(question) < self._questions:
             assert self._read(), f"it ended without asking: {self._said}"
 
     def answer(self, letter):
@@ -54,10 +55,16 @@ class Terminal:
         self.asked()
         os.write(self._ours, f"{letter}\n".encode())
 
-    def press(self, key):
-        """Press a key at the next question."""
-        self.asked()
-        os.write(self._ours, key)
+    def press(self, key, *, at="] ("):
+        """Press a key at the next question, by what it ends with, and once more where nothing came of it.
+
+        An interruption between a prompt and its reading is seen by Python when that has ended.
+        """
+        self.asked(at)
+        while self._process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired, OSError):
+                os.write(self._ours, key)
+                self._process.wait(_SECONDS_TO_REACT)
 
     def rest(self):
         """Wait for the end; gives all that was said."""

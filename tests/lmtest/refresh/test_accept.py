@@ -59,7 +59,7 @@ def answers(lm, *questions, program=qa):
 
 
 def test_calls_that_stand_alone_are_accepted_one_by_one(two_moved, looked_through, lm):
-    reviewed, said = looked_through("a", "r", "")
+    reviewed, said = looked_through("a", "r", "y")
     assert [each.path.name for each in reviewed.accepted] == ["qa.yaml"]
     assert "answer: [-old-]{+new+}" in said
     assert said.endswith("accepted: qa.yaml\nCalls: 1 accepted, 1 rejected.\n")
@@ -91,7 +91,7 @@ def test_what_is_skipped_is_asked_about_again_beside_what_was_accepted(two_moved
 
 def test_what_is_rejected_is_not_asked_about_again(two_moved, looked_through, lm):
     before = two_moved.read_bytes()
-    looked_through("r", "s", "")
+    looked_through("r", "s", "y")
     assert two_moved.read_bytes() == before
     assert read_calls(fresh_path(two_moved))[0].outcome == read_calls(two_moved)[0].outcome
     _, said = looked_through("a")
@@ -106,6 +106,15 @@ def test_rejecting_all_leaves_the_old_bytes_and_nothing_beside(two_moved, looked
     assert "2 new recordings will be dropped" in said
     assert two_moved.read_bytes() == before
     assert not fresh_path(two_moved).exists()
+
+
+def test_enter_drops_nothing_in_the_end_either(two_moved, looked_through, lm):
+    anew = fresh_path(two_moved).read_bytes()
+    _, said = looked_through("a", "r", "")
+    assert "1 new recording will be dropped" in said
+    assert said.endswith("Calls: 1 accepted, 1 skipped.\n")
+    assert answers(lm, "one?", "two?") == ["new", "old"]
+    assert fresh_path(two_moved).read_bytes() == anew
 
 
 def test_accepting_all_takes_the_new_bytes(two_moved, looked_through):
@@ -242,7 +251,7 @@ def test_what_waits_is_no_orphan_of_the_suite(lm, project):
 @pytest.mark.parametrize("command", [("refresh", "qa.yaml", "--calls-only"), ("accept", "qa.yaml"), ("accept", ".")])
 def test_on_a_terminal_each_call_is_asked_about(two_moved, lm, command):
     with Terminal(*command) as terminal:
-        for letter in ("a", "r", ""):
+        for letter in ("a", "r", "y"):
             terminal.answer(letter)
         said = terminal.rest()
     assert terminal.code == 0, said

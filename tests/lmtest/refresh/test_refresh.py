@@ -23,6 +23,7 @@ from lmtest.refresh.run import run_tests
 
 from . import suite
 from .suite import answer, cassette, snapshot
+from .terminal import Terminal
 
 
 @pytest.fixture
@@ -185,6 +186,22 @@ def test_without_consent_nothing_is_called(suite_of_six, oracle, what):
     result = CliRunner().invoke(cli, ["refresh", what], input="n\n")
     assert result.exit_code == 0
     assert "Call the model?" in result.output
+    assert oracle.prompts == []
+
+
+def test_where_nobody_can_be_asked_it_says_what_consents(suite_of_six, oracle):
+    result = CliRunner().invoke(cli, ["refresh", "--all"], input="")
+    assert result.exit_code == 2
+    assert "Nobody can be asked here: say --yes" in result.output
+    assert oracle.prompts == []
+
+
+@pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["ctrl-c", "ctrl-d"])
+def test_who_interrupts_the_question_is_not_taken_to_consent(suite_of_six, oracle, key):
+    with Terminal("refresh", "--all") as terminal:
+        terminal.press(key, at="Call the model?")
+        terminal.rest()
+    assert terminal.code == 130
     assert oracle.prompts == []
 
 
