@@ -10,7 +10,7 @@ import difflib
 import enum
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lmtest import variables
 from lmtest.errors import ConfigurationError
@@ -69,6 +69,10 @@ class ModeChoice:
 
     mode: Mode
     source: str
+
+
+REFRESHING: Final = ModeChoice(mode=Mode.REFRESH, source="lmtest refresh")
+"""The mode of a refresh, whatever anybody else says."""
 
 
 # What TEST_MODE may say: a layer, for suites that set it already, or a mode, lest one be passed over.

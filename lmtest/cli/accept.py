@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmtest.cli.exits import Exit
+from lmtest.cli.exits import Exit, found
 from lmtest.cli.params import CassettePath
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
@@ -40,6 +40,7 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
     """
     from lmtest import literal
     from lmtest.refresh.accept import waiting
+    from lmtest.refresh.lock import running
     from lmtest.report.drift_data import as_data
     from lmtest.report.drift_review import review
     from lmtest.report.drift_terminal import print_drift
@@ -49,6 +50,8 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
     if not cassettes and not paths[0].is_dir():
         raise ConfigurationError(f"there is no directory {paths[0]}, where cassettes are kept: record some first.")
     console = literal.console(width=None if sys.stdout.isatty() else _WIDE)
+    if other := running(root):
+        console.print(f"A refresh of this project runs ({other}): what it is not through with yet is left.")
     drift = waiting(paths)
     if not (drift.cassettes or drift.left):
         console.print("Nothing waits to be accepted.")
@@ -68,17 +71,17 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
     else:
         accepted = _accepted(console, drift, tier or "same", root)
     named = [each for each in cassettes if not each.is_dir()]
-    sys.exit(bool(named) and len(accepted) < len(drift.cassettes) + len(drift.left))
+    sys.exit(found(bool(named) and len(accepted) < len(drift.cassettes) + len(drift.left)))
 
 
 def _accepted(console: Console, drift: Drift, tier: Policy, root: Path) -> tuple[CassetteDrift, ...]:
+    from lmtest.here import relative
     from lmtest.refresh.accept import accept_unseen, why_left
-    from lmtest.report.drift_data import relative
 
     accepted = accept_unseen(drift, tier)
     for cassette in accepted:
         console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
     for cassette in drift.cassettes:
-        if reason := why_left(cassette, tier):
+        if cassette not in accepted and (reason := why_left(cassette, tier)):
             console.print(f"left: {relative(cassette.path, root)}: {reason}", style="yellow", soft_wrap=True)
     return accepted

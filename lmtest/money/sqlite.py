@@ -147,9 +147,7 @@ def _begin(connection: sqlite3.Connection, patience: float) -> None:
 def _create(path: Path) -> None:
     from filelock import FileLock  # late: only who makes the file needs it, and it takes as long as the rest of us
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.parent.name == ".lmtest" and not disk.exists(ignore := path.parent / ".gitignore"):
-        ignore.write_text("*\n", encoding="utf-8")
+    disk.make_directory(path.parent)
     # Turning a file to write-ahead mode does not wait for its turn, so the first process makes it under another name.
     with FileLock(path.with_name(path.name + ".lock")):
         if disk.exists(path):

@@ -149,7 +149,7 @@ def _pieces(call: Interaction) -> Iterator[_Piece]:
     answer = read_answer(call)
     closed = _closed(prompt_of(call.request)) if answer.fields else frozenset()
     said = list(answer.fields.items()) or [("text", answer.text)]
-    for name, value in [*said, *((name, json.loads(arguments)) for name, arguments in answer.tool_calls)]:
+    for name, value in [*said, *((use.name, use.arguments) for use in answer.uses)]:
         for label, text in _leaves(name, value):
             whole = _Piece.of(text, name=label, closed=name in closed)
             if whole.words.strip():
