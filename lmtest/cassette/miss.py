@@ -22,6 +22,7 @@ _OUTCOME = re.compile(rb"\n(?:reply|stream|left|failure|result|raised):")
 _ABSENT: Final = object()
 _LONGEST_VALUE: Final = 200
 _MOST_DIFFERENCES: Final = 8
+_LONG: Final = 400
 
 
 def nearest(
@@ -149,7 +150,7 @@ def word_diff(was: str, now: str) -> str:
     """
     before, after = was.split("\n"), now.split("\n")
     shown: list[str] = []
-    steps = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    steps = _matcher(before, after).get_opcodes()
     for number, (tag, from_was, to_was, from_now, to_now) in enumerate(steps):
         if tag == "equal":
             shown.extend(_context(before[from_was:to_was], first=number == 0, last=number == len(steps) - 1))
@@ -168,13 +169,17 @@ def _context(lines: list[str], *, first: bool, last: bool) -> list[str]:
 
 def _marked(was: str, now: str) -> Iterator[str]:
     old_words, new_words = _WORDS.findall(was), _WORDS.findall(now)
-    matcher = difflib.SequenceMatcher(None, old_words, new_words, autojunk=False)
-    for tag, from_was, to_was, from_now, to_now in matcher.get_opcodes():
+    for tag, from_was, to_was, from_now, to_now in _matcher(old_words, new_words).get_opcodes():
         old, new = "".join(old_words[from_was:to_was]), "".join(new_words[from_now:to_now])
         if tag == "equal":
             yield old
         else:
             yield (f"[-{old}-]" if old else "") + (f"{{+{new}+}}" if new else "")
+
+
+def _matcher(before: list[str], after: list[str]) -> difflib.SequenceMatcher[str]:
+    """Match two lists; of long ones not by what is on every side of them: 800 other words, with spaces, took a minute."""
+    return difflib.SequenceMatcher(None, before, after, autojunk=min(len(before), len(after)) > _LONG)
 
 
 def _weight(found: Iterable[Difference]) -> int:
