@@ -12,6 +12,7 @@ from lmtest.errors import (
     CassetteMiss,
     CassetteNotFound,
     CassetteTampered,
+    CassetteUnsaved,
     ConfigurationError,
     LimitError,
     LMTestError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lmtest.cassette.naming import cassette_path
     from lmtest.cassette.redact import redact
     from lmtest.cassette.told import CassetteReport
+    from lmtest.cli.exits import Exit
     from lmtest.lm.billing import budget_left
     from lmtest.lm.explicit import LM
     from lmtest.lm.portable_rules import rules_from_plain
@@ -56,7 +58,9 @@ __all__ = [
     "CassetteNotFound",
     "CassetteReport",
     "CassetteTampered",
+    "CassetteUnsaved",
     "ConfigurationError",
+    "Exit",
     "LMTestError",
     "LimitError",
     "Limits",
@@ -86,6 +90,7 @@ _LATE = {
     "Call": "lmtest.cassette.cassette",
     "Cassette": "lmtest.cassette.cassette",
     "CassetteReport": "lmtest.cassette.told",
+    "Exit": "lmtest.cli.exits",
     "LM": "lmtest.lm.explicit",
     "Limits": "lmtest.money.limits",
     "Rule": "lmtest.lm.rules",

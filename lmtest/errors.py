@@ -6,7 +6,8 @@
     │   ├── CassetteNotFound        there is no such file to replay
     │   ├── CassetteFormatError     the file does not read as a cassette
     │   ├── CassetteTampered        a digest or a blob differs from what was recorded
-    │   └── CassetteLocked          another process holds the file for longer than the timeout
+    │   └── CassetteUnsaved         the file could not be written; the old one is whole
+    │       └── CassetteLocked      another process holds it for longer than the timeout
     ├── CassetteMiss                the request is not recorded
     │   └── CassetteExhausted       it is, but was asked for more often than it was recorded
     ├── LimitError                  a live call was stopped before it was sent
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lmtest.here import here
+from lmtest.literal import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
 
 class LMTestError(Exception):
     """Whatever lmtest itself raises; catch this to catch all of it."""
+
+    def __str__(self) -> str:
+        # Whoever prints it prints what models, files and tests are called, and what they said.
+        return shown(super().__str__())
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An error of a program crosses processes, and not all of ours are made from a message alone.
@@ -87,7 +93,11 @@ class CassetteTampered(CassetteError):
     """An interaction or a blob differs from its digest: it was edited after it was recorded."""
 
 
-class CassetteLocked(CassetteError):
+class CassetteUnsaved(CassetteError):
+    """The file could not be written: the disk is full, or not to be written. What was there is whole."""
+
+
+class CassetteLocked(CassetteUnsaved):
     """Another process held the cassette for longer than the timeout."""
 
 
@@ -196,3 +206,6 @@ class ToolError(LMTestError):
 
     Its class is a subclass of this one with the name and the module of the original.
     """
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # which a program may read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -9,25 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmtest.cli.exits import Exit, worst
 from lmtest.cli.params import CassettePath, Moment, Usd, decide
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from decimal import Decimal
 
     from rich.console import Console
 
     from lmtest.cassette.interaction import Json
     from lmtest.money.limits import Limits
+    from lmtest.refresh.outcomes import Outcomes
     from lmtest.refresh.plan import Choice, Plan
     from lmtest.refresh.result import Drift
 
 _TIERS = ("same", "wording", "changed", "structure", "failed")
 _REPORTS = (".md", ".html", ".json")
 _WIDE = 160  # columns, where nobody's terminal says how many there are
-_STOPPED = 3
-_INTERRUPTED = 130
 
 
 class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.params
@@ -78,8 +80,9 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     """Record cassettes again, compare, and replace what you accept.
 
     What is due is planned first, with its price. The tests that own the cassettes run once more with live calls; what
-    they record is written beside the cassettes (NAME.new.yaml), which stay as they are until it is accepted. Exit
-    codes: 0 done, 1 --fail-on, 2 wrong usage, 3 stopped at a limit, 130 interrupted.
+    they record is written beside the cassettes (NAME.new.yaml), which stay as they are until it is accepted.
+    Exits with 1 at --fail-on, and where a test failed, crashed or did not run; with 3 at a limit, with 4 where the disk
+    is full, with 5 where no call was answered.
     """
     from lmtest import literal
 
@@ -87,15 +90,39 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     console = literal.console(width=None if sys.stdout.isatty() else _WIDE)
     given["limits"] = _limits(given)
     paths = _paths(cassettes, cassette_directory(), given)
-    if given["missing"]:
-        sys.exit(_complete(console, paths, given, root))
-    plan, choice = _planned(console, paths, given, root)
-    if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
-        return
-    if plan.due and not _consents(given):
-        return
-    drift = _carried_out(console, plan, choice, given, root)
+    _expect_there(cassettes)
+    with _alone(console, given, root):
+        if given["missing"]:
+            sys.exit(_complete(console, paths, given, root))
+        plan, choice = _planned(console, paths, given, root)
+        if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
+            return
+        if plan.due and not _consents(given):
+            return
+        drift = _carried_out(console, plan, choice, given, root)
     sys.exit(_concluded(console, drift, given, root))
+
+
+def _expect_there(cassettes: tuple[Path, ...]) -> None:
+    """Refuse what is not there before anything is written."""
+    from lmtest.refresh.plan import find_cassettes
+
+    for _ in find_cassettes(path for path in cassettes if not path.is_dir()):
+        pass
+
+
+@contextlib.contextmanager
+def _alone(console: Console, given: dict[str, Any], root: Path) -> Iterator[None]:
+    """Plan and refresh while nobody else does; a plan alone says who does."""
+    from lmtest.refresh import lock
+
+    if not given["dry_run"]:
+        with lock.only_one(root):
+            yield
+        return
+    if other := lock.running(root):
+        console.print(f"Another refresh of this project runs ({other}): what it records is not due after it.")
+    yield
 
 
 def _limits(given: dict[str, Any]) -> Limits:
@@ -118,7 +145,7 @@ def _paths(cassettes: tuple[Path, ...], directory: Path, given: dict[str, Any]) 
 
 def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> tuple[Plan, Choice]:
     from lmtest.refresh.plan import Choice, make_plan
-    from lmtest.report.drift_terminal import print_plan
+    from lmtest.report.plan_terminal import print_plan
 
     choice = Choice(
         recorded_before=given["older_than"],
@@ -136,9 +163,9 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
 
 def _budget(limits: Limits) -> Decimal | None:
     """USD that the run may cost, whoever says so."""
+    from lmtest.modes import REFRESHING
     from lmtest.money.defaults import default_limits
     from lmtest.money.limits import Limits
-    from lmtest.refresh.run import REFRESHING
     from lmtest.variables import run_variables
 
     configured = Limits.from_mapping(load()[0].limits, source="[tool.lmtest.limits] in pyproject.toml")
@@ -159,19 +186,18 @@ def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, 
     sending = Sending(to=given["to"], api_base=given["api_base"], limits=given["limits"])
     with DriftProgress(console, plan, root=root) as progress:
         run = carry_out(plan, sending, root=root, by_test=choice.by_test, on_end=progress.ended)
-    return gather(plan, run, to=given["to"], score=metric.score if metric else None)
+    return gather(plan, run, to=given["to"], by_test=choice.by_test, score=metric.score if metric else None)
 
 
 def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path) -> int:
-    from lmtest.refresh.accept import accept_unseen
-    from lmtest.refresh.drift import Tier
-    from lmtest.report.drift_data import as_data, relative
+    from lmtest.here import relative
+    from lmtest.refresh.accept import accept_unseen, why_left
+    from lmtest.report.drift_data import as_data
     from lmtest.report.drift_review import review
     from lmtest.report.drift_terminal import print_drift
 
     data = as_data(drift, root=root)
-    for path in given["reports"]:
-        _write_report(path, data)
+    written = _write_reports(given["reports"], data)
     asks = not given["accept"] and not given["reports"] and sys.stdin.isatty() and sys.stdout.isatty()
     asks = asks and drift.stopped != "interrupted"
     print_drift(console, data, reviewed=asks)
@@ -180,6 +206,9 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
         accepted = review(console, drift, data, decide)
     for cassette in accepted:
         console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
+    for cassette in drift.cassettes:
+        if given["accept"] and cassette not in accepted and (reason := why_left(cassette, given["accept"])):
+            console.print(f"left: {relative(cassette.path, root)}: {reason}", style="yellow", soft_wrap=True)
     waiting = [each for each in drift.cassettes if each.acceptable]
     if waiting:
         # What was just accepted has no such file any more, and this command would call for it again.
@@ -187,33 +216,54 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
             f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. To take them over, without another call: "
             "lmtest accept asks call by call, on a terminal; lmtest accept --tier wording takes what moved no further.",
         )
-    if drift.stopped == "interrupted":
-        return _INTERRUPTED
-    if given["fail_on"] and drift.tier >= Tier(given["fail_on"]):
-        return 1
-    if drift.stopped:
-        return _STOPPED
-    # Nothing answered is nothing done: a missing key, a provider that is gone.
-    answered = any(count for tier, count in drift.counts.items() if tier is not Tier.FAILED)
-    return int(bool(drift.cassettes) and not answered)
+    return worst([_exit(drift, given["fail_on"]), Exit.DONE if written else Exit.UNKEPT])
+
+
+def _exit(drift: Drift, fail_on: str | None) -> Exit:
+    """How a refresh ends. What failed is found whatever --fail-on says: nobody wants that to be green."""
+    from lmtest.refresh.drift import Tier
+
+    failed = bool(drift.counts[Tier.FAILED]) or drift.outcomes.unanswered
+    idle = bool(drift.left) and not drift.outcomes.red
+    holds = {
+        Exit.FOUND: bool(drift.outcomes.red) or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
+        Exit.UNANSWERED: not drift.answered and not drift.stopped and (failed or idle),
+    }
+    return worst([_stop(drift), *(code for code, held in holds.items() if held)])
+
+
+def _stop(run: Drift | Outcomes) -> Exit:
+    if run.unkept:
+        return Exit.UNKEPT
+    return Exit.DONE if not run.stopped else Exit.INTERRUPTED if run.stopped == "interrupted" else Exit.LIMIT
 
 
 def _consents(given: dict[str, Any]) -> bool:
     return bool(given["yes"]) or click.confirm("Call the model?")
 
 
-def _write_report(path: Path, data: Json) -> None:
+def _write_reports(paths: Sequence[Path], data: Json) -> bool:
+    """Write reports; give whether all were, and say of each that was not why."""
+    from lmtest import literal
     from lmtest.report import drift_formats
 
-    try:
-        path.write_text(drift_formats.write(data, path.suffix), encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"--report {str(path)!r} cannot be written: {error.strerror or error}.") from error
+    whole = next((path.name for suffix in (".html", ".json") for path in paths if path.suffix == suffix), "")
+    written = True
+    for path in paths:
+        try:
+            path.write_text(drift_formats.write(data, path.suffix, whole=whole), encoding="utf-8")
+        except OSError as error:
+            literal.echo(f"lmtest: --report {str(path)!r} cannot be written: {error.strerror or error}.", err=True)
+            written = False
+    return written
 
 
 def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> int:
+    from lmtest.here import relative
     from lmtest.refresh.complete import complete, tests_to_run
-    from lmtest.report.drift_data import relative
+    from lmtest.report.drift_data import as_told
+    from lmtest.report.drift_terminal import print_outcomes
+    from lmtest.report.drift_text import tests_headline
 
     tests = tests_to_run(paths, root=root, test=given["test"])
     console.print("To run in mode auto, which calls for what is not recorded:" + ("" if tests else " nothing"))
@@ -224,11 +274,11 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
     completed = complete(paths, tests, root=root, limits=given["limits"])
     for path, count in completed.gained.items():
         console.print(f"{relative(path, root)}: {count} call{'' if count == 1 else 's'} recorded")
-    for ended in completed.run.ended:
-        if ended.outcome == "failed":
-            console.print(f"failed: {ended.test}: {ended.reason}", style="red")
-    console.print(f"Recorded in all: {sum(completed.gained.values())}")
-    if completed.run.stopped:
-        console.print(f"Stopped early: {completed.run.stopped}", style="bold yellow")
-        return _INTERRUPTED if completed.run.stopped == "interrupted" else _STOPPED
-    return int(any(ended.outcome == "failed" for ended in completed.run.ended))
+    outcomes = completed.outcomes
+    print_outcomes(console, as_told(outcomes))
+    console.print(f"Recorded in all: {sum(completed.gained.values())}. {tests_headline(as_told(outcomes))}")
+    if outcomes.stopped:
+        console.print(f"Stopped early: {outcomes.stopped}", style="bold yellow")
+    held = [Exit.FOUND] if outcomes.red else []
+    held += [Exit.UNANSWERED] if outcomes.unanswered and not completed.gained and not outcomes.stopped else []
+    return worst([_stop(completed.outcomes), *held])

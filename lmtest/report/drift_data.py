@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.cassette.compare import last_said
+from lmtest.here import relative
 from lmtest.refresh.prompt import read_inputs
 from lmtest.refresh.result import amounts
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from lmtest.cassette.interaction import Interaction, Json
     from lmtest.refresh.drift import CallDrift
+    from lmtest.refresh.outcomes import Outcomes
     from lmtest.refresh.result import CassetteDrift, Drift
 
 _LONGEST: Final = 160
@@ -33,10 +35,20 @@ def as_data(drift: Drift, *, root: Path) -> Json:
         "counts": {tier.value: count for tier, count in drift.counts.items()},
         "to": drift.to,
         "stopped": drift.stopped,
+        "tests": as_told(drift.outcomes),
         **_moved(calls),
         "scores": _mean(calls),
         "cassettes": [_cassette(each, root) for each in drift.cassettes],
         "left": [{"path": relative(each.path, root), "reason": each.reason} for each in drift.left],
+    }
+
+
+def as_told(outcomes: Outcomes) -> Json:
+    """Give how tests ended as a JSON object: how many in which way, and each that did not pass."""
+    told = [each for each in outcomes.tests if each.outcome != "passed"]
+    return {
+        "counts": dict(outcomes.counts),
+        "told": [{"test": each.test, "outcome": each.outcome, "reason": each.reason} for each in told],
     }
 
 
@@ -104,12 +116,6 @@ def asked(call: Interaction) -> str:
         text = "".join(part.get("text") or "" for part in last.get("parts") or ())
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
-
-
-def relative(path: Path, root: Path) -> str:
-    """A path as it is told: from the project, where it is inside."""
-    absolute = path.resolve()
-    return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else str(path)
 
 
 def _number(value: Any) -> Any:

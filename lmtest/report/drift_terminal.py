@@ -1,71 +1,32 @@
-"""A refresh on a terminal: the plan, the calls that moved, the sum; on a console that prints text as it is."""
+"""A refresh on a terminal: the calls that moved, the sum; on a console that prints text as it is."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from lmtest import literal
+from lmtest.cassette.marking import cut
 from lmtest.refresh.result import NOT_REACHED
-from lmtest.report.drift_data import relative
-from lmtest.report.drift_text import consumption, difference, headline, measures, score
+from lmtest.report.drift_text import brief, by_reason, consumption, difference, headline, measures, score
+from lmtest.report.terminal import styled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from decimal import Decimal
-    from pathlib import Path
-
     from rich.console import Console
 
     from lmtest.cassette.interaction import Json
-    from lmtest.refresh.plan import Job, Plan
 
-_STYLES: Final = {"same": "green", "wording": "blue", "changed": "yellow", "structure": "red", "failed": "bold magenta"}
+_STYLES: Final = {
+    "same": "green",
+    "wording": "blue",
+    "changed": "yellow",
+    "structure": "red",
+    "not reached": "magenta",
+    "failed": "bold magenta",
+}
 _MOST_LINES: Final = 30
-
-
-def print_plan(console: Console, plan: Plan, *, root: Path, budget: Decimal | None = None) -> None:
-    """Say what a refresh will do, and what it takes.
-
-    Args:
-        console: Where.
-        plan: What.
-        root: The project, which paths are told relative to.
-        budget: USD that the run may cost, where anything says so.
-    """
-    if plan.due:
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for name in ("cassette", "recorded", "calls", "tokens", "cost", "seconds"):
-            table.add_column(name, justify="left" if name in {"cassette", "recorded"} else "right", no_wrap=True)
-        for job in plan.due:
-            table.add_row(relative(job.path, root), job.recorded_at[:10], *_costs([job]))
-        if len(plan.due) > 1:
-            table.add_section()
-            table.add_row(f"{len(plan.due)} cassettes", "", *_costs(plan.due))
-        literal.print_table(console, table)
-        if budget is not None and plan.least is not None and budget < plan.least:
-            console.print(
-                f"The budget is ${budget:f}, and a budget below ${plan.least:f} sends nothing: the cheapest call sets "
-                "that much aside. Raise it with --budget.",
-                style="bold yellow",
-            )
-    else:
-        console.print("Nothing is due.")
-    for job in plan.done:
-        console.print(f"{relative(job.path, root)}: re-recorded already, waits to be accepted", soft_wrap=True)
-    for skipped in plan.skipped:
-        console.print(f"{relative(skipped.path, root)}: {skipped.reason}", style="yellow", soft_wrap=True)
-
-
-def _costs(jobs: Iterable[Job]) -> tuple[str, str, str, str]:
-    jobs = list(jobs)
-    unpriced = sum(job.unpriced for job in jobs)
-    usd = f"${sum(job.usd for job in jobs):f}" + (f" + {unpriced} of unknown price" if unpriced else "")
-    seconds = sum(job.seconds for job in jobs)
-    return f"{sum(job.calls for job in jobs):,}", f"{sum(job.tokens for job in jobs):,}", usd, f"{seconds:.1f}"
 
 
 def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None:
@@ -82,6 +43,7 @@ def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None
             for call in cassette["calls"]:
                 if call["tier"] != "same":
                     print_call(console, call)
+    print_outcomes(console, data["tests"])
     _print_left(console, data["left"])
     if data["stopped"]:
         console.print(f"Stopped early: {data['stopped']}", style="bold yellow")
@@ -90,6 +52,14 @@ def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None
         console.print(f"Before and now: {consumption(data)}")
     if told := score(data["scores"]):
         console.print(f"Mean score of {data['scores']['calls']} calls: {told}")
+
+
+def print_outcomes(console: Console, tests: Json) -> None:
+    """Say which tests did not pass and why; where many say the same of it, the first of them and how many."""
+    for (outcome, reason), those in by_reason(tests):
+        more = f" and {len(those) - 1} more" if len(those) > 1 else ""
+        style = "yellow" if outcome in {"skipped", "not run"} else "bold red"
+        console.print(f"{outcome}: {those[0]}{more}: {brief(reason)}", style=style, soft_wrap=True)
 
 
 def _print_left(console: Console, left: list[Json]) -> None:
@@ -104,22 +74,24 @@ def _print_left(console: Console, left: list[Json]) -> None:
 
 def print_cassette(console: Console, cassette: Json) -> None:
     """Say which cassette the calls that follow belong to."""
-    console.print(_tier(cassette["tier"]), Text(cassette["path"], style="bold"), soft_wrap=True)
+    console.print(_tier(cassette["tier"]), literal.text(cassette["path"], style="bold"), soft_wrap=True)
     if cassette["failure"]:
-        console.print(_indented(Text(f"its test failed: {cassette['failure']}"), 2))
+        console.print(_indented(literal.text(f"its test failed: {brief(cassette['failure'])}"), 2))
 
 
 def print_call(console: Console, call: Json) -> None:
     """Say how a call moved."""
     console.print(
-        _indented(Text.assemble("call ", str(call["number"]), " ", _tier(call["tier"]), " ", call["asked"]), 2)
+        _indented(
+            Text.assemble("call ", str(call["number"]), " ", _tier(call["tier"]), " ", literal.text(call["asked"])), 2
+        )
     )
     if call["reason"]:
-        console.print(_indented(Text(call["reason"]), 4))
+        console.print(_indented(literal.text(brief(call["reason"])), 4))
     for change in call["changes"]:
         console.print(_indented(_change(change), 4))
     if told := measures(call):
-        console.print(_indented(Text(told, style="dim"), 4))
+        console.print(_indented(literal.text(told, style="dim"), 4))
 
 
 def _indented(text: Text, columns: int) -> Padding:
@@ -127,14 +99,12 @@ def _indented(text: Text, columns: int) -> Padding:
 
 
 def _tier(tier: str) -> Text:
-    return Text(tier, style=_STYLES[tier])
+    return literal.text(tier, style=_STYLES[tier])
 
 
 def _change(change: Json) -> Text:
-    lines = difference(change["before"], change["after"]).split("\n")
+    what = styled(cut(difference(change["before"], change["after"])))
+    lines = [*Text.assemble(literal.text(f"{change['field']}: "), what).split("\n")]
     if len(lines) > _MOST_LINES:
-        lines = [*lines[:_MOST_LINES], f"… and {len(lines) - _MOST_LINES} lines more"]
-    marked = Text(f"{change['field']}: " + "\n".join(lines))
-    marked.highlight_regex(r"(?s)\[-.*?-\]", "red")
-    marked.highlight_regex(r"(?s)\{\+.*?\+\}", "green")
-    return marked
+        lines = [*lines[:_MOST_LINES], literal.text(f"… and {len(lines) - _MOST_LINES} lines more")]
+    return Text("\n").join(lines)

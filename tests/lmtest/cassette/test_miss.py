@@ -96,4 +96,4 @@ def test_a_long_text_in_which_every_word_is_another_is_compared_at_once():
     was = " ".join(f"word{number}" for number in range(3_000))
     shown = word_diff(was, was.replace("word", "other"))
     assert shown.startswith("[-word0")
-    assert shown.count("[-") == 1, "that spaces are alike, tells nobody anything"
+    assert len(shown) < 5_000, "that spaces are alike, tells nobody anything"
