@@ -13,7 +13,7 @@ import pytest
 from lmtest.errors import LMTestError
 from lmtest.pytest_plugin import shared
 
-_MACHINERY: Final = frozenset({"_pytest", "anyio", "dspy", "lmtest", "pluggy", "pytest_asyncio"})
+_MACHINERY: Final = frozenset({"_pytest", "anyio", "dspy", "lmtest", "pluggy", "pytest_asyncio", "python_worker"})
 """Whose steps between the user's call and an error tell nobody anything, beside those of Python's own library."""
 
 _LIBRARY: Final = sysconfig.get_paths()["stdlib"]
