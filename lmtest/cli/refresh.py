@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from decimal import Decimal
 
     from rich.console import Console
@@ -88,15 +89,39 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     console = literal.console(width=None if sys.stdout.isatty() else _WIDE)
     given["limits"] = _limits(given)
     paths = _paths(cassettes, cassette_directory(), given)
-    if given["missing"]:
-        sys.exit(_complete(console, paths, given, root))
-    plan, choice = _planned(console, paths, given, root)
-    if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
-        return
-    if plan.due and not _consents(given):
-        return
-    drift = _carried_out(console, plan, choice, given, root)
+    _expect_there(cassettes)
+    with _alone(console, given, root):
+        if given["missing"]:
+            sys.exit(_complete(console, paths, given, root))
+        plan, choice = _planned(console, paths, given, root)
+        if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
+            return
+        if plan.due and not _consents(given):
+            return
+        drift = _carried_out(console, plan, choice, given, root)
     sys.exit(_concluded(console, drift, given, root))
+
+
+def _expect_there(cassettes: tuple[Path, ...]) -> None:
+    """Refuse what is not there before anything is written."""
+    from lmtest.refresh.plan import find_cassettes
+
+    for _ in find_cassettes(path for path in cassettes if not path.is_dir()):
+        pass
+
+
+@contextlib.contextmanager
+def _alone(console: Console, given: dict[str, Any], root: Path) -> Iterator[None]:
+    """Plan and refresh while nobody else does; a plan alone says who does."""
+    from lmtest.refresh import lock
+
+    if not given["dry_run"]:
+        with lock.only_one(root):
+            yield
+        return
+    if other := lock.running(root):
+        console.print(f"Another refresh of this project runs ({other}): what it records is not due after it.")
+    yield
 
 
 def _limits(given: dict[str, Any]) -> Limits:
@@ -197,9 +222,11 @@ def _exit(drift: Drift, fail_on: str | None) -> Exit:
     idle = bool(drift.left) and not drift.outcomes.red
     holds = {
         Exit.FOUND: bool(drift.outcomes.red) or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
+        Exit.UNKEPT: drift.unkept,
         Exit.UNANSWERED: not drift.answered and not drift.stopped and (failed or idle),
     }
-    return worst([_stop(drift.stopped), *(code for code, held in holds.items() if held)])
+    stop = Exit.DONE if drift.unkept else _stop(drift.stopped)
+    return worst([stop, *(code for code, held in holds.items() if held)])
 
 
 def _stop(stopped: str) -> Exit:
@@ -247,5 +274,6 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
     if outcomes.stopped:
         console.print(f"Stopped early: {outcomes.stopped}", style="bold yellow")
     held = [Exit.FOUND] if outcomes.red else []
+    held += [Exit.UNKEPT] if outcomes.unkept else []
     held += [Exit.UNANSWERED] if outcomes.unanswered and not completed.gained and not outcomes.stopped else []
     return worst([_stop(outcomes.stopped), *held])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from lmtest import clock
-from lmtest.cassette import blobs, library
+from lmtest.cassette import blobs, library, pending
 from lmtest.cassette.index import Index
 from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
@@ -65,6 +65,8 @@ class Job:
         seconds: What they took, one after the other.
         recorded_at: When the oldest was recorded, ISO 8601.
         least: USD that the cheapest of its calls sets aside of a budget; None where that is not known beforehand.
+        ended: Those of its tests that an earlier refresh, which was interrupted, ran to their end.
+        begun: Whether what an earlier refresh recorded for it is added to, and not replaced.
     """
 
     path: Path
@@ -76,6 +78,13 @@ class Job:
     seconds: float
     recorded_at: str
     least: Decimal | None = None
+    ended: tuple[str, ...] = ()
+    begun: bool = False
+
+    @property
+    def to_run(self) -> tuple[str, ...]:
+        """Those of its tests that are run: an interrupted refresh goes on where it stopped."""
+        return tuple(test for test in self.tests if test not in self.ended)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -141,9 +150,14 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         job = _job(path, index.header.tests, calls, choice.to)
         if not _wanted(job, calls, choice):
             continue
-        if not choice.again and _is_done(calls, fresh_path(path), choice.to):
-            done.append(job)
-        elif reason := _obstacle(job, calls, choice, root):
+        if not choice.again and _is_begun(calls, fresh_path(path), choice.to):
+            left = pending.unfinished(path)
+            ended = tuple(test for test in job.tests if test not in left)
+            job = replace(job, ended=ended, begun=choice.by_test)
+            if not left:
+                done.append(job)
+                continue
+        if reason := _obstacle(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         else:
             due.append(job)
@@ -226,8 +240,8 @@ def _is_model(model: str, wanted: str) -> bool:
     return fnmatch.fnmatchcase(model, wanted) or fnmatch.fnmatchcase(model.partition("/")[2], wanted)
 
 
-def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
-    """Whether a refresh of these very recordings, by the model that is wanted, waits to be accepted."""
+def _is_begun(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
+    """Whether a refresh of these very recordings, by the model that is wanted, recorded some or all of them."""
     if not fresh.exists():
         return False
     try:

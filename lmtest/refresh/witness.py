@@ -21,9 +21,9 @@ import pytest
 
 from lmtest import clock, settings, variables
 from lmtest.cassette import redact
-from lmtest.errors import LimitError, LMTestError
+from lmtest.errors import CassetteUnsaved, LimitError, LMTestError
 from lmtest.modes import Mode
-from lmtest.refresh import history
+from lmtest.refresh import history, lock
 from lmtest.refresh.history import Attempt
 from lmtest.refresh.ids import belongs
 from lmtest.refresh.written import first_line, test_id
@@ -38,6 +38,7 @@ JOURNAL: Final = variables.REFRESH_JOURNAL
 """The variable that names the file in which each test's end is told, one JSON object a line."""
 
 _LIMIT: Final = "lmtest_limit"
+_UNKEPT: Final = "lmtest_unkept"
 _NAME: Final = "lmtest_name"
 _UNANSWERED: Final = "lmtest_unanswered"
 _REASON: Final = "lmtest_reason"
@@ -78,6 +79,7 @@ class Ended:
         outcome: In a word.
         reason: Why it did not pass.
         limit: What the limit said that stopped a call of it.
+        unkept: Why what it recorded could not be kept.
         unanswered: Whether a model did not answer it, or refused to.
     """
 
@@ -85,6 +87,7 @@ class Ended:
     outcome: Outcome
     reason: str = ""
     limit: str = ""
+    unkept: str = ""
     unanswered: bool = False
 
     @property
@@ -117,6 +120,8 @@ class _Witness:
         self._leads = not hasattr(config, "workerinput")
         self._parent = os.getppid()
         self._root = config.rootpath
+        if self._leads:
+            lock.hold_for_tests(self._root)
         self._phases: dict[str, list[pytest.TestReport]] = {}
 
     @pytest.hookimpl(trylast=True)
@@ -141,6 +146,9 @@ class _Witness:
             limit = str(call.excinfo.value)
             report.user_properties = [*report.user_properties, (_LIMIT, limit)]
             item.session.shouldstop = limit
+        if call.excinfo is not None and (unkept := _unkept(call.excinfo.value)):
+            report.user_properties = [*report.user_properties, (_UNKEPT, unkept)]
+            item.session.shouldstop = unkept  # each further call would be paid for, and lost
         return report
 
     def _name(self, item: pytest.Item) -> str | None:
@@ -201,7 +209,7 @@ def note(root: Path, ended: Ended, environ: Mapping[str, str]) -> None:
         return
     attempt = Attempt(
         test=ended.test,
-        outcome=history.LIMIT if ended.limit else ended.outcome,
+        outcome=history.LIMIT if ended.limit or ended.unkept else ended.outcome,
         reason=ended.reason,
         at=clock.stamp(clock.utc_now()),
         run=environ[variables.RUN],
@@ -245,8 +253,18 @@ def _summed_up(phases: list[pytest.TestReport]) -> Ended:
         outcome=outcome,
         reason=next((str(text) for name, text in bad.user_properties if name == _REASON), ""),
         limit=str(said.get(_LIMIT, "")),
+        unkept=str(said.get(_UNKEPT, "")),
         unanswered=bool(said.get(_UNANSWERED)),
     )
+
+
+def _unkept(error: BaseException | None) -> str:
+    """Why a recording could not be kept, if that is what an error, or one that it came of, says."""
+    while error is not None:
+        if isinstance(error, CassetteUnsaved):
+            return str(error)
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _told(report: pytest.TestReport) -> str:
