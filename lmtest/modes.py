@@ -10,7 +10,7 @@ import difflib
 import enum
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lmtest import variables
 from lmtest.errors import ConfigurationError
@@ -69,6 +69,13 @@ class ModeChoice:
 
     mode: Mode
     source: str
+
+
+UNSAID: Final = "the default"
+"""Who chose a mode that nobody said."""
+
+REFRESHING: Final = ModeChoice(mode=Mode.REFRESH, source="lmtest refresh")
+"""The mode of a refresh, whatever anybody else says."""
 
 
 # What TEST_MODE may say: a layer, for suites that set it already, or a mode, lest one be passed over.
@@ -133,7 +140,7 @@ def _first_that_speaks(environ: Mapping[str, str], argument: str | None, configu
     for text, source in ((argument, "the marker or call"), (configured, "[tool.lmtest] in pyproject.toml")):
         if text:
             return ModeChoice(mode=Mode.parse(text, source=source), source=source)
-    return ModeChoice(mode=Mode.REPLAY, source="the default")
+    return ModeChoice(mode=Mode.REPLAY, source=UNSAID)
 
 
 def may_record(environ: Mapping[str, str]) -> bool:

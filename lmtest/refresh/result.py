@@ -85,7 +85,7 @@ class Drift:
         left: What was not.
         stopped: Why it ended early; empty where it did not.
         unkept: Whether that was because a recording could not be kept.
-        to: The model that was asked instead of the recorded ones.
+        to: The models that were asked instead of the recorded ones, as --to names them; None where none were.
         answered: Whether any call that was to be asked was answered; so it is where none was.
         outcomes: How the tests ended; of calls that were sent without tests, nothing.
     """
@@ -160,28 +160,28 @@ def gather(
     *,
     to: str | None = None,
     by_test: bool = True,
-    score: Callable[[CallDrift], tuple[float | None, float | None]] | None = None,
+    score: Callable[[CallDrift], tuple[tuple[float | None, float | None], str]] | None = None,
 ) -> Drift:
     """Compare what was re-recorded with what was there.
 
     Args:
         plan: What was to be re-recorded.
         run: What became of it.
-        to: The model that was asked instead of the recorded ones.
+        to: The models that were asked instead of the recorded ones, as --to names them; None where none were.
         by_test: Whether the owning tests ran; else the calls were sent without them.
-        score: Scores a call before and after.
+        score: Scores a call before and after, and says why where it cannot.
     """
     cassettes, left, answered = [], [], not plan.due
-    for job in (*plan.done, *plan.due):
+    for due, job in [*((False, job) for job in plan.done), *((True, job) for job in plan.due)]:
         ended = run.of(*job.names)
         failure = _failure(ended, run.left_out(*job.names), run)
-        if reason := _why_left(job, ended, run, failed=bool(failure), due=job in plan.due):
+        if reason := _why_left(job, ended, run, failed=bool(failure), due=due):
             left.append(Left(path=job.path, reason=reason))
         else:
             drift = compare_anew(job.path, tests=job.tests, failure=failure)
-            scored = [replace(each, scores=score(each)) for each in drift.calls] if score else drift.calls
+            scored = [_scored(each, score) for each in drift.calls] if score else drift.calls
             cassettes.append(replace(drift, calls=tuple(scored)))
-            answered = answered or (job in plan.due and _is_answered(drift))
+            answered = answered or (due and _is_answered(drift))
     outcomes = sum_up([test for job in plan.due for test in job.to_run], run) if by_test else Outcomes()
     return Drift(
         cassettes=furthest_first(cassettes),
@@ -225,6 +225,11 @@ def _why_left(job: Job, ended: Ended | None, run: Run, *, failed: bool, due: boo
     return pending.told_unfinished(job.path, left) if left else ""
 
 
+def _scored(call: CallDrift, score: Callable[[CallDrift], tuple[tuple[float | None, float | None], str]]) -> CallDrift:
+    scores, unscored = score(call)
+    return replace(call, scores=scores, unscored=unscored)
+
+
 def recorded_anew(path: Path) -> Path | None:
     """The file of what a refresh recorded for a cassette, if one did."""
     return next((each for each in (fresh_path(path), failed_path(path)) if each.exists()), None)
@@ -244,8 +249,8 @@ def compare_anew(path: Path, *, tests: Iterable[str], failure: str = "") -> Cass
     before = read_calls(path) if path.exists() else []
     # Of several tests one that failed has its part in the other file.
     files = [each for each in (fresh_path(path), failed_path(path)) if each.exists()]
-    anew = [call for each in files for call in read_calls(each)]
-    calls = (compare(*each, folder=path.parent) for each in pair(before, anew) if files or failure)
+    pairs = pair(before, [call for each in files for call in read_calls(each)])
+    calls = (compare(*each, folder=path.parent) for each in pairs) if files or failure else ()
     if failure:
         calls = (_unreached(each) if each.after is None else each for each in calls)
     return CassetteDrift(path=path, test=", ".join(tests) or None, calls=tuple(calls), failure=failure)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from lmtest import variables
 from lmtest.errors import LMTestError
-from lmtest.modes import Mode, ModeChoice
 from lmtest.money.origin import REFRESH_FLAG
 from lmtest.refresh.ids import belongs
 from lmtest.refresh.witness import JOURNAL, WANTED, Ended, note
@@ -25,10 +24,9 @@ from lmtest.refresh.witness import JOURNAL, WANTED, Ended, note
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from lmtest.lm.substitution import Substitution
+    from lmtest.modes import Mode
     from lmtest.money.limits import Limits
-
-REFRESHING: Final = ModeChoice(mode=Mode.REFRESH, source="lmtest refresh")
-"""The mode of a refresh, whatever anybody else says."""
 
 _EVERY: Final = 0.1
 """Seconds between looks at how far the tests are."""
@@ -93,7 +91,7 @@ def run_tests(
     root: Path,
     mode: Mode,
     limits: Limits | None = None,
-    to: str | None = None,
+    to: Substitution | None = None,
     name: str | None = None,
     on_end: Callable[[Ended], None] = lambda _: None,
 ) -> Run:
@@ -104,7 +102,7 @@ def run_tests(
         root: The project, which the ids are relative to.
         mode: The mode they run in.
         limits: What the run may use up, before what the environment says.
-        to: The model that is asked instead of the tests' own.
+        to: The models that are asked instead of the tests' own.
         name: The run's id, where it has one.
         on_end: Called with each test that ended.
 
@@ -217,11 +215,11 @@ def run_name() -> str:
 
 
 def _environ(
-    environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: str | None, name: str
+    environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: Substitution | None, name: str
 ) -> dict[str, str]:
     changed = {variables.MODE: mode.value, variables.RUN: name}
     changed |= limits.over(environ, flag=REFRESH_FLAG) if limits is not None else {}
-    changed |= {variables.REFRESH_TO: to} if to else {}
+    changed |= {variables.REFRESH_TO: str(to)} if to else {}
     return {**environ, **changed}
 
 

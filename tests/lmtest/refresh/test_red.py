@@ -117,6 +117,12 @@ def test_with_one_answer_it_is_no_provider_that_is_gone(suite_of_six, oracle, re
     refresh(*paths(suite_of_six, "same", "changed"), "--yes", code=Exit.FOUND)
 
 
+def test_answers_that_wait_already_do_not_hide_a_provider_that_is_gone(suite_of_six, oracle, refresh):
+    refresh(*paths(suite_of_six, "same"), "--yes")
+    oracle.says["changed?"] = 500
+    refresh(*paths(suite_of_six, "same", "changed"), "--yes", code=Exit.UNANSWERED)
+
+
 def test_a_suite_that_skips_itself_without_a_key_refreshed_nothing(suite_of_six, oracle, refresh):
     file = suite_of_six / "test_suite.py"
     file.write_text(
