@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lmtest.cli.exits import Exit
-from lmtest.cli.refresh import budget_of, concluded, consents, limits_of, wide_console
+from lmtest.cli.refresh import alone, budget_of, concluded, consents, limits_of, wide_console
 from lmtest.errors import ConfigurationError
 from lmtest.settings import load
 
@@ -47,13 +47,15 @@ def refresh_executions(
     choice = Choice(
         recorded_before=options["older_than"], failed=options["failed"], again=options["again"], executions=wanted
     )
-    plan = make_plan([directory], choice, root=root)
-    budget = budget_of(limits)
-    print_plan(console, plan, root=root, budget=budget)
-    if options["dry_run"] or not (plan.due or plan.done or options["reports"]):
-        return Exit.DONE
-    if plan.due and not consents(options):
-        return Exit.DONE
-    with limited(limits), DriftProgress(console, plan, root=root) as progress:
-        run, outputs = execute_anew(plan, executes, budget=budget, on_end=progress.ended)
-    return concluded(console, outputs.beside(gather(plan, run, by_test=False)), options, root)
+    with alone(console, options, root):
+        plan = make_plan([directory], choice, root=root)
+        budget = budget_of(limits)
+        print_plan(console, plan, root=root, budget=budget)
+        if options["dry_run"] or not (plan.due or plan.done or options["reports"]):
+            return Exit.DONE
+        if plan.due and not consents(options):
+            return Exit.DONE
+        with limited(limits), DriftProgress(console, plan, root=root) as progress:
+            run, outputs = execute_anew(plan, executes, budget=budget, on_end=progress.ended)
+        drift = outputs.beside(gather(plan, run, by_test=False))
+    return concluded(console, drift, options, root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -10,18 +11,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from lmtest.cli.exits import Exit, worst
-from lmtest.cli.params import CassettePath, Moment, Usd, decide
+from lmtest.cli.params import CassettePath, Moment, Usd
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from rich.console import Console
 
     from lmtest.cassette.interaction import Json
     from lmtest.money.limits import Limits
+    from lmtest.refresh.metric import Metric
+    from lmtest.refresh.outcomes import Outcomes
     from lmtest.refresh.plan import Choice, Plan
     from lmtest.refresh.result import Drift
 
@@ -84,7 +87,12 @@ def refresh_options(command: _Command) -> _Command:
 @click.option("--model", help="Only those that call this model; * stands for anything.")
 @click.option("--test", metavar="NODEID", help="Only those of this test, or of the tests in this file or class.")
 @click.option("--missing", is_flag=True, help="Record what the tests ask for and is not recorded; nothing is replaced.")
-@click.option("--to", metavar="MODEL", help="Ask this model instead: the rehearsal of a migration.")
+@click.option(
+    "--to",
+    metavar="[OLD=]NEW",
+    multiple=True,
+    help="Ask this model instead, of all or of one: the rehearsal of a migration; once for each.",
+)
 @click.option("--calls-only", is_flag=True, help="Send the recorded requests without running their tests.")
 @click.option("--api-base", metavar="URL", help="With --calls-only: where the provider is, if not at its own address.")
 @click.option("--metric", metavar="PKG:FN", help="Score answers before and after by fn(example, prediction).")
@@ -97,18 +105,48 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     Exits with 1 at --fail-on, and where a test failed, crashed or did not run; with 3 at a limit, with 4 where the disk
     is full, with 5 where no call was answered.
     """
+    from lmtest.lm.substitution import Substitution
+    from lmtest.refresh.unmatched import as_id
+
     root, console = load()[1], wide_console()
     given["limits"] = limits_of(given)
+    given["to"] = Substitution.parse(given["to"])
+    given["test"] = as_id(given["test"], root) if given["test"] else None
     paths = _paths(cassettes, cassette_directory(), given)
-    if given["missing"]:
-        sys.exit(_complete(console, paths, given, root))
-    plan, choice = _planned(console, paths, given, root)
-    if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
-        return
-    if plan.due and not consents(given):
-        return
-    drift = _carried_out(console, plan, choice, given, root)
+    _expect_there(cassettes)
+    with alone(console, given, root):
+        if given["missing"]:
+            sys.exit(_complete(console, paths, given, root))
+        plan, choice = _planned(console, paths, given, root)
+        given["metric"] = _metric(given["metric"], plan, root)
+        if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
+            return
+        if plan.due and not consents(given):
+            return
+        drift = _carried_out(console, plan, choice, given, root)
     sys.exit(concluded(console, drift, given, root))
+
+
+def _expect_there(cassettes: tuple[Path, ...]) -> None:
+    """Refuse what is not there before anything is written."""
+    from lmtest.refresh.plan import find_cassettes
+
+    for _ in find_cassettes(path for path in cassettes if not path.is_dir()):
+        pass
+
+
+@contextlib.contextmanager
+def alone(console: Console, given: Mapping[str, Any], root: Path) -> Iterator[None]:
+    """Plan and refresh while nobody else does; a plan alone says who does."""
+    from lmtest.refresh import lock
+
+    if not given["dry_run"]:
+        with lock.only_one(root):
+            yield
+        return
+    if other := lock.running(root):
+        console.print(f"Another refresh of this project runs ({other}): what it records is not due after it.")
+    yield
 
 
 def wide_console() -> Console:
@@ -139,7 +177,7 @@ def _paths(cassettes: tuple[Path, ...], directory: Path, given: dict[str, Any]) 
 
 def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> tuple[Plan, Choice]:
     from lmtest.refresh.plan import Choice, make_plan
-    from lmtest.report.drift_terminal import print_plan
+    from lmtest.report.plan_terminal import print_plan
 
     choice = Choice(
         recorded_before=given["older_than"],
@@ -155,11 +193,23 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
     return plan, choice
 
 
+def _metric(name: str | None, plan: Plan, root: Path) -> Metric | None:
+    """The metric, tried on what is recorded before anything is sent."""
+    if not name:
+        return None
+    from lmtest.refresh.metric import Metric
+    from lmtest.refresh.result import read_calls
+
+    metric = Metric(name, root)
+    metric.try_on(call for job in (*plan.due, *plan.done) for call in read_calls(job.path))
+    return metric
+
+
 def budget_of(limits: Limits) -> Decimal | None:
     """USD that the run may cost, whoever says so."""
+    from lmtest.modes import REFRESHING
     from lmtest.money.defaults import default_limits
     from lmtest.money.limits import Limits
-    from lmtest.refresh.run import REFRESHING
     from lmtest.variables import run_variables
 
     configured = Limits.from_mapping(load()[0].limits, source="[tool.lmtest.limits] in pyproject.toml")
@@ -171,22 +221,22 @@ def budget_of(limits: Limits) -> Decimal | None:
 
 def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, Any], root: Path) -> Drift:
     from lmtest.refresh.carry_out import carry_out
-    from lmtest.refresh.metric import Metric
     from lmtest.refresh.resend import Sending
     from lmtest.refresh.result import gather
     from lmtest.report.drift_progress import DriftProgress
 
-    metric = Metric(given["metric"], root) if given["metric"] else None
     sending = Sending(to=given["to"], api_base=given["api_base"], limits=given["limits"])
     with DriftProgress(console, plan, root=root) as progress:
         run = carry_out(plan, sending, root=root, by_test=choice.by_test, on_end=progress.ended)
-    return gather(plan, run, to=given["to"], by_test=choice.by_test, score=metric.score if metric else None)
+    score = given["metric"].score if given["metric"] else None
+    return gather(plan, run, to=str(given["to"]) or None, by_test=choice.by_test, score=score)
 
 
 def concluded(console: Console, drift: Drift, given: Mapping[str, Any], root: Path) -> Exit:
     """Show a refresh, write its reports, accept what is to be; give the code to exit with."""
-    from lmtest.refresh.accept import accept_unseen
-    from lmtest.report.drift_data import as_data, relative
+    from lmtest.here import relative
+    from lmtest.refresh.accept import accept_unseen, why_left
+    from lmtest.report.drift_data import as_data
     from lmtest.report.drift_review import review
     from lmtest.report.drift_terminal import print_drift
 
@@ -196,10 +246,12 @@ def concluded(console: Console, drift: Drift, given: Mapping[str, Any], root: Pa
     asks = asks and drift.stopped != "interrupted"
     print_drift(console, data, reviewed=asks)
     accepted = accept_unseen(drift, given["accept"]) if given["accept"] else ()
-    if asks:
-        accepted = review(console, drift, data, decide)
     for cassette in accepted:
         console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
+    for cassette in drift.cassettes:
+        if given["accept"] and cassette not in accepted and (reason := why_left(cassette, given["accept"])):
+            console.print(f"left: {relative(cassette.path, root)}: {reason}", style="yellow", soft_wrap=True)
+    interrupted = asks and review(console, drift, data).interrupted
     waiting = [each for each in drift.cassettes if each.acceptable]
     if waiting:
         # What was just accepted has no such file any more, and this command would call for it again.
@@ -207,31 +259,39 @@ def concluded(console: Console, drift: Drift, given: Mapping[str, Any], root: Pa
             f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. To take them over, without another call: "
             "lmtest accept asks call by call, on a terminal; lmtest accept --tier wording takes what moved no further.",
         )
-    return worst([_exit(drift, given["fail_on"]), Exit.DONE if written else Exit.UNKEPT])
+    held = [Exit.UNKEPT] if not written else []
+    held += [Exit.INTERRUPTED] if interrupted else []
+    return worst([_exit(drift, given["fail_on"]), *held])
 
 
 def _exit(drift: Drift, fail_on: str | None) -> Exit:
     """How a refresh ends. What failed is found whatever --fail-on says: nobody wants that to be green."""
     from lmtest.refresh.drift import Tier
 
+    red = bool(drift.outcomes.red) or any(each.failure for each in drift.cassettes)
     failed = bool(drift.counts[Tier.FAILED]) or drift.outcomes.unanswered
     idle = bool(drift.left) and not drift.outcomes.red
     holds = {
-        Exit.FOUND: bool(drift.outcomes.red)
-        or any(each.failure for each in drift.cassettes)
-        or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
+        Exit.FOUND: red or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
         Exit.UNANSWERED: not drift.answered and not drift.stopped and (failed or idle),
     }
-    return worst([_stop(drift.stopped), *(code for code, held in holds.items() if held)])
+    return worst([_stop(drift), *(code for code, held in holds.items() if held)])
 
 
-def _stop(stopped: str) -> Exit:
-    return Exit.DONE if not stopped else Exit.INTERRUPTED if stopped == "interrupted" else Exit.LIMIT
+def _stop(run: Drift | Outcomes) -> Exit:
+    if run.unkept:
+        return Exit.UNKEPT
+    return Exit.DONE if not run.stopped else Exit.INTERRUPTED if run.stopped == "interrupted" else Exit.LIMIT
 
 
 def consents(given: Mapping[str, Any]) -> bool:
     """Ask before anything is called, unless that was answered."""
-    return bool(given["yes"]) or click.confirm("Call the model?")
+    try:
+        return bool(given["yes"]) or click.confirm("Call the model?")
+    except click.Abort:
+        if sys.stdin.isatty():
+            sys.exit(Exit.INTERRUPTED)
+        raise click.UsageError("Nobody can be asked here: say --yes to call the model.") from None
 
 
 def _write_reports(paths: Sequence[Path], data: Json) -> bool:
@@ -251,8 +311,9 @@ def _write_reports(paths: Sequence[Path], data: Json) -> bool:
 
 
 def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> int:
+    from lmtest.here import relative
     from lmtest.refresh.complete import complete, tests_to_run
-    from lmtest.report.drift_data import as_told, relative
+    from lmtest.report.drift_data import as_told
     from lmtest.report.drift_terminal import print_outcomes
     from lmtest.report.drift_text import tests_headline
 
@@ -272,4 +333,4 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
         console.print(f"Stopped early: {outcomes.stopped}", style="bold yellow")
     held = [Exit.FOUND] if outcomes.red else []
     held += [Exit.UNANSWERED] if outcomes.unanswered and not completed.gained and not outcomes.stopped else []
-    return worst([_stop(outcomes.stopped), *held])
+    return worst([_stop(completed.outcomes), *held])

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lmtest.cassette import pending
+from lmtest.cassette.locks import identity
 from lmtest.refresh.outputs import changed_outputs
-from lmtest.refresh.result import recorded_anew
-from lmtest.refresh.run import Run
+from lmtest.refresh.run import Run, run_name
 from lmtest.refresh.witness import Ended
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmtest.cassette.interaction import Json
+    from lmtest.cassette.locks import Identity
     from lmtest.refresh.drift import Change
     from lmtest.refresh.plan import Job, Plan
     from lmtest.refresh.result import Drift
@@ -37,6 +38,7 @@ class Executed:
         after: What is answered now; None where it failed.
         failure: Why it failed; "" where it did not.
         limit: What a limit said that stopped it, and stops the refresh; "" where none did.
+        unkept: Why what was recorded could not be kept, which stops it too; "" where it was.
         unanswered: Whether a model did not answer it, or refused to.
         spent: USD that it cost, as far as prices are known.
     """
@@ -45,6 +47,7 @@ class Executed:
     after: Mapping[str, Any] | None = None
     failure: str = ""
     limit: str = ""
+    unkept: str = ""
     unanswered: bool = False
     spent: Decimal = Decimal(0)
 
@@ -89,7 +92,7 @@ def execute_anew(
         budget: USD that all may cost; each is held to it before it begins, at what it would cost now. None holds none.
         on_end: Called with each cassette that ended.
     """
-    run, outputs, spent = Run(), Outputs(changes={}), Decimal(0)
+    run, outputs, spent, name = Run(), Outputs(changes={}), Decimal(0), run_name()
     try:
         for job in plan.due:
             if budget is not None and spent + job.usd > budget:
@@ -97,36 +100,37 @@ def execute_anew(
                     f"the next execution would cost ${job.usd:f}, and ${budget - spent:f} of ${budget:f} is left"
                 )
                 break
-            pending.prepare(job.path)
+            pending.prepare(job.path, run=name, goes_on=False)
+            before = _written(job.path)
             came = executes.execute(job.executed or {})
             spent += came.spent
-            run.ended.append(ended := _ended(job, came))
+            run.add(ended := _ended(job, came, written=_written(job.path) != before))
             if came.before is not None and came.after is not None:
                 outputs.changes[job.path] = changed_outputs(came.before, came.after)
-            _keep(job, ended)
             on_end(ended)
-            if ended.limit:
-                run.stopped = ended.limit
+            if run.stopped:
                 break
     except KeyboardInterrupt:
         run.stopped = "interrupted"
     return run, outputs
 
 
-def _ended(job: Job, came: Executed) -> Ended:
+def _ended(job: Job, came: Executed, *, written: bool) -> Ended:
     name = job.names[0]
-    if came.limit:
-        return Ended(test=name, outcome="failed", reason=came.limit, limit=came.limit)
-    if came.failure:
-        return Ended(test=name, outcome="failed", reason=came.failure, unanswered=came.unanswered)
-    if recorded_anew(job.path) is None:
+    if reason := came.limit or came.unkept or came.failure:
+        return Ended(
+            test=name,
+            outcome="failed",
+            reason=reason,
+            limit=came.limit,
+            unkept=came.unkept,
+            unanswered=came.unanswered,
+        )
+    if not written:
         return Ended(test=name, outcome="failed", reason=_ELSEWHERE)
     return Ended(test=name, outcome="passed")
 
 
-def _keep(job: Job, ended: Ended) -> None:
-    """Keep what was recorded where it may be accepted only if it is whole."""
-    if ended.limit:
-        pending.discard(job.path)  # it was cut short, which says nothing of its answers
-    elif ended.red:
-        pending.set_apart(job.path)
+def _written(path: Path) -> tuple[Identity | None, ...]:
+    """What there is beside a cassette, by which writing it is."""
+    return tuple(identity(each) for each in (pending.fresh_path(path), pending.failed_path(path)))

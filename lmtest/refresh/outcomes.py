@@ -22,7 +22,7 @@ class Outcomes:
 
     Attributes:
         tests: Each, in the order in which they ran, then those that did not.
-        stopped: Why not all ran, where a limit or somebody stopped the run; empty where nobody did.
+        stopped: Why not all ran, where a limit, a full disk or somebody stopped the run; empty where nothing did.
     """
 
     tests: tuple[Ended, ...] = ()
@@ -38,6 +38,11 @@ class Outcomes:
     def red(self) -> tuple[Ended, ...]:
         """Those with which something is wrong; not those whose turn never came because the run was stopped."""
         return tuple(each for each in self.tests if each.red and not (self.stopped and each.outcome == "not run"))
+
+    @property
+    def unkept(self) -> bool:
+        """Whether it was stopped because a recording could not be kept."""
+        return any(each.unkept for each in self.tests)
 
     @property
     def unanswered(self) -> bool:

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import fnmatch
+import math
 import shlex
-from dataclasses import dataclass
+import textwrap
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from lmtest import clock
-from lmtest.cassette import blobs, library
+from lmtest.cassette import library, pending
 from lmtest.cassette.executed import command, program_of, title
 from lmtest.cassette.index import Index
-from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
-from lmtest.lm.estimate import estimate
-from lmtest.money.prices import price_of, worst_case
-from lmtest.money.terms import asked
-from lmtest.refresh.ids import belongs
+from lmtest.lm.substitution import Substitution, is_model
+from lmtest.money.prices import price_of
+from lmtest.refresh.backoff import failures_of
+from lmtest.refresh.history import History
+from lmtest.refresh.ids import owns
+from lmtest.refresh.order import in_order
+from lmtest.refresh.unmatched import refuse_unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lmtest.cassette.interaction import Header, Interaction, Json
+    from lmtest.refresh.backoff import Failures
 
 
 _UNOWNED: Final = (
@@ -60,7 +65,7 @@ class Choice:
         test: Only of this test, which may share it with its class or module, or of the tests in this file, class or
             directory.
         failed: Only where the last refresh failed.
-        to: The model to ask instead of the recorded one.
+        to: The models to ask instead of the recorded ones; where it names some, only with a call to one of them.
         again: Whether what a refresh recorded earlier, and nobody accepted yet, is recorded once more.
         by_test: Whether the owning tests are run; else calls are sent without them.
         executions: How executions are asked for anew, whose cassettes have no test, and which are wanted; None where
@@ -71,10 +76,15 @@ class Choice:
     model: str | None = None
     test: str | None = None
     failed: bool = False
-    to: str | None = None
+    to: Substitution = field(default_factory=Substitution)
     again: bool = False
     by_test: bool = True
     executions: Executions | None = None
+
+    @property
+    def insists(self) -> bool:
+        """Whether what failed lately is wanted at once, not when its time has come."""
+        return self.failed or self.again or self.test is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +100,10 @@ class Job:
         unpriced: Calls of unknown price.
         seconds: What they took, one after the other.
         recorded_at: When the oldest was recorded, ISO 8601.
-        least: USD that the cheapest of its calls sets aside of a budget; None where that is not known beforehand.
+        to: The model that is asked instead of the recorded ones.
+        failures: How often in a row its refresh failed.
+        ended: Those of its tests that an earlier refresh, which was interrupted, ran to their end.
+        begun: Whether what an earlier refresh recorded for it is added to, and not replaced.
         executed: What a worker executed for it, where no test owns it.
     """
 
@@ -102,8 +115,24 @@ class Job:
     unpriced: int
     seconds: float
     recorded_at: str
-    least: Decimal | None = None
+    to: str | None = None
+    failures: int = 0
+    ended: tuple[str, ...] = ()
+    begun: bool = False
     executed: Json | None = None
+
+    @property
+    def least(self) -> Decimal | None:
+        """USD that the cheapest of its calls sets aside of a budget; None where that is not known beforehand."""
+        from lmtest.refresh.aside import least_aside  # late: it reads prices and tokenizers
+
+        # How long another model's answers are, nothing recorded tells.
+        return None if self.to else least_aside(self.path)
+
+    @property
+    def to_run(self) -> tuple[str, ...]:
+        """Those of its tests that are run: an interrupted refresh goes on where it stopped."""
+        return tuple(test for test in self.tests if test not in self.ended)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -125,23 +154,61 @@ class Skipped:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Postponed:
+    """A cassette that is due, and whose refresh failed too lately to be tried again.
+
+    Attributes:
+        path: The cassette.
+        failures: How often it did, in a row, and until when it is left alone.
+    """
+
+    path: Path
+    failures: Failures
+
+    @property
+    def reason(self) -> str:
+        """Why it is left, and what tries it now."""
+        count, until = self.failures.count, self.failures.until
+        times = "once" if count == 1 else f"{count} times"
+        said = f" ({textwrap.shorten(self.failures.reason, 120)})" if self.failures.reason else ""
+        return f"failed {times}{said}, next try after {until:%Y-%m-%d %H:%M} UTC; --failed or --again tries now"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """What a refresh will do.
 
     Attributes:
-        due: What is to be re-recorded, the longest recorded first.
+        due: What is to be re-recorded, in the order in which it is: what failed last time comes last, and of the rest
+            the longest recorded first, but that the tests of a module stay together.
         done: What an earlier refresh re-recorded and nobody has accepted yet; it is compared, not recorded again.
         skipped: What cannot be.
+        postponed: What failed, and is not tried again yet.
     """
 
     due: tuple[Job, ...]
     done: tuple[Job, ...]
     skipped: tuple[Skipped, ...]
+    postponed: tuple[Postponed, ...] = ()
 
     @property
-    def least(self) -> Decimal | None:
-        """USD below which a budget lets no call through, where that is known."""
-        return min((job.least for job in self.due if job.least is not None), default=None)
+    def usd(self) -> Decimal:
+        """What it costs, as far as prices are known."""
+        return sum((job.usd for job in self.due), Decimal(0))
+
+    def nights(self, budget: Decimal) -> int:
+        """How many runs of this budget it takes, by what the recorded calls took."""
+        return math.ceil(self.usd / budget)
+
+    def least_beyond(self, budget: Decimal) -> Decimal | None:
+        """USD that a budget would need to let any call through; None where this one does, or where nobody knows."""
+        least: Decimal | None = None
+        for job in self.due:
+            needed = job.least
+            if needed is not None and needed <= budget:
+                return None  # the rest need not be looked at
+            least = min((each for each in (least, needed) if each is not None), default=None)
+        return least
 
 
 def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
@@ -153,10 +220,12 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         root: The project, which test ids are relative to.
 
     Raises:
-        ConfigurationError: A path leads nowhere.
+        ConfigurationError: A path leads nowhere, or no cassette has a model or test that was asked for.
         CassetteFormatError: A file that was named is no cassette.
     """
-    due, done, skipped = [], [], []
+    due, done, skipped, postponed = [], [], [], []
+    history = History.read(root)
+    models, tests = set[str](), set[str]()
     for path in find_cassettes(paths):
         try:
             index = Index(path)
@@ -167,16 +236,29 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
             skipped.append(Skipped(path=path, reason=str(error)))
             continue
         job = _job(path, index.header, calls, choice.to)
+        models |= {call.model for call in calls}
+        tests |= {*job.tests}
         if not _wanted(job, calls, choice):
             continue
-        if not choice.again and _is_done(calls, fresh_path(path), choice.to):
+        anew = None if choice.again else _recorded_anew(calls, fresh_path(path), choice.to)
+        if anew is not None and not (left := pending.unfinished(path)):
             done.append(job)
-        elif reason := _obstacle(job, calls, choice, root):
+            continue
+        if anew is not None and choice.by_test:
+            rest = _job(path, index.header, _without(calls, anew), choice.to)
+            ended = tuple(each for each in job.tests if each not in left)
+            job = replace(rest, recorded_at=job.recorded_at, ended=ended, begun=True)
+        if reason := _obstacle(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         else:
-            due.append(job)
-    due.sort(key=lambda job: job.recorded_at)
-    return Plan(due=tuple(due), done=tuple(done), skipped=tuple(skipped))
+            newest = max((call.recorded_at or "" for call in calls), default="")
+            failures = failures_of(path, job.names, history, recorded_at=newest, to=str(choice.to) or None)
+            if failures and not (choice.insists or path in paths) and clock.utc_now() < failures.until:
+                postponed.append(Postponed(path=path, failures=failures))
+            else:
+                due.append(replace(job, failures=failures.count if failures else 0))
+    refuse_unmatched(choice, models=models, tests=tests)
+    return Plan(due=in_order(due), done=tuple(done), skipped=tuple(skipped), postponed=tuple(postponed))
 
 
 def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:
@@ -195,7 +277,7 @@ def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:
     return (path for path in dict.fromkeys(library.find(paths)) if not is_pending(path))
 
 
-def _job(path: Path, header: Header, calls: Sequence[Interaction], to: str | None) -> Job:
+def _job(path: Path, header: Header, calls: Sequence[Interaction], to: Substitution) -> Job:
     usages = [call.usage for call in calls]
     prices = [_price(call, to) for call in calls]
     return Job(
@@ -208,40 +290,40 @@ def _job(path: Path, header: Header, calls: Sequence[Interaction], to: str | Non
         unpriced=prices.count(None),
         seconds=sum(call.latency or 0 for call in calls),
         recorded_at=min((call.recorded_at or "" for call in calls), default=""),
-        # How long another model's answers are, nothing recorded tells.
-        least=None if to else _least(calls, path.parent),
+        to=str(to) if any(_successor(call, to) for call in calls) else None,
     )
 
 
-def _least(calls: Sequence[Interaction], directory: Path) -> Decimal | None:
-    lengths, found = Lengths(calls), []
+def _without(calls: Sequence[Interaction], anew: Sequence[Interaction]) -> list[Interaction]:
+    """The calls that are not recorded anew yet, as far as their requests are the same."""
+    recorded = Counter(call.key for call in anew)
+    left = []
     for call in calls:
-        most = (call.request.get("config") or {}).get("max_tokens") or lengths.most(call.key, call.model)
-        most = 0 if call.embeds else most
-        if not call.tool and most is not None:
-            try:
-                request = blobs.attach(call.request, directory)
-            except CassetteError:  # nobody can say what it would send; its own test may
-                continue
-            sent = estimate(request, call.model)
-            found.append(worst_case(call.model, sent, most, clock.utc_now(), terms=asked(call.request)))
-    return min((usd for usd in found if usd is not None), default=None)
+        recorded[call.key] -= 1
+        if recorded[call.key] < 0:
+            left.append(call)
+    return left
 
 
-def _price(call: Interaction, to: str | None) -> Decimal | None:
+def _price(call: Interaction, to: Substitution) -> Decimal | None:
     if call.failed or call.tool:
         return Decimal(0)
-    # Another model's vectors would be no answer to the same search.
-    found = price_of(call, at=clock.utc_now(), model=None if call.embeds else to)
+    found = price_of(call, at=clock.utc_now(), model=_successor(call, to))
     return None if found is None else found.usd
+
+
+def _successor(call: Interaction, to: Substitution) -> str | None:
+    """The other model that is asked, if one is; another model's vectors would be no answer to the same search."""
+    return None if call.tool or call.embeds or not to.replaces(call.model) else to.of(call.model)
 
 
 def _wanted(job: Job, calls: Sequence[Interaction], choice: Choice) -> bool:
     before = choice.recorded_before
     return (
         (before is None or not job.recorded_at or datetime.fromisoformat(job.recorded_at) < before)
-        and (choice.model is None or any(_is_model(call.model, choice.model) for call in calls))
-        and (choice.test is None or any(_owns(test, choice.test) for test in job.tests))
+        and (choice.model is None or any(is_model(call.model, choice.model) for call in calls))
+        and (not choice.to.named or any(_successor(call, choice.to) for call in calls))
+        and (choice.test is None or any(owns(test, choice.test) for test in job.tests))
         and (not choice.failed or failed_path(job.path).exists())
         and (choice.executions is None or _is_execution(job, choice.executions))
     )
@@ -253,28 +335,19 @@ def _is_execution(job: Job, wanted: Executions) -> bool:
     return not job.tests and (not wanted.programs or program in wanted.programs)
 
 
-def _owns(owner: str, wanted: str) -> bool:
-    """Whether an owner is among what is wanted, or what is wanted is among the tests of a module or class that owns."""
-    return belongs(owner, wanted) or belongs(wanted, owner)
-
-
-def _is_model(model: str, wanted: str) -> bool:
-    return fnmatch.fnmatchcase(model, wanted) or fnmatch.fnmatchcase(model.partition("/")[2], wanted)
-
-
-def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
-    """Whether a refresh of these very recordings, by the model that is wanted, waits to be accepted."""
+def _recorded_anew(calls: Sequence[Interaction], fresh: Path, to: Substitution) -> list[Interaction] | None:
+    """What a refresh of these very recordings, by the model that is wanted, recorded; None where none has begun."""
     if not fresh.exists():
-        return False
+        return None
     try:
         index = Index(fresh)
         anew = [index.read(entry) for entry in index.entries]
     except CassetteError:  # it is recorded once more, and so mended
-        return False
+        return None
     newest = max((call.recorded_at or "" for call in calls), default="")
-    models = {to} if to else {call.model for call in calls}
-    asked = {call.model for call in anew if not (call.tool or (to and call.embeds))}
-    return index.header.recorded_at >= newest and asked <= models
+    models = {_successor(call, to) or call.model for call in calls}
+    asked = {call.model for call in anew if not call.tool}
+    return anew if index.header.recorded_at >= newest and asked <= models else None
 
 
 def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:

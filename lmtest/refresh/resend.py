@@ -12,15 +12,15 @@ from dspy.clients.engines import LiteLLMEngine
 
 from lmtest.cassette import blobs
 from lmtest.cassette.interaction import EventStream
-from lmtest.errors import LimitError
+from lmtest.errors import CassetteUnsaved, LimitError
 from lmtest.lm.compat import CompatEngine
 from lmtest.lm.explicit import connect
 from lmtest.lm.query import Query
+from lmtest.lm.substitution import Substitution
 from lmtest.lm.use import use_cassette
-from lmtest.modes import Mode
+from lmtest.modes import REFRESHING, Mode
 from lmtest.money.limits import Limits
 from lmtest.money.origin import REFRESH_FLAG
-from lmtest.refresh.run import REFRESHING
 from lmtest.refresh.witness import Ended
 from lmtest.variables import run_variables
 
@@ -37,12 +37,12 @@ class Sending:
     """How recorded requests are sent.
 
     Attributes:
-        to: The model that is asked instead of the recorded ones.
+        to: The models that are asked instead of the recorded ones.
         api_base: Where the provider is; None for the provider's own address.
         limits: What the run may use up, before what the environment says.
     """
 
-    to: str | None = None
+    to: Substitution = field(default_factory=Substitution)
     api_base: str | None = None
     limits: Limits = field(default_factory=Limits)
 
@@ -67,9 +67,14 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
                 _send(replace(call, request=blobs.attach(call.request, job.path.parent)), scope, sending, connections)
             except LimitError as error:
                 return Ended(test=job.names[0], outcome="failed", reason=str(error), limit=str(error))
+            except CassetteUnsaved as error:
+                return Ended(test=job.names[0], outcome="failed", reason=str(error), unkept=str(error))
             except dspy.lm15.LM15Error:
                 continue  # it is in the cassette as a failure, which keeps the whole from being accepted
-    use.close(cassette, None)
+    try:
+        use.close(cassette, None)
+    except CassetteUnsaved as error:
+        return Ended(test=job.names[0], outcome="failed", reason=str(error), unkept=str(error))
     return Ended(test=job.names[0], outcome="passed")
 
 
@@ -90,7 +95,7 @@ def limited(limits: Limits) -> Iterator[None]:
 
 
 def _send(call: Interaction, scope: Scope, sending: Sending, connections: ExitStack) -> None:
-    lm = dspy.LM(sending.to or call.model, **({"api_base": sending.api_base} if sending.api_base else {}))
+    lm = dspy.LM(sending.to.of(call.model), **({"api_base": sending.api_base} if sending.api_base else {}))
     query = Query.recorded(call.request, model=lm.model)
     if query.body is None:
         backend = connect(lm, asynchronous=False)

@@ -116,7 +116,7 @@ class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods, AsyncToolMethods):
             metadata = (*(metadata or ()), *call.metadata) or None
             response = await self._methods[call.method](call.request, timeout=deadline, metadata=metadata)
         except grpc.RpcError as error:
-            raise from_rpc(error) from error
+            raise self._owned.noted(from_rpc(error)) from error
         return call.read(response)
 
     def open_watch(self, request: pb.WatchRequest) -> Any:

@@ -130,7 +130,7 @@ class Client(ProgramMethods, ExecutionMethods, ToolMethods):
             metadata = (*(metadata or ()), *call.metadata) or None
             response = self._methods[call.method](call.request, timeout=deadline, metadata=metadata)
         except grpc.RpcError as error:
-            raise from_rpc(error) from error
+            raise self._owned.noted(from_rpc(error)) from error
         return call.read(response)
 
     def open_watch(self, request: pb.WatchRequest) -> Any:

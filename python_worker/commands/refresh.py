@@ -143,6 +143,8 @@ def _failed(error: WorkerError) -> lmtest.Executed:
     told = f"{error.reason}: {error.message}"
     if error.reason in _STOPS:
         return lmtest.Executed(limit=told)
+    if error.stop and error.stop.kind == lmtest.CassetteUnsaved.__name__:
+        return lmtest.Executed(unkept=told)
     return lmtest.Executed(failure=told, unanswered=error.reason in _UNANSWERED)
 
 
