@@ -38,7 +38,7 @@ def refresh_executions(
     from lmtest.refresh.resend import limited
     from lmtest.refresh.result import gather
     from lmtest.report.drift_progress import DriftProgress
-    from lmtest.report.drift_terminal import print_plan
+    from lmtest.report.plan_terminal import print_plan
 
     if not directory.is_dir():
         raise ConfigurationError(f"there is no directory {directory}, where cassettes are kept: record some first.")

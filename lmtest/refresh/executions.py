@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,6 +36,7 @@ class Executed:
         before: What was answered when the cassette was recorded, JSON values by the output's name; None where nobody
             knows.
         after: What is answered now; None where it failed.
+        declared: The JSON schema of each output that the signature declares; empty where nobody knows it.
         failure: Why it failed; "" where it did not.
         limit: What a limit said that stopped it, and stops the refresh; "" where none did.
         unkept: Why what was recorded could not be kept, which stops it too; "" where it was.
@@ -45,6 +46,7 @@ class Executed:
 
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
+    declared: Mapping[str, Json] = field(default_factory=dict)
     failure: str = ""
     limit: str = ""
     unkept: str = ""
@@ -106,7 +108,7 @@ def execute_anew(
             spent += came.spent
             run.add(ended := _ended(job, came, written=_written(job.path) != before))
             if came.before is not None and came.after is not None:
-                outputs.changes[job.path] = changed_outputs(came.before, came.after)
+                outputs.changes[job.path] = changed_outputs(came.before, came.after, came.declared)
             on_end(ended)
             if run.stopped:
                 break

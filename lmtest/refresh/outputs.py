@@ -1,31 +1,42 @@
-"""How what a worker's program answered has moved: its outputs, by name, as its signature made them."""
+"""How what a worker's program answered has moved: its outputs, by the types that its signature declares."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from lmtest.refresh.drift import PROSE, Change, Tier, normalise
+from lmtest.refresh.drift import Change, Tier
+from lmtest.refresh.typed import Type, normal_form, same_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from lmtest.cassette.interaction import Json
 
-def changed_outputs(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Give the outputs that differ, of a program whose signature may have changed meanwhile.
+_BESIDE: Final = frozenset({"reasoning", "rationale", "trajectory"})
+"""What modules of DSPy answer beside the outputs, of programs whose signature nobody knows."""
+
+
+def changed_outputs(
+    before: Mapping[str, Any], after: Mapping[str, Any], declared: Mapping[str, Json]
+) -> tuple[Change, ...]:
+    """Give the outputs that differ.
 
     Args:
         before: JSON values by the output's name.
         after: Likewise.
+        declared: The JSON schema of each output of the signature; empty where nobody knows it.
 
-    >>> [(each.field, each.wording) for each in changed_outputs({"a": "Yes.", "n": 1}, {"a": "yes", "n": 2})]
+    >>> text, number = {"type": "string"}, {"type": "number"}
+    >>> found = changed_outputs({"a": "Yes.", "n": 1}, {"a": "yes", "n": 2}, {"a": text, "n": number})
+    >>> [(each.field, each.wording) for each in found]
     [('a', True), ('n', False)]
     """
     changes = []
-    for name in dict.fromkeys([*before, *after]):
+    for name in declared or [each for each in dict.fromkeys([*before, *after]) if each not in _BESIDE]:
+        kind = Type.of(declared[name]) if name in declared else Type()
         was, now = before.get(name), after.get(name)
-        if was != now:
-            told = name in before and name in after
-            alike = told and (name in PROSE or normalise(was) == normalise(now))
+        if same_form(was, kind) != same_form(now, kind):
+            alike = normal_form(was, kind) == normal_form(now, kind)
             changes.append(Change(field=name, before=was, after=now, wording=alike))
     return tuple(changes)
 

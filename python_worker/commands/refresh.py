@@ -120,7 +120,9 @@ class _Executions:
             if error.reason is Reason.CONFIGURATION:
                 raise
             return _failed(error)
-        return lmtest.Executed(before=before, after=plain(ended.outputs), spent=_spent(ended))
+        return lmtest.Executed(
+            before=before, after=plain(ended.outputs), declared=_declared(executed), spent=_spent(ended)
+        )
 
     def _stored(self, executed: Mapping[str, Any]) -> Execution | None:
         try:
@@ -137,6 +139,17 @@ class _Executions:
         inputs = executed.get("inputs")
         whole = isinstance(inputs, dict) and fingerprint(inputs) == executed.get("inputs_sha256")
         return inputs if whole else None
+
+
+def _declared(executed: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of each output of the signature that a header tells; nothing where a program was made of a class."""
+    from python_worker.signatures import json_schema, parse
+
+    try:
+        schema = json_schema(parse(str(executed.get("signature"))).outputs)
+    except WorkerError:
+        return {}
+    return {name: each | {"$defs": schema.get("$defs", {})} for name, each in schema["properties"].items()}
 
 
 def _failed(error: WorkerError) -> lmtest.Executed:
