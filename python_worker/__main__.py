@@ -174,7 +174,7 @@ def main() -> None:
             sys.exit(cli(standalone_mode=False))
     except (lmtest.LMTestError, WorkerError, MissingExtra) as error:
         _tell(str(error))
-        sys.exit(lmtest.Exit.USAGE)
+        sys.exit(lmtest.Exit.UNKEPT if isinstance(error, lmtest.CassetteUnsaved) else lmtest.Exit.USAGE)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
