@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lmtest import __version__
+from lmtest.cli.exits import of_error
 from lmtest.errors import ConfigurationError, LMTestError
 from lmtest.literal import sentence
 from lmtest.variables import refuse_unknown
@@ -91,12 +92,12 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line. What cannot be done as told is one sentence on stderr and exit code 2."""
+    """Run the command line. What cannot be done as told is one sentence on stderr and an exit code."""
     try:
         code = cli(standalone_mode=False)
     except LMTestError as error:
         click.echo(f"lmtest: {error}", err=True)
-        code = 2
+        code = of_error(error)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code

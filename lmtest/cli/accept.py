@@ -40,6 +40,7 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
     """
     from lmtest import literal
     from lmtest.refresh.accept import waiting
+    from lmtest.refresh.lock import running
     from lmtest.report.drift_data import as_data
     from lmtest.report.drift_terminal import print_drift
 
@@ -51,6 +52,8 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
     if not cassettes and not paths[0].is_dir():
         raise ConfigurationError(f"there is no directory {paths[0]}, where cassettes are kept: record some first.")
     console = literal.console(width=None if sys.stdout.isatty() else _WIDE)
+    if other := running(root):
+        console.print(f"A refresh of this project runs ({other}): what it is not through with yet is left.")
     drift = waiting(paths)
     if not (drift.cassettes or drift.left):
         console.print("Nothing waits to be accepted.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from lmtest.cassette import library, store
 from lmtest.cassette.index import Index
 from lmtest.cassette.locks import identity
-from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
+from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending, told_unfinished, unfinished
 from lmtest.errors import ConfigurationError
 from lmtest.refresh.drift import Tier
 from lmtest.refresh.result import Drift, Left, compare_anew, furthest_first, read_calls, recorded_anew
@@ -62,8 +62,11 @@ def waiting(paths: Iterable[Path]) -> Drift:
             reason = f"{fresh.path.name} is older than the cassette itself, of {newest}: record it anew, or delete it"
             left.append(Left(path=path, reason=reason))
             continue
+        elif (missing := unfinished(path)) and not failed_path(path).exists():
+            left.append(Left(path=path, reason=told_unfinished(path, missing)))
+            continue
         else:
-            tests, failure = fresh.header.tests, ""
+            tests, failure = fresh.header.tests, "its last refresh failed" if missing else ""
         cassettes.append(compare_anew(path, tests=tests, failure=failure))
     return Drift(cassettes=furthest_first(cassettes), left=tuple(left))
 

@@ -42,7 +42,7 @@ class Attempt:
 
     Attributes:
         test: Its id, as it is written down; of calls that were sent without tests, what they were told under.
-        outcome: ``passed``, ``failed``, ``errored``, ``skipped``, ``crashed`` or ``limit``.
+        outcome: ``passed``, ``failed``, ``errored``, ``skipped``, ``crashed`` or ``limit``, which a full disk is, too.
         reason: Why it did not pass, in a line without secrets.
         at: When it ended, ISO 8601, UTC.
         run: The run, by its id.

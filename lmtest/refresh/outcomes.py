@@ -23,10 +23,12 @@ class Outcomes:
     Attributes:
         tests: Each, in the order in which they ran, then those that did not.
         stopped: Why not all ran, where a limit or somebody stopped the run; empty where nobody did.
+        unkept: Whether that was because a recording could not be kept.
     """
 
     tests: tuple[Ended, ...] = ()
     stopped: str = ""
+    unkept: bool = False
 
     @property
     def counts(self) -> dict[Outcome, int]:
@@ -52,7 +54,7 @@ def sum_up(wanted: Iterable[str], run: Run) -> Outcomes:
         wanted: Ids of the tests that were to run, or of the classes and files they are in.
         run: What became of them.
     """
-    return Outcomes(tests=tuple(_sorted_out([*dict.fromkeys(wanted)], run)), stopped=run.stopped)
+    return Outcomes(tests=tuple(_sorted_out([*dict.fromkeys(wanted)], run)), stopped=run.stopped, unkept=run.unkept)
 
 
 def _sorted_out(wanted: list[str], run: Run) -> Iterator[Ended]:

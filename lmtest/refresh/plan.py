@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from lmtest import clock
-from lmtest.cassette import library
+from lmtest.cassette import library, pending
 from lmtest.cassette.index import Index
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
@@ -74,6 +74,8 @@ class Job:
         recorded_at: When the oldest was recorded, ISO 8601.
         to: The model that is asked instead of the recorded ones.
         failures: How often in a row its refresh failed.
+        ended: Those of its tests that an earlier refresh, which was interrupted, ran to their end.
+        begun: Whether what an earlier refresh recorded for it is added to, and not replaced.
     """
 
     path: Path
@@ -86,6 +88,8 @@ class Job:
     recorded_at: str
     to: str | None = None
     failures: int = 0
+    ended: tuple[str, ...] = ()
+    begun: bool = False
 
     @property
     def least(self) -> Decimal | None:
@@ -94,6 +98,11 @@ class Job:
 
         # How long another model's answers are, nothing recorded tells.
         return None if self.to else least_aside(self.path)
+
+    @property
+    def to_run(self) -> tuple[str, ...]:
+        """Those of its tests that are run: an interrupted refresh goes on where it stopped."""
+        return tuple(test for test in self.tests if test not in self.ended)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -198,9 +207,14 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         job = _job(path, index.header.tests, calls, choice.to)
         if not _wanted(job, calls, choice):
             continue
-        if not choice.again and _is_done(calls, fresh_path(path), choice.to):
-            done.append(job)
-        elif reason := _obstacle(job, calls, choice, root):
+        if not choice.again and _is_begun(calls, fresh_path(path), choice.to):
+            left = pending.unfinished(path)
+            ended = tuple(test for test in job.tests if test not in left)
+            job = replace(job, ended=ended, begun=choice.by_test)
+            if not left:
+                done.append(job)
+                continue
+        if reason := _obstacle(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         else:
             newest = max((call.recorded_at or "" for call in calls), default="")
@@ -271,8 +285,8 @@ def _is_model(model: str, wanted: str) -> bool:
     return fnmatch.fnmatchcase(model, wanted) or fnmatch.fnmatchcase(model.partition("/")[2], wanted)
 
 
-def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
-    """Whether a refresh of these very recordings, by the model that is wanted, waits to be accepted."""
+def _is_begun(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
+    """Whether a refresh of these very recordings, by the model that is wanted, recorded some or all of them."""
     if not fresh.exists():
         return False
     try:

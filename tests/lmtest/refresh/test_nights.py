@@ -269,4 +269,4 @@ def test_a_test_that_no_run_holds_whole_gives_way_to_the_others(project, oracle,
         said = night()
     assert refreshed(project) == {"one", "two", "three"}
     assert ["long" in prompt for prompt in oracle.prompts] == [True, True, False, False, False]
-    assert "test_long.yaml: failed once (a run's limit does not hold all of its calls: The call" in said
+    assert "test_long.yaml: failed once (lmtest.errors.BudgetExceeded: The call" in said
