@@ -55,6 +55,7 @@ class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.par
 @click.option("--failed", is_flag=True, help="Only those whose last refresh failed.")
 @click.option("--missing", is_flag=True, help="Record what the tests ask for and is not recorded; nothing is replaced.")
 @click.option("--again", is_flag=True, help="Also what is re-recorded already, and waits to be accepted.")
+@click.option("--skip-pending", is_flag=True, help="Leave alone what waits to be accepted, however old it is by now.")
 @click.option("--to", metavar="MODEL", help="Ask this model instead: the rehearsal of a migration.")
 @click.option("--calls-only", is_flag=True, help="Send the recorded requests without running their tests.")
 @click.option("--api-base", metavar="URL", help="With --calls-only: where the provider is, if not at its own address.")
@@ -146,6 +147,10 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
     from lmtest.refresh.plan import Choice, make_plan
     from lmtest.report.plan_terminal import print_plan
 
+    if given["again"] and given["skip_pending"]:
+        raise click.UsageError(
+            "--again records anew what waits to be accepted, --skip-pending leaves it: drop one."
+        )
     choice = Choice(
         recorded_before=given["older_than"],
         model=given["model"],
@@ -153,6 +158,7 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
         failed=given["failed"],
         to=given["to"],
         again=given["again"],
+        skip_pending=given["skip_pending"],
         by_test=not given["calls_only"],
     )
     plan = make_plan(paths, choice, root=root)

@@ -23,11 +23,26 @@ from lmtest.refresh.ids import belongs
 from lmtest.refresh.order import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lmtest.cassette.interaction import Interaction
     from lmtest.refresh.backoff import Failures
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """What a refresh recorded for a cassette, and nobody accepted yet.
+
+    Attributes:
+        recorded_at: When the oldest of it was, ISO 8601.
+        models: Who answered, embeddings left out: no rehearsal asks another model for them.
+        all_models: Who answered.
+    """
+
+    recorded_at: str
+    models: frozenset[str]
+    all_models: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +57,8 @@ class Choice:
         failed: Only where the last refresh failed.
         to: The model to ask instead of the recorded one.
         again: Whether what a refresh recorded earlier, and nobody accepted yet, is recorded once more.
+        skip_pending: Whether it is left alone however long it waits; else it is recorded once more when it was recorded
+            before ``recorded_before`` itself.
         by_test: Whether the owning tests are run; else calls are sent without them.
     """
 
@@ -51,12 +68,25 @@ class Choice:
     failed: bool = False
     to: str | None = None
     again: bool = False
+    skip_pending: bool = False
     by_test: bool = True
 
     @property
     def insists(self) -> bool:
         """Whether what failed lately is wanted at once, not when its time has come."""
         return self.failed or self.again or self.test is not None
+
+    def counts(self, waits: Waiting, recorded: Collection[str]) -> bool:
+        """Whether what waits to be accepted is what this would record.
+
+        Args:
+            waits: What waits.
+            recorded: The models that the cassette's calls asked.
+        """
+        before = None if self.skip_pending else self.recorded_before
+        if before and datetime.fromisoformat(waits.recorded_at) < before:
+            return False
+        return waits.models <= {self.to} if self.to else waits.all_models <= set(recorded)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +106,7 @@ class Job:
         failures: How often in a row its refresh failed.
         ended: Those of its tests that an earlier refresh, which was interrupted, ran to their end.
         begun: Whether what an earlier refresh recorded for it is added to, and not replaced.
+        waits_since: When that was recorded, ISO 8601; "" where none did.
     """
 
     path: Path
@@ -90,6 +121,7 @@ class Job:
     failures: int = 0
     ended: tuple[str, ...] = ()
     begun: bool = False
+    waits_since: str = ""
 
     @property
     def least(self) -> Decimal | None:
@@ -207,13 +239,18 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         job = _job(path, index.header.tests, calls, choice.to)
         if not _wanted(job, calls, choice):
             continue
-        if not choice.again and _is_begun(calls, fresh_path(path), choice.to):
+        waits = None if choice.again else _waiting(calls, fresh_path(path))
+        if waits and choice.counts(waits, {call.model for call in calls}):
             left = pending.unfinished(path)
             ended = tuple(test for test in job.tests if test not in left)
-            job = replace(job, ended=ended, begun=choice.by_test)
+            job = replace(job, ended=ended, begun=choice.by_test, waits_since=waits.recorded_at)
             if not left:
                 done.append(job)
                 continue
+        elif waits and choice.skip_pending and not pending.unfinished(path):
+            reason = f"what waits to be accepted was answered by {', '.join(sorted(waits.models))}: accept it first"
+            skipped.append(Skipped(path=path, reason=reason))
+            continue
         if reason := _obstacle(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         else:
@@ -285,19 +322,24 @@ def _is_model(model: str, wanted: str) -> bool:
     return fnmatch.fnmatchcase(model, wanted) or fnmatch.fnmatchcase(model.partition("/")[2], wanted)
 
 
-def _is_begun(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
-    """Whether a refresh of these very recordings, by the model that is wanted, recorded some or all of them."""
+def _waiting(calls: Sequence[Interaction], fresh: Path) -> Waiting | None:
+    """What a refresh of these very recordings recorded, some or all of it; None where none did."""
     if not fresh.exists():
-        return False
+        return None
     try:
         index = Index(fresh)
         anew = [index.read(entry) for entry in index.entries]
     except CassetteError:  # it is recorded once more, and so mended
-        return False
+        return None
     newest = max((call.recorded_at or "" for call in calls), default="")
-    models = {to} if to else {call.model for call in calls}
-    asked = {call.model for call in anew if not (call.tool or (to and call.embeds))}
-    return index.header.recorded_at >= newest and asked <= models
+    if index.header.recorded_at < newest:
+        return None
+    times = [call.recorded_at for call in anew if call.recorded_at]
+    return Waiting(
+        recorded_at=min(times, default=index.header.recorded_at),
+        models=frozenset(call.model for call in anew if not (call.tool or call.embeds)),
+        all_models=frozenset(call.model for call in anew if not call.tool),
+    )
 
 
 def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lmtest.cassette.pending import fresh_path
+from lmtest.cassette.pending import cassette_of, fresh_path, unfinished
 from lmtest.cli.exits import Exit
 
 from . import suite
@@ -251,7 +251,8 @@ def test_what_a_crashed_test_shares_with_others_is_never_accepted(shared, refres
     assert counts() == {"passed": 2, "crashed": 1}
     changed = {name for name, content in suite.snapshot(shared).items() if content != before[name]}
     assert changed == {"test_three.yaml"}
-    assert not list(shared.rglob("ours.new.yaml"))
+    [waits] = shared.rglob("ours.new.yaml")
+    assert unfinished(cassette_of(waits)) == ("test_suite.py::test_two",), "the next refresh goes on there"
 
 
 def test_tests_whose_turn_a_crash_took_are_not_asked_twice(shared, oracle, refresh):
