@@ -227,7 +227,7 @@ def _exit(drift: Drift, fail_on: str | None) -> Exit:
     from lmtest.refresh.drift import Tier
 
     failed = bool(drift.counts[Tier.FAILED]) or drift.outcomes.unanswered
-    idle = bool(drift.left) and not drift.outcomes.red
+    idle = any(not each.postponed for each in drift.left) and not drift.outcomes.red
     holds = {
         Exit.FOUND: bool(drift.outcomes.red) or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
         Exit.UNANSWERED: not drift.answered and not drift.stopped and (failed or idle),

@@ -70,10 +70,12 @@ class Left:
     Attributes:
         path: The cassette.
         reason: Why.
+        postponed: Whether that is because it failed lately, and its time has not come.
     """
 
     path: Path
     reason: str
+    postponed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,6 +186,7 @@ def gather(
             drift = compare_anew(job.path, tests=job.tests, failure=failure)
             scored = [replace(each, scores=score(each)) for each in drift.calls] if score else drift.calls
             cassettes.append(replace(drift, calls=tuple(scored)))
+    left += [Left(path=each.path, reason=each.reason, postponed=True) for each in plan.postponed]
     outcomes = sum_up([test for job in plan.due for test in job.to_run], run) if by_test else Outcomes()
     return Drift(
         cassettes=furthest_first(cassettes),
