@@ -38,9 +38,17 @@ def main() -> None:
             if number % 3 == 0:
                 simulation.morning()
         whole, told = simulation.is_whole()
-        print(f"late: {simulation.late()}; files whole: {whole} {'' if whole else told}")
+        failed = len([name for name in simulation.names if simulation.refreshed.get(name, 99) > 12])
+        print(f"not refreshed within 12 nights: {failed}, of which the provider answered all in vain but", end=" ")
+        print(
+            f"{len(simulation.late())}; never refreshed: {simulation.never()}; files whole: {whole} {told * (not whole)}"
+        )
         print(f"wrong: {sum(len(night.wrong) for night in simulation.nights)}")
-        sys.exit(bool(simulation.late()) or not whole or any(night.wrong for night in simulation.nights))
+        sys.exit(
+            bool(simulation.late() or simulation.never())
+            or not whole
+            or any(night.wrong for night in simulation.nights)
+        )
 
 
 if __name__ == "__main__":

@@ -170,6 +170,7 @@ class Night:
     interrupted: str
     asked: int
     good: list[str]
+    failed: list[str]
     under_way: str | None
     waiting: int
     seconds: float
@@ -285,6 +286,7 @@ class Simulation:
             interrupted=interrupted if reached or interrupted == "dead" else "",
             asked=len(self.provider.asked),
             good=list(self.provider.good),
+            failed=sorted({*self.provider.asked} - {*self.provider.good}),
             under_way=under_way[0] if reached else None,
             waiting=len(list(self._waiting())),
             seconds=time.perf_counter() - begun,
@@ -384,9 +386,13 @@ class Simulation:
         assert ran.returncode in {Exit.DONE, Exit.FOUND}, ran.stdout + ran.stderr
 
     def late(self, nights=12):
-        """The questions that were not refreshed within so many nights, but for those whose provider never answers."""
-        due = [name for name in self.names if name not in self.provider.broken]
-        return {name: self.refreshed.get(name) for name in due if self.refreshed.get(name, nights + 1) > nights}
+        """The questions that were not refreshed within so many nights, but for those that the provider failed then."""
+        failed = {name for night in self.nights[:nights] for name in night.failed}
+        return [name for name in self.names if self.refreshed.get(name, nights + 1) > nights and name not in failed]
+
+    def never(self):
+        """The questions that were not refreshed at all, but for those that the provider never answers."""
+        return [name for name in self.names if name not in self.refreshed and name not in self.provider.broken]
 
     def is_whole(self):
         """Whether `lmtest verify` finds nothing."""
