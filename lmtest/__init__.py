@@ -26,6 +26,7 @@ from lmtest.modes import Mode, choose_mode
 if TYPE_CHECKING:
     from lmtest.cassette.cassette import Call, Cassette
     from lmtest.cassette.redact import redact
+    from lmtest.cli.exits import Exit
     from lmtest.lm.billing import budget_left
     from lmtest.lm.explicit import LM
     from lmtest.lm.rules import Rule
@@ -53,6 +54,7 @@ __all__ = [
     "CassetteTampered",
     "CassetteUnsaved",
     "ConfigurationError",
+    "Exit",
     "LMTestError",
     "LimitError",
     "Limits",
@@ -77,6 +79,7 @@ __all__ = [
 _LATE = {
     "Call": "lmtest.cassette.cassette",
     "Cassette": "lmtest.cassette.cassette",
+    "Exit": "lmtest.cli.exits",
     "LM": "lmtest.lm.explicit",
     "Limits": "lmtest.money.limits",
     "Rule": "lmtest.lm.rules",

@@ -473,7 +473,11 @@ class Cassette:
             header = self._clean(header)
             beyond = self.mode is Mode.AUTO  # which asks nobody for what is there
             media = self._media_of(fresh)
-            store.save(self.path, header, fresh, opened=self._opened, run=self._run, beyond=beyond, media=media)
+            known = [entry.key for entry in self._player.index.entries] if self._player is not None else []
+            store.save(
+                self.path, header, fresh, opened=self._opened, run=self._run, beyond=beyond,
+                known=known if beyond else None, media=media,
+            )  # fmt: skip
 
     @property
     def _holds_nothing(self) -> bool:

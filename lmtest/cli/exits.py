@@ -59,6 +59,15 @@ def worst(exits: Iterable[Exit]) -> Exit:
     return min(exits, key=_WORST_FIRST.index, default=Exit.DONE)
 
 
+def found(anything: object) -> Exit:
+    """Choose the code of a command that looks for something.
+
+    >>> found([]), found(["a finding"])
+    (<Exit.DONE: 0>, <Exit.FOUND: 1>)
+    """
+    return Exit.FOUND if anything else Exit.DONE
+
+
 def of_error(error: BaseException) -> Exit:
     """Choose the code of a command that an error ended.
 
@@ -70,6 +79,11 @@ def of_error(error: BaseException) -> Exit:
     ):
         return Exit.UNKEPT
     return Exit.LIMIT if isinstance(error, LimitError) else Exit.USAGE
+
+
+def table() -> list[tuple[str, str]]:
+    """Give all codes with their meaning, for ``--help``."""
+    return [(str(each.value), each.meaning) for each in Exit]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

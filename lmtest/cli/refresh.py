@@ -16,14 +16,13 @@ from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from decimal import Decimal
 
     from rich.console import Console
 
     from lmtest.cassette.interaction import Json
     from lmtest.money.limits import Limits
-    from lmtest.refresh.outcomes import Outcomes
     from lmtest.refresh.plan import Choice, Plan
     from lmtest.refresh.result import Drift
 
@@ -81,8 +80,9 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     """Record cassettes again, compare, and replace what you accept.
 
     What is due is planned first, with its price. The tests that own the cassettes run once more with live calls; what
-    they record is written beside the cassettes (NAME.new.yaml), which stay as they are until it is accepted. Exit
-    codes: 0 done, 1 --fail-on, 2 wrong usage, 3 stopped at a limit, 130 interrupted.
+    they record is written beside the cassettes (NAME.new.yaml), which stay as they are until it is accepted.
+    Exits with 1 at --fail-on, and where a test failed, crashed or did not run; with 3 at a limit, with 4 where the disk
+    is full, with 5 where no call was answered.
     """
     from lmtest import literal
 
@@ -148,9 +148,7 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
     from lmtest.report.plan_terminal import print_plan
 
     if given["again"] and given["skip_pending"]:
-        raise click.UsageError(
-            "--again records anew what waits to be accepted, --skip-pending leaves it: drop one."
-        )
+        raise click.UsageError("--again records anew what waits to be accepted, --skip-pending leaves it: drop one.")
     choice = Choice(
         recorded_before=given["older_than"],
         model=given["model"],
@@ -202,8 +200,7 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
     from lmtest.report.drift_terminal import print_drift
 
     data = as_data(drift, root=root)
-    for path in given["reports"]:
-        _write_report(path, data)
+    written = _write_reports(given["reports"], data)
     asks = not given["accept"] and not given["reports"] and sys.stdin.isatty() and sys.stdout.isatty()
     asks = asks and drift.stopped != "interrupted"
     print_drift(console, data, reviewed=asks)
@@ -219,7 +216,7 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
             f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. To take them over, without another call: "
             "lmtest accept asks call by call, on a terminal; lmtest accept --tier wording takes what moved no further.",
         )
-    return _exit(drift, given["fail_on"])
+    return worst([_exit(drift, given["fail_on"]), Exit.DONE if written else Exit.UNKEPT])
 
 
 def _exit(drift: Drift, fail_on: str | None) -> Exit:
@@ -230,28 +227,35 @@ def _exit(drift: Drift, fail_on: str | None) -> Exit:
     idle = any(not each.postponed for each in drift.left) and not drift.outcomes.red
     holds = {
         Exit.FOUND: bool(drift.outcomes.red) or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
+        Exit.UNKEPT: drift.unkept,
         Exit.UNANSWERED: not drift.answered and not drift.stopped and (failed or idle),
     }
-    return worst([_stop(drift), *(code for code, held in holds.items() if held)])
+    stop = Exit.DONE if drift.unkept else _stop(drift.stopped)
+    return worst([stop, *(code for code, held in holds.items() if held)])
 
 
-def _stop(run: Drift | Outcomes) -> Exit:
-    if run.unkept:
-        return Exit.UNKEPT
-    return Exit.DONE if not run.stopped else Exit.INTERRUPTED if run.stopped == "interrupted" else Exit.LIMIT
+def _stop(stopped: str) -> Exit:
+    return Exit.DONE if not stopped else Exit.INTERRUPTED if stopped == "interrupted" else Exit.LIMIT
 
 
 def _consents(given: dict[str, Any]) -> bool:
     return bool(given["yes"]) or click.confirm("Call the model?")
 
 
-def _write_report(path: Path, data: Json) -> None:
+def _write_reports(paths: Sequence[Path], data: Json) -> bool:
+    """Write reports; give whether all were, and say of each that was not why."""
+    from lmtest import literal
     from lmtest.report import drift_formats
 
-    try:
-        path.write_text(drift_formats.write(data, path.suffix), encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"--report {str(path)!r} cannot be written: {error.strerror or error}.") from error
+    whole = next((path.name for suffix in (".html", ".json") for path in paths if path.suffix == suffix), "")
+    written = True
+    for path in paths:
+        try:
+            path.write_text(drift_formats.write(data, path.suffix, whole=whole), encoding="utf-8")
+        except OSError as error:
+            literal.echo(f"lmtest: --report {str(path)!r} cannot be written: {error.strerror or error}.", err=True)
+            written = False
+    return written
 
 
 def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> int:
@@ -276,5 +280,6 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
     if outcomes.stopped:
         console.print(f"Stopped early: {outcomes.stopped}", style="bold yellow")
     held = [Exit.FOUND] if outcomes.red else []
+    held += [Exit.UNKEPT] if outcomes.unkept else []
     held += [Exit.UNANSWERED] if outcomes.unanswered and not completed.gained and not outcomes.stopped else []
-    return worst([_stop(outcomes), *held])
+    return worst([_stop(outcomes.stopped), *held])

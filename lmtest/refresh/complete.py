@@ -11,8 +11,8 @@ from lmtest.errors import ConfigurationError
 from lmtest.modes import Mode, choose_mode
 from lmtest.refresh.outcomes import Outcomes, sum_up
 from lmtest.refresh.plan import Choice, find_cassettes, make_plan
-from lmtest.refresh.restart import Together, run_through
-from lmtest.refresh.run import run_tests
+from lmtest.refresh.restart import Unit, run_through
+from lmtest.refresh.run import run_name, run_tests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,8 +63,8 @@ def complete(paths: Sequence[Path], tests: Sequence[str], *, root: Path, limits:
     if choose_mode(flag=Mode.AUTO.value).mode is not Mode.AUTO:
         raise ConfigurationError("under CI nothing is recorded; allow it with LMTEST_ALLOW_RECORD_IN_CI=1.")
     before = _counts(paths)
-    how = partial(run_tests, root=root, mode=Mode.AUTO, limits=limits)
-    run = run_through((Together(tests=[test]) for test in tests), how)
+    how = partial(run_tests, root=root, mode=Mode.AUTO, limits=limits, name=run_name())
+    run = run_through((Unit(test=test) for test in tests), how)
     gained = {path: count - before.get(path, 0) for path, count in _counts(paths).items()}
     return Completed(gained={path: count for path, count in gained.items() if count}, outcomes=sum_up(tests, run))
 

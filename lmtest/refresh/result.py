@@ -88,6 +88,7 @@ class Drift:
         stopped: Why it ended early; empty where it did not.
         unkept: Whether that was because a recording could not be kept.
         to: The model that was asked instead of the recorded ones.
+        answered: Whether any call that was to be asked was answered; so it is where none was.
         outcomes: How the tests ended; of calls that were sent without tests, nothing.
     """
 
@@ -96,12 +97,8 @@ class Drift:
     stopped: str = ""
     unkept: bool = False
     to: str | None = None
+    answered: bool = True
     outcomes: Outcomes = field(default_factory=Outcomes)
-
-    @property
-    def answered(self) -> bool:
-        """Whether a call was answered."""
-        return any(call.after is not None and call.tier < Tier.UNREACHED for call in self.calls)
 
     @property
     def calls(self) -> Iterator[CallDrift]:
@@ -176,7 +173,7 @@ def gather(
         by_test: Whether the owning tests ran; else the calls were sent without them.
         score: Scores a call before and after.
     """
-    cassettes, left = [], []
+    cassettes, left, answered = [], [], not plan.due
     for due, job in [*((False, job) for job in plan.done), *((True, job) for job in plan.due)]:
         ended = run.of(*job.names)
         failure = _failure(ended, run.left_out(*job.names), run)
@@ -186,6 +183,7 @@ def gather(
             drift = compare_anew(job.path, tests=job.tests, failure=failure)
             scored = [replace(each, scores=score(each)) for each in drift.calls] if score else drift.calls
             cassettes.append(replace(drift, calls=tuple(scored)))
+            answered = answered or (due and _is_answered(drift))
     left += [Left(path=each.path, reason=each.reason, postponed=True) for each in plan.postponed]
     outcomes = sum_up([test for job in plan.due for test in job.to_run], run) if by_test else Outcomes()
     return Drift(
@@ -194,8 +192,13 @@ def gather(
         stopped=run.stopped,
         unkept=run.unkept,
         to=to,
+        answered=answered,
         outcomes=outcomes,
     )
+
+
+def _is_answered(drift: CassetteDrift) -> bool:
+    return any(call.after is not None and call.tier < Tier.UNREACHED for call in drift.calls)
 
 
 def _failure(ended: Ended | None, left_out: Sequence[str], run: Run) -> str:
@@ -244,8 +247,8 @@ def compare_anew(path: Path, *, tests: Iterable[str], failure: str = "") -> Cass
     before = read_calls(path) if path.exists() else []
     # Of several tests one that failed has its part in the other file.
     files = [each for each in (fresh_path(path), failed_path(path)) if each.exists()]
-    pairs = pair(before, [call for each in files for call in read_calls(each)])
-    calls = (compare(*each, folder=path.parent) for each in pairs) if files or failure else ()
+    anew = [call for each in files for call in read_calls(each)]
+    calls = (compare(*each, folder=path.parent) for each in pair(before, anew) if files or failure)
     if failure:
         calls = (_unreached(each) if each.after is None else each for each in calls)
     return CassetteDrift(path=path, test=", ".join(tests) or None, calls=tuple(calls), failure=failure)

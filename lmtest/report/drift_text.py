@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from lmtest.cassette.miss import word_diff
+from lmtest.cassette.marking import pieces
 
 if TYPE_CHECKING:
     from lmtest.cassette.interaction import Json
+    from lmtest.cassette.marking import Piece
 
 _NOISE: Final = 0.1  # seconds that say nothing
-_ALIKE: Final = 0.3
+_BRIEF: Final = 400
 
 MEANING: Final = {
     "same": "the same fields",
@@ -82,18 +82,24 @@ def consumption(data: Json) -> str:
     return ", ".join((moved(data["tokens"], " tokens"), moved(data["usd"], "$"), moved(data["seconds"], " s")))
 
 
-def difference(before: Any, after: Any) -> str:
-    """Mark what changed in a value, ``[-was-]{+is+}``: word by word, or as a whole where hardly a word is left.
+def difference(before: Any, after: Any) -> list[Piece]:
+    """Compare two values word by word, or as a whole where hardly a word is left.
 
-    >>> difference("It is Paris", "It is Lyon"), difference(3, 4)
+    >>> from lmtest.cassette.marking import marked
+    >>> marked(difference("It is Paris", "It is Lyon")), marked(difference(3, 4))
     ('It is [-Paris-]{+Lyon+}', '[-3-]{+4+}')
     """
     was, now = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in (before, after))
-    alike = difflib.SequenceMatcher(None, was.split(), now.split(), autojunk=False).ratio()
-    if alike >= _ALIKE:
-        return word_diff(was, now)
-    between = "\n" if "\n" in was + now else ""
-    return f"[-{was}-]{between}{{+{now}+}}"
+    return pieces(was, now)
+
+
+def brief(text: str) -> str:
+    """Give the beginning of what is told in a line.
+
+    >>> brief("a" * 1000)[-5:]
+    'aaaa…'
+    """
+    return text if len(text) <= _BRIEF else f"{text[: _BRIEF - 1]}…"
 
 
 def measures(call: Json) -> str:
