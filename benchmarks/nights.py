@@ -38,11 +38,11 @@ def main() -> None:
             if number % 3 == 0:
                 simulation.morning()
         whole, told = simulation.is_whole()
-        failed = len([name for name in simulation.names if simulation.refreshed.get(name, 99) > 12])
-        print(f"not refreshed within 12 nights: {failed}, of which the provider answered all in vain but", end=" ")
+        after = sum(simulation.refreshed.get(name, 99) > 12 for name in simulation.names)
         print(
-            f"{len(simulation.late())}; never refreshed: {simulation.never()}; files whole: {whole} {told * (not whole)}"
+            f"refreshed after the 12th night: {after}, all failed by the provider before but {simulation.late()}"
         )
+        print(f"never refreshed: {simulation.never()}; every file whole: {whole} {'' if whole else told}")
         print(f"wrong: {sum(len(night.wrong) for night in simulation.nights)}")
         sys.exit(
             bool(simulation.late() or simulation.never())

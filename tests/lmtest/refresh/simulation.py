@@ -287,7 +287,7 @@ class Simulation:
             asked=len(self.provider.asked),
             good=list(self.provider.good),
             failed=sorted({*self.provider.asked} - {*self.provider.good}),
-            under_way=under_way[0] if reached else None,
+            under_way=self.provider.asked[-1] if reached else None,
             waiting=len(list(self._waiting())),
             seconds=time.perf_counter() - begun,
         )
