@@ -22,14 +22,19 @@ from lmtest.errors import (
     ToolError,
 )
 from lmtest.modes import Mode, choose_mode
+from lmtest.running import running_test
 
 if TYPE_CHECKING:
     from lmtest.cassette.cassette import Call, Cassette
+    from lmtest.cassette.naming import cassette_path
     from lmtest.cassette.redact import redact
+    from lmtest.cassette.told import CassetteReport
     from lmtest.cli.exits import Exit
     from lmtest.lm.billing import budget_left
     from lmtest.lm.explicit import LM
+    from lmtest.lm.portable_rules import rules_from_plain
     from lmtest.lm.rules import Rule
+    from lmtest.lm.shared import SharedCassette
     from lmtest.lm.stop import Stop
     from lmtest.lm.tools import tool
     from lmtest.lm.use import use_cassette
@@ -51,6 +56,7 @@ __all__ = [
     "CassetteLocked",
     "CassetteMiss",
     "CassetteNotFound",
+    "CassetteReport",
     "CassetteTampered",
     "CassetteUnsaved",
     "ConfigurationError",
@@ -62,15 +68,19 @@ __all__ = [
     "NetworkBlocked",
     "RateLimited",
     "Rule",
+    "SharedCassette",
     "Stop",
     "Stopped",
     "ToolError",
     "block_network",
     "budget_left",
+    "cassette_path",
     "check_settings",
     "choose_mode",
     "redact",
+    "rules_from_plain",
     "run_variables",
+    "running_test",
     "tool",
     "use_cassette",
 ]
@@ -79,15 +89,19 @@ __all__ = [
 _LATE = {
     "Call": "lmtest.cassette.cassette",
     "Cassette": "lmtest.cassette.cassette",
+    "CassetteReport": "lmtest.cassette.told",
     "Exit": "lmtest.cli.exits",
     "LM": "lmtest.lm.explicit",
     "Limits": "lmtest.money.limits",
     "Rule": "lmtest.lm.rules",
+    "SharedCassette": "lmtest.lm.shared",
     "Stop": "lmtest.lm.stop",
     "block_network": "lmtest.network",
     "budget_left": "lmtest.lm.billing",
+    "cassette_path": "lmtest.cassette.naming",
     "check_settings": "lmtest.usable",
     "redact": "lmtest.cassette.redact",
+    "rules_from_plain": "lmtest.lm.portable_rules",
     "run_variables": "lmtest.variables",
     "tool": "lmtest.lm.tools",
     "use_cassette": "lmtest.lm.use",
@@ -97,4 +111,5 @@ _LATE = {
 def __getattr__(name: str) -> Any:
     if name not in _LATE:
         raise AttributeError(f"module 'lmtest' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATE[name]), name)
+    found = globals()[name] = getattr(importlib.import_module(_LATE[name]), name)  # so that it is asked for once
+    return found

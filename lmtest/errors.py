@@ -74,7 +74,15 @@ class CassetteError(LMTestError):
 
 
 class CassetteNotFound(CassetteError):
-    """Replay was asked for and there is no such file."""
+    """Replay was asked for and there is no such file.
+
+    Attributes:
+        command: What records it; "" where nobody knows.
+    """
+
+    def __init__(self, message: str, *, path: Path | None = None, line: int | None = None, command: str = "") -> None:
+        super().__init__(message, path=path, line=line)
+        self.command = command
 
 
 class CassetteFormatError(CassetteError):
@@ -130,15 +138,23 @@ class CassetteMiss(LMTestError):
         key: The request's key, or "" where it has none.
         path: The cassette that was asked.
         nearest: The recorded requests most like it, nearest first, with what differs.
+        command: What records it; "" where nobody knows.
     """
 
     def __init__(
-        self, message: str, *, key: str = "", path: Path | None = None, nearest: tuple[NearMiss, ...] = ()
+        self,
+        message: str,
+        *,
+        key: str = "",
+        path: Path | None = None,
+        nearest: tuple[NearMiss, ...] = (),
+        command: str = "",
     ) -> None:
         super().__init__(message)
         self.key = key
         self.path = path
         self.nearest = nearest
+        self.command = command
 
 
 class CassetteExhausted(CassetteMiss):

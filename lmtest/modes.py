@@ -71,6 +71,9 @@ class ModeChoice:
     source: str
 
 
+UNSAID: Final = "the default"
+"""Who chose a mode that nobody said."""
+
 REFRESHING: Final = ModeChoice(mode=Mode.REFRESH, source="lmtest refresh")
 """The mode of a refresh, whatever anybody else says."""
 
@@ -137,7 +140,7 @@ def _first_that_speaks(environ: Mapping[str, str], argument: str | None, configu
     for text, source in ((argument, "the marker or call"), (configured, "[tool.lmtest] in pyproject.toml")):
         if text:
             return ModeChoice(mode=Mode.parse(text, source=source), source=source)
-    return ModeChoice(mode=Mode.REPLAY, source="the default")
+    return ModeChoice(mode=Mode.REPLAY, source=UNSAID)
 
 
 def may_record(environ: Mapping[str, str]) -> bool:

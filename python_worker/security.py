@@ -50,7 +50,9 @@ def read_certificates(*, certificate: Path | None, key: Path | None, client_ca: 
 
 
 def read_tokens(path: Path) -> Tokens:
-    """Read the list of tokens: for each a TOML table ``[name]`` with ``sha256``, and ``sessions`` if only for some.
+    """Read the list of tokens: for each a TOML table ``[name]`` with ``sha256``.
+
+    It may have ``sessions``, if it is only for some, and ``cassettes = true``, if it is for tests.
 
     Raises:
         lmtest.ConfigurationError: It cannot be read, or does not read as such a list.
@@ -86,14 +88,16 @@ def _grant(name: str, table: Any, path: Path) -> tuple[str, Grant]:
     digest = table.get("sha256") if isinstance(table, dict) else None
     sessions = table.get("sessions") if isinstance(table, dict) else None
     patterns = sessions if isinstance(sessions, list) else []
-    known = isinstance(table, dict) and table.keys() <= {"sha256", "sessions"}
+    cassettes = table.get("cassettes", False) if isinstance(table, dict) else False
+    known = isinstance(table, dict) and table.keys() <= {"sha256", "sessions", "cassettes"}
     fits = sessions is None or (isinstance(sessions, list) and all(isinstance(each, str) for each in patterns))
+    fits = fits and isinstance(cassettes, bool)
     if not known or not fits or not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
         raise lmtest.ConfigurationError(
             f"--tokens {str(path)!r}: [{name}] needs sha256, 64 hexadecimal digits (printf %s TOKEN | sha256sum), and "
-            "may have sessions, a list of ids and patterns; nothing else."
+            "may have sessions, a list of ids and patterns, and cassettes, true or false; nothing else."
         )
-    return digest, Grant(name=name, sessions=None if sessions is None else tuple(patterns))
+    return digest, Grant(name=name, sessions=None if sessions is None else tuple(patterns), cassettes=cassettes)
 
 
 def _is_loopback(host: str) -> bool:

@@ -69,6 +69,7 @@ class Worker:
         imports = Imports(settings.allow_imports)
         modules = Modules(imports)
         self._grace = settings.grace
+        self._lms = lms
         inline = InlineAdapter(lms, modules=modules, threads=settings.threads)
         self._adapters = Adapters([inline, MockAdapter(inline)], order=settings.adapters)
         self._presence, self._running = presence_on(database, executions), Running()
@@ -105,6 +106,7 @@ class Worker:
             threads=settings.threads,
             admission=Admission(threads=settings.threads, most_waiting=settings.max_waiting),
             tool_broker=self._tool_broker,
+            lms=lms,
         )
         self._server = _server(settings, servicer, _state_servicer(settings, state, self._hub, sessions))
 
@@ -134,6 +136,7 @@ class Worker:
         self._tool_broker.drain()
         self._server.stop(grace=self._grace)
         ended = self._adapters.close(timeout=1.0)
+        self._lms.close()
         self._upkeep.close()
         self._presence.close()
         return ended

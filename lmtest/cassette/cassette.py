@@ -95,6 +95,7 @@ class Cassette:
     Attributes:
         path: The file, or None where nothing is read or written.
         mode: How calls are answered.
+        run: The run that records.
         advice: Says of a missed request, by its key, where else it is recorded, and what takes it from there; "" where
             nobody knows.
 
@@ -136,8 +137,20 @@ class Cassette:
         self._redactor = redactor
         self._record_failures = record_failures
         self._command = command
-        self._run = run
+        self.run = run
         self._versions = versions
+        self._lengths: Lengths | None = None
+        self._begin()
+        # In auto the file is added to whoever wrote it, so which writing it was does not matter.
+        self._opened = identity(path) if path is not None and mode is Mode.RECORD else None
+        self._player = None
+        self._may_be_absent = may_be_absent
+        may_be_absent = may_be_absent or mode is Mode.AUTO
+        if mode in {Mode.REPLAY, Mode.AUTO} and path is not None and not (may_be_absent and not path.exists()):
+            self._player = self._open_player(path, repeat_last=repeat_last)
+
+    def _begin(self) -> None:
+        """Begin with nothing asked."""
         self._lock = threading.Lock()
         self._calls: list[Call] = []
         self._misses: list[CassetteMiss | CassetteNotFound] = []
@@ -149,17 +162,9 @@ class Cassette:
         self._closed = threading.Event()
         self._under_way: dict[object, Callable[[], None]] = {}
         self._media: dict[str, bytes] = {}
-        self._lengths: Lengths | None = None
-        # In auto the file is added to whoever wrote it, so which writing it was does not matter.
-        self._opened = identity(path) if path is not None and mode is Mode.RECORD else None
-        self._player = None
         self._goes_on = False
         self._beside = 0
         self._unwell = False
-        self._may_be_absent = may_be_absent
-        may_be_absent = may_be_absent or mode is Mode.AUTO
-        if mode in {Mode.REPLAY, Mode.AUTO} and path is not None and not (may_be_absent and not path.exists()):
-            self._player = self._open_player(path, repeat_last=repeat_last)
 
     def __repr__(self) -> str:
         return f"<Cassette {str(self.path)!r}, mode {self.mode.value}, {len(self.calls)} answered>"
@@ -216,6 +221,31 @@ class Cassette:
     def cost(self) -> Decimal:
         """USD of live calls whose price is known; of those that a stand-in answered, too, at list price."""
         return sum((call.cost for call in self.calls if call.cost is not None), Decimal(0))
+
+    # ── several blocks, one cassette ─────────────────────────────────────────────────────────────────────────────────
+
+    def part(self) -> Cassette:
+        """Give one of several blocks this cassette: it plays on from where the others are, and sees its calls alone.
+
+        What is asked and recorded there comes here by :meth:`take_in`.
+        """
+        part = object.__new__(Cassette)
+        vars(part).update(vars(self))
+        part._begin()
+        return part
+
+    def take_in(self, part: Cassette, *, recordings: bool = True) -> None:
+        """Take over what was asked of a part, and what it recorded unless that is not wanted."""
+        with part._lock, self._lock:
+            self._calls += part._calls
+            self._misses += part._misses
+            self._refused += part._refused
+            if recordings:
+                self._fresh += part._fresh
+                self._unkept += part._unkept
+                self._merged += part._merged
+                self._sources |= part._sources
+                self._media |= part._media
 
     # ── what answerers do with it ────────────────────────────────────────────────────────────────────────────────────
 
@@ -296,6 +326,7 @@ class Cassette:
             f"now more is asked of it. Record it again: {self._command}",
             key=interaction.key,
             path=self.path,
+            command=self._command,
         )
         if not self._closed.is_set():  # else its program has ended, and left a thread behind
             with self._lock:
@@ -415,7 +446,7 @@ class Cassette:
             CassetteUnsaved: It cannot be noted that this run adds to it.
         """
         if self.path is not None and self.mode is Mode.REFRESH:
-            pending.adopt(self.path, run=self._run)
+            pending.adopt(self.path, run=self.run)
 
     def go_on(self) -> None:
         """In a refresh, play what an earlier one recorded for this cassette before it was interrupted.
@@ -423,7 +454,7 @@ class Cassette:
         For tests that share a cassette which is open for all of them: in the middle, nobody can tell by its file which
         calls are whose. Where it was not interrupted, everything goes live.
         """
-        if self.mode is Mode.REFRESH and self.path is not None and pending.is_begun(self.path, self._run):
+        if self.mode is Mode.REFRESH and self.path is not None and pending.is_begun(self.path, self.run):
             self._player, self._goes_on = Player(Index(pending.fresh_path(self.path))), True
 
     @property
@@ -475,7 +506,7 @@ class Cassette:
             media = self._media_of(fresh)
             known = [entry.key for entry in self._player.index.entries] if self._player is not None else []
             store.save(
-                self.path, header, fresh, opened=self._opened, run=self._run, beyond=beyond,
+                self.path, header, fresh, opened=self._opened, run=self.run, beyond=beyond,
                 known=known if beyond else None, media=media,
             )  # fmt: skip
 
@@ -505,7 +536,7 @@ class Cassette:
         well = ended_well and answered and (goes_on or not self._unwell)
         header = replace(header, test=None) if goes_on and well else header
         media = self._media_of(fresh)
-        pending.save(path, header, fresh, well=well, run=self._run, media=media, further=further)
+        pending.save(path, header, fresh, well=well, run=self.run, media=media, further=further)
         self._beside += count
         self._unwell = self._unwell or not well
 
@@ -542,7 +573,9 @@ class Cassette:
         advice = self.advice(key) if key else ""
         told = f"\n\n{advice}\nElse record it: " if advice else " Record it: "
         return CassetteNotFound(
-            f"there is no cassette {self.where} to replay.{told}{self._command}{self._maybe_failed}", path=self.path
+            f"there is no cassette {self.where} to replay.{told}{self._command}{self._maybe_failed}",
+            path=self.path,
+            command=self._command,
         )
 
     def _miss(self, player: Player, key: str, normal: Json) -> CassetteMiss:
@@ -554,6 +587,7 @@ class Cassette:
                 f"{self._maybe_failed}",
                 key=key,
                 path=self.path,
+                command=self._command,
             )
         from lmtest.cassette.miss import nearest, render  # late: most runs miss nothing
 
@@ -570,6 +604,7 @@ class Cassette:
             key=key,
             path=self.path,
             nearest=near,
+            command=self._command,
         )
 
     @property

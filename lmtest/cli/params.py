@@ -1,11 +1,10 @@
-"""Arguments of several commands: cassettes, amounts of money, moments told as a date or an age, and decisions."""
+"""Arguments of several commands: cassettes, amounts of money, and moments told as a date or an age."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -82,9 +81,3 @@ def base_of(path: Path) -> Path:
             if (base / path).exists():
                 return base
     return Path()
-
-
-def decide(question: str) -> Any:
-    """Ask whether to accept, to keep, or to quit; the answer is one of these words."""
-    choices = {"a": "accept", "k": "keep", "q": "quit"}
-    return choices[click.prompt(question, type=click.Choice(list(choices)), default="k")]

@@ -80,7 +80,7 @@ class Script:
     """
 
     def __init__(self, rules: Sequence[Rule | Mapping[str, Any]]) -> None:
-        self._rules = tuple(each if isinstance(each, Rule) else _from_mapping(each, "rules=") for each in rules)
+        self._rules = tuple(each if isinstance(each, Rule) else rule_from(each, "rules=") for each in rules)
         self._answered = [0] * len(self._rules)
         self._lock = threading.Lock()
 
@@ -141,7 +141,7 @@ def rules_from(
     if not isinstance(given, list | tuple):
         raise ConfigurationError(f"{asked}: rules are a list of lmtest.Rule and mappings, or a file, not {given!r}.")
     return tuple(
-        each if isinstance(each, Rule) else _from_mapping(each, f"{asked}, rule {index}")
+        each if isinstance(each, Rule) else rule_from(each, f"{asked}, rule {index}")
         for index, each in enumerate(given, start=1)
     )
 
@@ -169,10 +169,19 @@ def read_rules(path: Path, *, asked: str = "[tool.lmtest] mock_rules") -> tuple[
         raise ConfigurationError(
             f"{asked}: {path} must hold a list of rules, such as\n- when: capital\n  reply: {{answer: Paris}}"
         )
-    return tuple(_from_mapping(each, f"{asked}: {path}, rule {index}") for index, each in enumerate(loaded, start=1))
+    return tuple(rule_from(each, f"{asked}: {path}, rule {index}") for index, each in enumerate(loaded, start=1))
 
 
-def _from_mapping(given: object, where: str) -> Rule:
+def rule_from(given: object, where: str) -> Rule:
+    """Read one rule of a YAML file.
+
+    Args:
+        given: A mapping, as :func:`read_rules` tells.
+        where: Its place, for messages.
+
+    Raises:
+        ConfigurationError: It holds something else.
+    """
     if not isinstance(given, Mapping):
         raise ConfigurationError(f"{where}: a rule is a mapping of when and reply, not {given!r}.")
     for key in given:

@@ -24,6 +24,7 @@ from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError, Li
 from lmtest.lm.billing import gate_for, left_of, row_of, run_id, write_played
 from lmtest.lm.ready import make_ready
 from lmtest.lm.scope import Scope
+from lmtest.lm.substitution import Substitution
 from lmtest.modes import Mode, choose_mode
 from lmtest.money.limits import NO_LIMITS, Limits
 
@@ -73,6 +74,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         command: What records the cassette, for messages; else it is the test, or the same program, with LM_MODE=record.
         stop: Ends calls from another thread.
         allow_misses: Whether the block may end well though a request was missed and the error caught inside.
+        run: The run that records, where it is not this process's: what it recorded into the file before is kept.
 
     Attributes:
         owners: The tests that own the cassette, where they are known only while it is open.
@@ -114,6 +116,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         may_be_absent: bool = False,
         command: str | None = None,
         stop: Stop | None = None,
+        run: str | None = None,
     ) -> None:
         self._path = None if path is None else Path(path)
         self._mode = mode
@@ -133,6 +136,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         by_test = f"LM_MODE=record pytest {test!r}" if test else "run it again with LM_MODE=record"
         self._command = command or by_test
         self._stop = stop
+        self._recorded_by = run
         self._scope: Scope | None = None
         self.owners: dict[str, None] = {}
 
@@ -152,7 +156,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             # Now, for a test may put mocks in the place of the disk. What is wrong, the first call says.
             with contextlib.suppress(LMTestError):
                 gate()
-        to = os.environ.get(variables.REFRESH_TO) if cassette.mode is Mode.REFRESH else None
+        said = os.environ.get(variables.REFRESH_TO) if cassette.mode is Mode.REFRESH else None
+        to = Substitution.parse(said.split()) if said else None
         script = self._script(cassette)
         return Scope(cassette, gate, left=self._left, replay_speed=self._speed, to=to, script=script, stop=self._stop)
 
@@ -205,6 +210,10 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         """
         cassette.give_up()
         write_played(cassette, self._settings, self._root, self._row(cassette), hold=self._hold_rows)
+        self._settle(cassette, error)
+
+    def _settle(self, cassette: Cassette, error: BaseException | None) -> None:
+        """Write the file unless there was an error; raise what the program caught and must not have."""
         if error is not None:
             if cassette.refused and not isinstance(error, LimitError):
                 error.add_note(f"Before, a limit refused a call, and the program caught that: {cassette.refused[0]}")
@@ -312,7 +321,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             record_failures=configured.record_failures if self._record_failures is None else self._record_failures,
             may_be_absent=self._may_be_absent,
             command=self._command,
-            run=self._execution or self._run,  # what a worker executes again is recorded anew, not added to
+            # What a worker executes again is recorded anew, not added to.
+            run=self._recorded_by or self._execution or self._run,
             versions={"dspy": dspy.__version__, "lmtest": lmtest.__version__},
         )
 

@@ -96,10 +96,11 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     try:
         if not _is_open(item):
             return (yield)
-        from lmtest.pytest_plugin.covered import close_for, run
+        from lmtest.pytest_plugin.covered import close_for, run, settle
 
         failed = True
         try:
+            settle(item)
             result = yield from run(item)
             failed = False
         finally:

@@ -16,23 +16,26 @@ import pytest
 
 from lmtest import disk, variables
 from lmtest import settings as project
+from lmtest.cassette.told import sums
 from lmtest.errors import ConfigurationError, LimitError, LMTestError, NetworkBlocked
 from lmtest.here import here
 from lmtest.lm.seam import as_caught
 from lmtest.lm.use import use_cassette
-from lmtest.modes import Mode, choose_mode
+from lmtest.modes import UNSAID, Mode, choose_mode
 from lmtest.network import block_network
 from lmtest.pytest_plugin import adoption, company, freshness, shared, trimmed, wider, wishes
 from lmtest.pytest_plugin.leftovers import owners_of
 from lmtest.pytest_plugin.naming import older_names, shared_name
 from lmtest.pytest_plugin.opened import Opened, release
-from lmtest.pytest_plugin.tally import KEY, Tally, money
+from lmtest.pytest_plugin.remote import remote_of
+from lmtest.pytest_plugin.tally import KEY, Tally
 from lmtest.refresh.written import command, test_id
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
     from lmtest.cassette.cassette import Cassette
+    from lmtest.pytest_plugin.remote import Remote
     from lmtest.pytest_plugin.wishes import Wishes
 
 _SPARED = pytest.StashKey[bool]()
@@ -49,6 +52,7 @@ class Covered:
         own: Its cassette; or, in a shared scope, the one it shares.
         sharing: Whose the cassette is, when not the test's own.
         others: What it opened beside.
+        remote: What it has in other processes; None where its cassette is none that they could name.
         exits: What is undone when the test ends.
         calls: How many calls the cassette had answered before.
         recordings: How many of them it had recorded before.
@@ -66,6 +70,7 @@ class Covered:
     own: Opened
     sharing: pytest.Collector | None = None
     others: list[Opened] = field(default_factory=list)
+    remote: Remote | None = None
     exits: contextlib.ExitStack
     calls: int
     recordings: int
@@ -81,7 +86,8 @@ class Covered:
     def missed(self) -> list[Exception]:
         """The requests this test asked for that are not recorded."""
         beside = [miss for opened in self.others for miss in opened.cassette.missed]
-        return [*self.own.cassette.missed[self.misses :], *beside]
+        elsewhere = self.remote.missed if self.remote else []
+        return [*self.own.cassette.missed[self.misses :], *beside, *elsewhere]
 
     @property
     def wrong(self) -> list[Exception]:
@@ -112,13 +118,24 @@ class Covered:
         """Why its recordings may replay otherwise than they went; of a shared cassette what came with this test."""
         beside = [doubt for each in self.others for doubt in each.cassette.doubts]
         own = [doubt for doubt in self.own.cassette.doubts if doubt not in self.doubted_before]
-        return (*own, *beside, *self.fixtures)
+        elsewhere = self.remote.all_of("doubts") if self.remote else ()
+        return (*own, *beside, *elsewhere, *self.fixtures)
 
     def tally(self) -> Tally:
         """Sum up what its cassettes did."""
         every = (self.own, *self.others)
         beside = [call for each in self.others for call in each.cassette.calls]
-        calls = [*self.own.cassette.calls[self.calls :], *beside]
+        own = [miss for each in every for miss in each.cassette.missed[self.misses if each is self.own else 0 :]]
+        added = sums([*self.own.cassette.calls[self.calls :], *beside])
+        recorded = sum(len(each.cassette.recorded) for each in every) - self.recordings
+        missed, refused = tuple(map(str, own)), tuple(map(str, self._refused(every)))
+        root = self.item.config.rootpath
+        files = [each.tell(root) for each in every]
+        if remote := self.remote:
+            added = {name: value + remote.add_up(name) for name, value in added.items()}
+            recorded += remote.add_up("recorded")
+            missed, refused = (*missed, *remote.told), (*refused, *remote.all_of("refused"))
+            files += remote.files(root)
         mode = self.own.cassette.mode.value
         asked_for = self.item.get_closest_marker("lmtest") is not None
         return Tally(
@@ -126,15 +143,15 @@ class Covered:
             line=(self.item.location[1] or 0) + 1,
             mode=mode,
             # What a test recorded that did not pass, nobody keeps.
-            recorded=0 if self.failed else sum(len(each.cassette.recorded) for each in every) - self.recordings,
-            missed=tuple(map(str, self.missed)),
+            recorded=0 if self.failed else recorded,
+            missed=missed,
             blocked=tuple(map(str, self.blocked)),
-            refused=tuple(map(str, self._refused(every))),
+            refused=refused,
             failed=self.failed,
             doubts=() if self.failed else self.doubts,
-            bare=asked_for and mode == "record" and not calls and not self.failed,
-            files=tuple(each.tell(self.item.config.rootpath) for each in every),
-            **money(calls),
+            bare=asked_for and mode == "record" and not added["calls"] and not self.failed,
+            files=tuple(files),
+            **added,
         )
 
 
@@ -201,6 +218,9 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
     if own.cassette.mode.writes:
         wider.watch(covered)
     covered.exits.enter_context(own.active())
+    covered.remote = _remote(covered, folder)
+    if covered.remote is not None:
+        covered.exits.enter_context(covered.remote.running())
     if own.cassette.mode.offline:
         hosts = (*asked.allow_hosts, *item.config.getini("lmtest_allow_hosts"))
         covered.exits.enter_context(block_network(allow=hosts, owner=test_id(item), on_refusal=covered.blocked.append))
@@ -266,7 +286,33 @@ def run(item: pytest.Item) -> Generator[None, Any, Any]:
         _fail(wrong[0])
     if covered.refused and not covered.failed:
         raise as_caught(covered.refused[0])
+    if not covered.failed and (problem := _settled(covered)):
+        _fail(problem)
     return result
+
+
+def _settled(covered: Covered, *, failed: bool = False) -> Exception | None:
+    """Have other processes close the cassette of a test; give what went wrong with that."""
+    try:
+        if covered.remote is not None:
+            covered.remote.settle(failed=f"{test_id(covered.item)} did not pass" if failed else _failed_of(covered))
+    except LMTestError as error:
+        return error
+    return None
+
+
+def settle(item: pytest.Item) -> None:
+    """Have other processes close the cassette of a test whose own part did not pass, before its fixtures end these."""
+    covered = covered_of(item)
+    if covered is not None and covered.remote is not None:
+        covered.remote.settle(failed=_failed_of(covered))
+
+
+def _failed_of(covered: Covered) -> str:
+    """Why nothing of a test is to be saved; "" where all went well so far."""
+    if covered.failed or covered.untold:
+        return f"{test_id(covered.item)} did not pass"
+    return covered.own.failed or ""
 
 
 def _fail(wrong: Exception) -> None:
@@ -334,9 +380,12 @@ def close_for(item: pytest.Item, *, failed: bool) -> None:
     covered = covered_of(item)
     if covered is None:
         return
+    remote, problem = covered.remote, _settled(covered, failed=failed)
     covered.exits.close()
-    if failed or covered.failed or covered.untold:
+    if failed or problem or covered.failed or covered.untold:
         covered.failed = True
+        if remote is not None:
+            remote.take_back()
         for opened in (covered.own, *covered.others):
             opened.fail(test_id(item))
     with contextlib.ExitStack() as closing:
@@ -346,6 +395,28 @@ def close_for(item: pytest.Item, *, failed: bool) -> None:
             closing.callback(covered.own.close)
         elif covered.own.cassette.mode is Mode.REFRESH:
             closing.callback(covered.own.keep_so_far, well=not covered.failed, cut_short=bool(covered.refused))
+    if problem:
+        raise problem
+
+
+def _remote(covered: Covered, folder: Path) -> Remote | None:
+    """What a test is for other processes; a cassette that lies elsewhere than in the directory they cannot name."""
+    cassette, item = covered.own.cassette, covered.item
+    assert cassette.path is not None, "the plugin's cassettes have files"
+    try:
+        name = cassette.path.relative_to(folder.absolute()).as_posix()
+    except ValueError:
+        return None
+    owner = "" if covered.sharing is not None else test_id(item)
+    return remote_of(
+        test_id(item),
+        covered.own,
+        name=name,
+        wishes=covered.wishes,
+        command=command(item),
+        shares=covered.own.id if covered.sharing is not None else "",
+        keeps=lambda: not company.all_run(item, covered.own.cassette.path, owner=owner),  # type: ignore[arg-type]
+    )
 
 
 def _place(node: pytest.Item | pytest.Collector, asked: Wishes, path: Path, older: Iterable[Path]) -> Path:
@@ -376,6 +447,8 @@ def _open(item: pytest.Item, asked: Wishes, path: Path, *, test: str | None, tog
         options["command"] = command(item, test)
     scope = use_cassette(path, flag=flag, test=test, may_be_absent=True, allow_misses=True, hold_rows=True, **options)
     opened = Opened(scope, path=path, shared=together, age=found if found is not None and found.stale else None)
+    configured, _ = project.load(item.config.rootpath)
+    opened.said = choose_mode(flag=flag, argument=options["mode"], configured=configured.mode).source != UNSAID
     opened.cassette.advice = adoption.advice_for(item, path, owner=test or "")
     if found is not None and found.stale and expiry == "fail" and opened.cassette.mode.value == "replay":
         opened.close()

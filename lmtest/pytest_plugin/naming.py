@@ -1,28 +1,20 @@
-"""The name of a test's cassette: stable, no secret, short enough for any file system, readable in a listing."""
+"""The name of a test's cassette, as pytest knows the test: without secrets, and apart from its neighbours'."""
 
 from __future__ import annotations
 
 import enum
-import hashlib
-import posixpath
-import re
-from pathlib import PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lmtest.errors import ConfigurationError
+from lmtest.cassette.naming import file_name, folder_of
 from lmtest.pytest_plugin.shared import SIBLINGS
 from lmtest.refresh.written import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONGEST: Final = 120
-"""Characters of a file name, well under what any file system allows."""
-
 _ALIKE = pytest.StashKey[frozenset[str]]()
-_UNSAFE = re.compile(r"[^A-Za-z0-9._=\[\],+-]+")
 _SIMPLE = (str, int, float, bool, type(None))
 _PLAIN = (*_SIMPLE, list, tuple, dict)
 
@@ -42,7 +34,7 @@ def shared_name(node: pytest.Collector) -> str:
     """
     if not node.nodeid or node.nodeid == ".":
         return "session.yaml"
-    folder = _folder(node.nodeid)
+    folder = folder_of(node.nodeid)
     _, *inner = node.nodeid.split("::")
     return str(folder / file_name(".".join(inner), apart=_differs_in_case(node))) if inner else f"{folder}.yaml"
 
@@ -53,51 +45,12 @@ def older_names(node: pytest.Item | pytest.Collector) -> Iterator[str]:
         yield _name(node, _clean(node))
         yield _name(node, _parameters(node))
     elif "::" in node.nodeid:
-        yield str(_folder(node.nodeid) / file_name(".".join(node.nodeid.split("::")[1:])))
-
-
-def file_name(test: str, parameters: str = "", *, apart: bool = False) -> str:
-    """Join a test's name and its parameters to a file name; what had to be changed or cut is told apart by a hash.
-
-    Args:
-        test: The test's name.
-        parameters: What stands in brackets.
-        apart: Whether another differs in nothing but case: on macOS and Windows that would be one file.
-
-    >>> file_name("test_capital", "fr")
-    'test_capital[fr].yaml'
-    >>> file_name("test_capital", "a/b")
-    'test_capital[a-b]-a3759416.yaml'
-    """
-    whole = f"{test}[{parameters}]" if parameters else test
-    safe = _UNSAFE.sub("-", whole)
-    if safe != whole or len(safe) > LONGEST or apart:
-        safe = f"{safe[:LONGEST]}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
-    return f"{safe}.yaml"
-
-
-def refuse_outside(name: object, *, source: str) -> None:
-    """Refuse what is no name of a file in the cassette directory.
-
-    Raises:
-        ConfigurationError: It is none.
-
-    >>> refuse_outside("shared/qa", source="the cassette's name")
-    """
-    if not isinstance(name, str) or not name.strip():
-        raise ConfigurationError(f"{source} is {name!r}; it is the name of a file, such as 'shared/qa'.")
-    normal = posixpath.normpath(name.replace("\\", "/"))
-    if normal == ".." or normal.startswith(("../", "/")) or PureWindowsPath(name).is_absolute():
-        nearest = normal.replace("../", "").lstrip("/")
-        raise ConfigurationError(
-            f"{source} is {name!r}, which is outside the cassette directory; give one inside, such as {nearest!r}, or "
-            "another directory by the fixture lmtest_cassette_dir."
-        )
+        yield str(folder_of(node.nodeid) / file_name(".".join(node.nodeid.split("::")[1:])))
 
 
 def _name(item: pytest.Item, parameters: str, *, apart: bool = False) -> str:
     _, *inner = item.nodeid.split("[", 1)[0].split("::")
-    return str(_folder(item.nodeid) / file_name(".".join(inner) or item.name, parameters, apart=apart))
+    return str(folder_of(item.nodeid) / file_name(".".join(inner) or item.name, parameters, apart=apart))
 
 
 def _differs_in_case(node: pytest.Item | pytest.Collector) -> bool:
@@ -119,13 +72,6 @@ def _stem(node: pytest.Item | pytest.Collector) -> str:
     if not isinstance(node, pytest.Item):
         return node.name
     return file_name(node.name.split("[", 1)[0], _parameters(node)).removesuffix(".yaml")
-
-
-def _folder(nodeid: str) -> PurePosixPath:
-    """The module's path; a test from outside the root directory has its cassette inside the cassette directory too."""
-    module = PurePosixPath(nodeid.partition("[")[0].partition("::")[0])
-    inside = [part for part in module.with_suffix("").parts if part not in {"..", "/"}]
-    return PurePosixPath(*inside)
 
 
 def _parameters(item: pytest.Item) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,11 @@ class Opened:
     Attributes:
         cassette: The cassette.
         closed: Whether it was closed, so that nothing more is played.
+        failed: The first test of it that did not pass.
+        said: Whether anybody said its mode.
+        id: Of this opening, unique.
+        before: What was in the file before other processes saved theirs, None where there was none; empty while it is
+            not known.
 
     Args:
         scope: What opens it.
@@ -50,7 +56,10 @@ class Opened:
         self._path = path
         self._shared = shared
         self._age = age
-        self._failed: str | None = None
+        self.failed: str | None = None
+        self.said = False
+        self.id = uuid.uuid4().hex
+        self.before: tuple[bytes | None, ...] = ()
         self.closed = False
         outer = seam.bound()
         self.cassette = scope.__enter__()
@@ -74,7 +83,7 @@ class Opened:
 
     def fail(self, test: str) -> None:
         """Keep that a test of it did not pass: nothing will be saved."""
-        self._failed = self._failed or test
+        self.failed = self.failed or test
 
     def keep_so_far(self, *, well: bool, cut_short: bool) -> None:
         """In a refresh, write down what a test recorded that others share this with.
@@ -102,7 +111,7 @@ class Opened:
         """
         self.closed = True
         _outer[self._own] = self._before
-        error: BaseException | None = LMTestError(f"{self._failed} did not pass") if self._failed else None
+        error: BaseException | None = LMTestError(f"{self.failed} did not pass") if self.failed else None
         error = KeyboardInterrupt() if interrupted else error
         self._scope.__exit__(type(error) if error else None, error, None)
 

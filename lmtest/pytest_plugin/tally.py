@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from lmtest.cassette.cassette import Call
-
 KEY = "lmtest"
 """The report's attribute."""
 
@@ -130,22 +128,6 @@ class Tally:
         ]
 
 
-def money(calls: Sequence[Call]) -> dict[str, Any]:
-    """The sums of a test's calls, by the names of :class:`Tally`."""
-    from lmtest.cassette.interaction import STAND_IN  # late: a run that covers nothing reads this module too
-
-    played = [call for call in calls if call.hit == "cassette"]
-    return {
-        "calls": len(calls),
-        "played": len(played),
-        "spent": _sum(call.spent for call in calls),
-        "stand_in": _sum(call.worth for call in calls if call.provider == STAND_IN),
-        "saved": _sum(call.worth for call in played),
-        "unpriced": sum((call.worth if call.hit == "cassette" else call.spent) is None for call in calls),
-        "seconds": round(sum(call.latency or 0 for call in calls), 4),
-    }
-
-
 def add_files(report: Any, test: str, files: tuple[File, ...]) -> None:
     """Have a test's report tell of files that were closed with it, whoever had them."""
     plain = vars(report).get(KEY)
@@ -163,10 +145,6 @@ def add_doubt(report: Any, test: str, mode: str, doubt: str) -> None:
 def of_reports(reports: Iterable[Any]) -> list[Tally]:
     """The tallies that ride on reports."""
     return [Tally.from_plain(data) for report in reports if (data := getattr(report, KEY, None)) is not None]
-
-
-def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
-    return sum((amount for amount in amounts if amount is not None), Decimal(0))
 
 
 def _tuple(value: Sequence[int] | None) -> tuple[int, ...] | None:

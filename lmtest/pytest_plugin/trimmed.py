@@ -13,7 +13,7 @@ import pytest
 from lmtest.errors import LMTestError
 from lmtest.pytest_plugin import shared
 
-_MACHINERY: Final = frozenset({"_pytest", "anyio", "dspy", "lmtest", "pluggy", "pytest_asyncio"})
+_MACHINERY: Final = frozenset({"_pytest", "anyio", "dspy", "lmtest", "pluggy", "pytest_asyncio", "python_worker"})
 """Whose steps between the user's call and an error tell nobody anything, beside those of Python's own library."""
 
 _LIBRARY: Final = sysconfig.get_paths()["stdlib"]
@@ -112,4 +112,5 @@ def _without_steps(error: BaseException) -> BaseException:
     try:
         pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
     except pytest.fail.Exception as failed:
+        failed.__cause__ = error  # for hooks that look at what failed; pytest shows the words alone
         return failed

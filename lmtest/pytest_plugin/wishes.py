@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from lmtest.cassette.naming import refuse_outside
 from lmtest.errors import ConfigurationError
 from lmtest.modes import Mode
-from lmtest.pytest_plugin.naming import refuse_outside
 from lmtest.pytest_plugin.options import Expiry, one_of, parse_age, refuse_url
 
 if TYPE_CHECKING:

@@ -23,12 +23,10 @@ class Outcomes:
     Attributes:
         tests: Each, in the order in which they ran, then those that did not.
         stopped: Why not all ran, where a limit, a full disk or somebody stopped the run; empty where nothing did.
-        unkept: Whether that was because a recording could not be kept.
     """
 
     tests: tuple[Ended, ...] = ()
     stopped: str = ""
-    unkept: bool = False
 
     @property
     def counts(self) -> dict[Outcome, int]:
@@ -40,6 +38,11 @@ class Outcomes:
     def red(self) -> tuple[Ended, ...]:
         """Those with which something is wrong; not those whose turn never came because the run was stopped."""
         return tuple(each for each in self.tests if each.red and not (self.stopped and each.outcome == "not run"))
+
+    @property
+    def unkept(self) -> bool:
+        """Whether it was stopped because a recording could not be kept."""
+        return any(each.unkept for each in self.tests)
 
     @property
     def unanswered(self) -> bool:
@@ -54,7 +57,7 @@ def sum_up(wanted: Iterable[str], run: Run) -> Outcomes:
         wanted: Ids of the tests that were to run, or of the classes and files they are in.
         run: What became of them.
     """
-    return Outcomes(tests=tuple(_sorted_out([*dict.fromkeys(wanted)], run)), stopped=run.stopped, unkept=run.unkept)
+    return Outcomes(tests=tuple(_sorted_out([*dict.fromkeys(wanted)], run)), stopped=run.stopped)
 
 
 def _sorted_out(wanted: list[str], run: Run) -> Iterator[Ended]:

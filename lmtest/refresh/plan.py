@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fnmatch
 import math
 import shlex
 import textwrap
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -15,34 +15,23 @@ from lmtest import clock
 from lmtest.cassette import library, pending
 from lmtest.cassette.index import Index
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
-from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
+from lmtest.errors import CassetteFormatError, ConfigurationError
+from lmtest.lm.substitution import Substitution, is_model
 from lmtest.money.prices import price_of
 from lmtest.refresh.backoff import failures_of
 from lmtest.refresh.history import History
-from lmtest.refresh.ids import belongs
+from lmtest.refresh.ids import owns
 from lmtest.refresh.order import in_order
+from lmtest.refresh.unmatched import refuse_unmatched
+from lmtest.refresh.waiting import waiting_for
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lmtest.cassette.interaction import Interaction
     from lmtest.refresh.backoff import Failures
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Waiting:
-    """What a refresh recorded for a cassette, and nobody accepted yet.
-
-    Attributes:
-        recorded_at: When the oldest of it was, ISO 8601.
-        models: Who answered, embeddings left out: no rehearsal asks another model for them.
-        all_models: Who answered.
-    """
-
-    recorded_at: str
-    models: frozenset[str]
-    all_models: frozenset[str]
+    from lmtest.refresh.waiting import Waiting
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +44,7 @@ class Choice:
         test: Only of this test, which may share it with its class or module, or of the tests in this file, class or
             directory.
         failed: Only where the last refresh failed.
-        to: The model to ask instead of the recorded one.
+        to: The models to ask instead of the recorded ones; where it names some, only with a call to one of them.
         again: Whether what a refresh recorded earlier, and nobody accepted yet, is recorded once more.
         skip_pending: Whether it is left alone however long it waits; else it is recorded once more when it was recorded
             before ``recorded_before`` itself.
@@ -66,7 +55,7 @@ class Choice:
     model: str | None = None
     test: str | None = None
     failed: bool = False
-    to: str | None = None
+    to: Substitution = field(default_factory=Substitution)
     again: bool = False
     skip_pending: bool = False
     by_test: bool = True
@@ -76,17 +65,17 @@ class Choice:
         """Whether what failed lately is wanted at once, not when its time has come."""
         return self.failed or self.again or self.test is not None
 
-    def counts(self, waits: Waiting, recorded: Collection[str]) -> bool:
+    def counts(self, waits: Waiting, calls: Iterable[Interaction]) -> bool:
         """Whether what waits to be accepted is what this would record.
 
         Args:
             waits: What waits.
-            recorded: The models that the cassette's calls asked.
+            calls: What the cassette holds.
         """
         before = None if self.skip_pending else self.recorded_before
         if before and datetime.fromisoformat(waits.recorded_at) < before:
             return False
-        return waits.models <= {self.to} if self.to else waits.all_models <= set(recorded)
+        return waits.models <= {_successor(call, self.to) or call.model for call in calls}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,11 +211,12 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         root: The project, which test ids are relative to.
 
     Raises:
-        ConfigurationError: A path leads nowhere.
+        ConfigurationError: A path leads nowhere, or no cassette has a model or test that was asked for.
         CassetteFormatError: A file that was named is no cassette.
     """
     due, done, skipped, postponed = [], [], [], []
     history = History.read(root)
+    models, tests = set[str](), set[str]()
     for path in find_cassettes(paths):
         try:
             index = Index(path)
@@ -237,29 +227,22 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
             skipped.append(Skipped(path=path, reason=str(error)))
             continue
         job = _job(path, index.header.tests, calls, choice.to)
+        models |= {call.model for call in calls}
+        tests |= {*job.tests}
         if not _wanted(job, calls, choice):
             continue
-        waits = None if choice.again else _waiting(calls, fresh_path(path))
-        if waits and choice.counts(waits, {call.model for call in calls}):
-            left = pending.unfinished(path)
-            ended = tuple(test for test in job.tests if test not in left)
-            job = replace(job, ended=ended, begun=choice.by_test, waits_since=waits.recorded_at)
-            if not left:
-                done.append(job)
-                continue
-        elif waits and choice.skip_pending and not pending.unfinished(path):
-            reason = f"what waits to be accepted was answered by {', '.join(sorted(waits.models))}: accept it first"
-            skipped.append(Skipped(path=path, reason=reason))
-            continue
-        if reason := _obstacle(job, calls, choice, root):
+        job, is_done, reason = _looked_after(job, calls, choice)
+        if is_done:
+            done.append(job)
+        elif reason := reason or _obstacle(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         else:
-            newest = max((call.recorded_at or "" for call in calls), default="")
-            failures = failures_of(path, job.names, history, recorded_at=newest, to=choice.to)
+            failures = _failures(job, calls, choice, history)
             if failures and not (choice.insists or path in paths) and clock.utc_now() < failures.until:
                 postponed.append(Postponed(path=path, failures=failures))
             else:
                 due.append(replace(job, failures=failures.count if failures else 0))
+    refuse_unmatched(choice, models=models, tests=tests)
     return Plan(due=in_order(due), done=tuple(done), skipped=tuple(skipped), postponed=tuple(postponed))
 
 
@@ -279,7 +262,7 @@ def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:
     return (path for path in dict.fromkeys(library.find(paths)) if not is_pending(path))
 
 
-def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: str | None) -> Job:
+def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: Substitution) -> Job:
     usages = [call.usage for call in calls]
     prices = [_price(call, to) for call in calls]
     return Job(
@@ -291,54 +274,68 @@ def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: s
         unpriced=prices.count(None),
         seconds=sum(call.latency or 0 for call in calls),
         recorded_at=min((call.recorded_at or "" for call in calls), default=""),
-        to=to,
+        to=str(to) if any(_successor(call, to) for call in calls) else None,
     )
 
 
-def _price(call: Interaction, to: str | None) -> Decimal | None:
+def _looked_after(job: Job, calls: Sequence[Interaction], choice: Choice) -> tuple[Job, bool, str]:
+    """Look at what waits for a cassette.
+
+    Returns:
+        What is left of it to do, whether that is nothing, and why it is left alone, where it is.
+    """
+    waits = None if choice.again else waiting_for(calls, fresh_path(job.path))
+    if waits is None:
+        return job, False, ""
+    left = pending.unfinished(job.path)
+    if not choice.counts(waits, calls):
+        told = f"what waits to be accepted was answered by {', '.join(sorted(waits.models))}: accept it first"
+        return job, False, told if choice.skip_pending and not left else ""
+    if not left:
+        return replace(job, waits_since=waits.recorded_at), True, ""
+    if not choice.by_test:
+        return job, False, ""
+    rest = _job(job.path, job.tests, _without(calls, waits.calls), choice.to)
+    ended = tuple(each for each in job.tests if each not in left)
+    return replace(rest, recorded_at=job.recorded_at, ended=ended, begun=True), False, ""
+
+
+def _failures(job: Job, calls: Sequence[Interaction], choice: Choice, history: History) -> Failures | None:
+    newest = max((call.recorded_at or "" for call in calls), default="")
+    return failures_of(job.path, job.names, history, recorded_at=newest, to=str(choice.to) or None)
+
+
+def _without(calls: Sequence[Interaction], anew: Sequence[Interaction]) -> list[Interaction]:
+    """The calls that are not recorded anew yet, as far as their requests are the same."""
+    recorded = Counter(call.key for call in anew)
+    left = []
+    for call in calls:
+        recorded[call.key] -= 1
+        if recorded[call.key] < 0:
+            left.append(call)
+    return left
+
+
+def _price(call: Interaction, to: Substitution) -> Decimal | None:
     if call.failed or call.tool:
         return Decimal(0)
-    # Another model's vectors would be no answer to the same search.
-    found = price_of(call, at=clock.utc_now(), model=None if call.embeds else to)
+    found = price_of(call, at=clock.utc_now(), model=_successor(call, to))
     return None if found is None else found.usd
+
+
+def _successor(call: Interaction, to: Substitution) -> str | None:
+    """The other model that is asked, if one is; another model's vectors would be no answer to the same search."""
+    return None if call.tool or call.embeds or not to.replaces(call.model) else to.of(call.model)
 
 
 def _wanted(job: Job, calls: Sequence[Interaction], choice: Choice) -> bool:
     before = choice.recorded_before
     return (
         (before is None or not job.recorded_at or datetime.fromisoformat(job.recorded_at) < before)
-        and (choice.model is None or any(_is_model(call.model, choice.model) for call in calls))
-        and (choice.test is None or any(_owns(test, choice.test) for test in job.tests))
+        and (choice.model is None or any(is_model(call.model, choice.model) for call in calls))
+        and (not choice.to.named or any(_successor(call, choice.to) for call in calls))
+        and (choice.test is None or any(owns(test, choice.test) for test in job.tests))
         and (not choice.failed or failed_path(job.path).exists())
-    )
-
-
-def _owns(owner: str, wanted: str) -> bool:
-    """Whether an owner is among what is wanted, or what is wanted is among the tests of a module or class that owns."""
-    return belongs(owner, wanted) or belongs(wanted, owner)
-
-
-def _is_model(model: str, wanted: str) -> bool:
-    return fnmatch.fnmatchcase(model, wanted) or fnmatch.fnmatchcase(model.partition("/")[2], wanted)
-
-
-def _waiting(calls: Sequence[Interaction], fresh: Path) -> Waiting | None:
-    """What a refresh of these very recordings recorded, some or all of it; None where none did."""
-    if not fresh.exists():
-        return None
-    try:
-        index = Index(fresh)
-        anew = [index.read(entry) for entry in index.entries]
-    except CassetteError:  # it is recorded once more, and so mended
-        return None
-    newest = max((call.recorded_at or "" for call in calls), default="")
-    if index.header.recorded_at < newest:
-        return None
-    times = [call.recorded_at for call in anew if call.recorded_at]
-    return Waiting(
-        recorded_at=min(times, default=index.header.recorded_at),
-        models=frozenset(call.model for call in anew if not (call.tool or call.embeds)),
-        all_models=frozenset(call.model for call in anew if not call.tool),
     )
 
 

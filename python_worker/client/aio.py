@@ -15,6 +15,7 @@ from python_worker.client.arguments import deadline_of
 from python_worker.client.channel import MOST_BYTES, OPTIONS, bearer
 from python_worker.client.errors import Unavailable, from_rpc
 from python_worker.client.executions import AsyncExecutionMethods
+from python_worker.client.owner import Ownership
 from python_worker.client.programs import AsyncProgramMethods
 from python_worker.client.watching import FIRST_PAUSE, LONGEST_PAUSE, PATIENCE, Request
 from python_worker.v1 import worker_pb2 as pb
@@ -41,6 +42,7 @@ def connect_async(
     token: str | None = None,
     credentials: grpc.ChannelCredentials | None = None,
     max_message_bytes: int = MOST_BYTES,
+    as_test: bool = True,
 ) -> AsyncClient:
     """A client of the worker at ``host:port`` for the running event loop; it connects with the first call.
 
@@ -50,21 +52,26 @@ def connect_async(
         token: What the worker gave out for whom it lets in, or None.
         credentials: ``grpc.ssl_channel_credentials(…)`` for a worker with TLS; None speaks in the clear.
         max_message_bytes: How big a request may be; as the worker was started.
+        as_test: Whether, inside a test that has a cassette, what its executions play and record is that test's.
     """
     if credentials is None:
         channel = grpc.aio.insecure_channel(target, options=OPTIONS)
     else:
         channel = grpc.aio.secure_channel(target, credentials, options=OPTIONS)
-    return AsyncClient(channel, deadline=deadline, token=token, most_bytes=max_message_bytes)
+    owned = Ownership(target, bearer(token), credentials=credentials, as_test=as_test)
+    return AsyncClient(channel, deadline=deadline, token=token, most_bytes=max_message_bytes, owned=owned)
 
 
 class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods, AsyncToolMethods):
     """Calls a worker. Every method raises ``WorkerError`` with the worker's own reason."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, deadline: float, token: str | None, most_bytes: int) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, *, deadline: float, token: str | None, most_bytes: int, owned: Ownership
+    ) -> None:
         self._channel = channel
         self._most_bytes = most_bytes
         self._metadata = bearer(token)
+        self._owned = owned
         self._deadline = deadline_of(deadline)
         self._state: Any = StateStub(channel)
         # A stub's methods are its attributes, and no two of the services' have one name.
@@ -105,9 +112,10 @@ class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods, AsyncToolMethods):
         check_size(call.request.ByteSize(), self._most_bytes, "the request has")
         try:
             deadline = call.deadline or self._deadline
-            response = await self._methods[call.method](call.request, timeout=deadline, metadata=self._metadata)
+            metadata = self._owned.metadata if call.owned else self._metadata
+            response = await self._methods[call.method](call.request, timeout=deadline, metadata=metadata)
         except grpc.RpcError as error:
-            raise from_rpc(error) from error
+            raise self._owned.noted(from_rpc(error)) from error
         return call.read(response)
 
     def open_watch(self, request: pb.WatchRequest) -> Any:

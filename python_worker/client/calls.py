@@ -38,12 +38,14 @@ class Call(Generic[_Answer]):
 
     Attributes:
         deadline: Seconds it may take, where not those of the client's calls.
+        owned: Whether it is the running test's, where one runs.
     """
 
     method: str
     request: Any
     read: Callable[[Any], _Answer]
     deadline: float | None = None
+    owned: bool = False
 
 
 def names(given: Sequence[str], field: str) -> tuple[str, ...]:

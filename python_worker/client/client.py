@@ -11,6 +11,7 @@ from python_worker.client.arguments import deadline_of
 from python_worker.client.channel import MOST_BYTES, OPTIONS, bearer
 from python_worker.client.errors import from_rpc
 from python_worker.client.executions import ExecutionMethods
+from python_worker.client.owner import Ownership
 from python_worker.client.programs import ProgramMethods
 from python_worker.client.session import RemoteSession
 from python_worker.client.tools import ToolMethods
@@ -34,6 +35,7 @@ def connect(
     token: str | None = None,
     credentials: grpc.ChannelCredentials | None = None,
     max_message_bytes: int = MOST_BYTES,
+    as_test: bool = True,
 ) -> Client:
     """A client of the worker at ``host:port``; it connects with the first call.
 
@@ -43,21 +45,27 @@ def connect(
         token: What the worker gave out for whom it lets in, or None.
         credentials: ``grpc.ssl_channel_credentials(…)`` for a worker with TLS; None speaks in the clear.
         max_message_bytes: How big a request may be; as the worker was started.
+        as_test: Whether, inside a test that has a cassette, what its executions play and record is that test's.
     """
     if credentials is None:
         channel = grpc.insecure_channel(target, options=OPTIONS)
     else:
         channel = grpc.secure_channel(target, credentials, options=OPTIONS)
-    return Client(channel, deadline=deadline, token=token, most_bytes=max_message_bytes)
+    owned = Ownership(target, bearer(token), credentials=credentials, as_test=as_test)
+    return Client(channel, deadline=deadline, token=token, most_bytes=max_message_bytes, owned=owned)
 
 
 class Client(ProgramMethods, ExecutionMethods, ToolMethods):
     """Calls a worker. Threads may share one. Every method raises ``WorkerError`` with the worker's own reason."""
 
-    def __init__(self, channel: grpc.Channel, *, deadline: float, token: str | None, most_bytes: int) -> None:
+    def __init__(
+        self, channel: grpc.Channel, *, deadline: float, token: str | None, most_bytes: int, owned: Ownership
+    ) -> None:
         self._channel = channel
         self._most_bytes = most_bytes
         self._metadata = bearer(token)
+        self._owned = owned
+        owned.channel = channel
         self._deadline = deadline_of(deadline)
         self._stub = WorkerStub(channel)
         self._state = StateStub(channel)
@@ -74,6 +82,7 @@ class Client(ProgramMethods, ExecutionMethods, ToolMethods):
 
     def close(self) -> None:
         """Close the connection; calls under way end as cancelled."""
+        self._owned.channel = None
         self._channel.close()
 
     def session(
@@ -117,9 +126,10 @@ class Client(ProgramMethods, ExecutionMethods, ToolMethods):
         check_size(call.request.ByteSize(), self._most_bytes, "the request has")
         try:
             deadline = call.deadline or self._deadline
-            response = self._methods[call.method](call.request, timeout=deadline, metadata=self._metadata)
+            metadata = self._owned.metadata if call.owned else self._metadata
+            response = self._methods[call.method](call.request, timeout=deadline, metadata=metadata)
         except grpc.RpcError as error:
-            raise from_rpc(error) from error
+            raise self._owned.noted(from_rpc(error)) from error
         return call.read(response)
 
     def open_watch(self, request: pb.WatchRequest) -> Any:

@@ -21,10 +21,12 @@ class Grant:
     Attributes:
         name: Whose it is, for messages.
         sessions: Ids, or patterns with ``*`` and ``?``; None is everything, programs and all sessions.
+        cassettes: Whether it may name the test, and so the cassette, that an execution plays from and records into.
     """
 
     name: str
     sessions: tuple[str, ...] | None = None
+    cassettes: bool = False
 
     @property
     def opens_all(self) -> bool:
@@ -43,8 +45,23 @@ class Grant:
         if self.sessions is not None and not (self.sessions and matcher(self.sessions)(session_id)):
             raise denied(f"the token of {self.name!r} does not open session {session_id[:120]!r}")
 
+    def check_cassettes(self) -> None:
+        """See that it may name a cassette.
 
-_NOBODY = Grant(name="")
+        Raises:
+            WorkerError: ``permission_denied``.
+
+        >>> Grant(name="ci", cassettes=True).check_cassettes()
+        """
+        if not self.cassettes:
+            raise denied(
+                f"the token of {self.name!r} does not let its client name a cassette, which tests do by the metadata "
+                f"lmtest-test: it needs 'cassettes = true' in [{self.name}] of the worker's --tokens; or connect "
+                "with as_test=False"
+            )
+
+
+_NOBODY = Grant(name="", cassettes=True)
 
 CALLER: ContextVar[Grant] = ContextVar("caller", default=_NOBODY)
 """The grant of the call that this thread handles; one for everything and of no name where tokens are not asked for."""

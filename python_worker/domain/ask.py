@@ -10,6 +10,7 @@ from python_worker.domain.value import storable
 
 if TYPE_CHECKING:
     from python_worker.domain.action import Action
+    from python_worker.domain.owner import Owner
     from python_worker.domain.value import Fields
 
 LONGEST_TIMEOUT = 86_400.0
@@ -33,6 +34,7 @@ class Ask:
         actions: Beside those of the program.
         version: Of the program; 0 is the newest.
         asked_by: The token's name; "" where tokens are not asked for.
+        owner: The test whose cassette it plays from and records into; None where no test asks.
     """
 
     program: str
@@ -47,6 +49,7 @@ class Ask:
     actions: tuple[Action, ...] = ()
     version: int = 0
     asked_by: str = ""
+    owner: Owner | None = None
 
     def check(self) -> None:
         """See that the numbers and the key are in their bounds.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from python_worker.domain.value import storable
 
 if TYPE_CHECKING:
+    from python_worker.domain.call_stop import CallStop
     from python_worker.domain.stage import Stage
 
 
@@ -99,6 +100,7 @@ class WorkerError(Exception):
         execution_id: The execution that keeps the trail, or "".
         stage: The stage it happened in, or None.
         problems: Everything that is wrong with the values, for the two kinds of invalid value.
+        stop: Why lmtest stopped a call of a model, where it did.
 
     >>> WorkerError("no signature 'q'", reason=Reason.NOT_FOUND, field="signature").reason.value
     'not_found'
@@ -116,9 +118,10 @@ class WorkerError(Exception):
         execution_id: str = "",
         stage: Stage | None = None,
         problems: tuple[Problem, ...] = (),
+        stop: CallStop | None = None,
     ) -> None:
         self.message = storable(message)
-        super().__init__(self.message)
+        Exception.__init__(self, self.message)  # a client's kinds are also classes that want to be made otherwise
         self.reason = reason
         self.field = field
         self.position = position
@@ -127,6 +130,7 @@ class WorkerError(Exception):
         self.execution_id = execution_id
         self.stage = stage
         self.problems = problems
+        self.stop = stop
 
 
 def invalid_values(problems: tuple[Problem, ...], *, what: str) -> WorkerError:

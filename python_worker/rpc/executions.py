@@ -17,6 +17,8 @@ from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire import executions as wire
 from python_worker.wire.durations import moment
 from python_worker.wire.errors import to_detail
+from python_worker.wire.owner import owner_from_metadata
+from python_worker.wire.reports import report_to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
 
     from python_worker.domain.ask import Ask
     from python_worker.domain.execution import Execution
+    from python_worker.domain.owner import Owner
     from python_worker.rpc.admission import Admission
     from python_worker.runtime.adapters import Adapters
     from python_worker.runtime.executor import Executor
+    from python_worker.runtime.lms import LMs
     from python_worker.runtime.service import ExecutionService
     from python_worker.runtime.shelf import Shelf
 
@@ -46,10 +50,11 @@ class ExecutionMethods:
     _default_timeout: float
     _threads: int
     _admission: Admission
+    _lms: LMs
 
     def Execute(self, request: pb.ExecuteRequest, context: grpc.ServicerContext) -> pb.Execution:  # noqa: N802 - the contract's name, as all below
         """Run a program until it ends, or nobody waits for it any more."""
-        ask = self._ask(request, context)
+        ask = self._ask(request, context, owner=_owner(context))
         with self._admission.entered():
             return wire.execution_to_wire(self._executor.execute(ask, cancelled=_cancellation(context)))
 
@@ -57,7 +62,7 @@ class ExecutionMethods:
         self, request: pb.ExecuteRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ExecutionEvent]:
         """Run a program, telling what its model says while it says it."""
-        ask, cancelled = self._ask(request, context), _cancellation(context)
+        ask, cancelled = self._ask(request, context, owner=_owner(context)), _cancellation(context)
         with self._admission.entered():
             events = events_of(lambda tell: self._executor.execute(ask, cancelled=cancelled, tell=tell))
             yield from map(wire.event_to_wire, events)
@@ -66,8 +71,10 @@ class ExecutionMethods:
         self, request: pb.ExecuteBatchRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.BatchResult]:
         """Run many, some at once."""
-        cancelled = _cancellation(context)
-        asks = [self._ask(each, context, f"requests[{place}].") for place, each in enumerate(request.requests)]
+        cancelled, owner = _cancellation(context), _owner(context)
+        asks = [
+            self._ask(each, context, f"requests[{place}].", owner=owner) for place, each in enumerate(request.requests)
+        ]
         parallel = min(request.parallel, self._threads) if request.parallel else self._threads
 
         def execute(ask: Ask) -> Execution:
@@ -103,6 +110,20 @@ class ExecutionMethods:
         )
         return pb.ListExecutionsResponse(executions=map(wire.execution_to_wire, found), next_page_token=token)
 
+    def CloseCassette(  # noqa: N802
+        self, request: pb.CloseCassetteRequest, context: grpc.ServicerContext
+    ) -> pb.CloseCassetteResponse:
+        """Save what was recorded for a test, and tell what its executions did."""
+        owner = _owner(context)
+        if owner is None:
+            raise WorkerError(
+                "name the test in the metadata lmtest-test, as its executions did.",
+                reason=Reason.INVALID_ARGUMENT,
+                field="lmtest-test",
+            )
+        reports = self._lms.close_owned(owner, failed=request.failed, keep_open=request.keep_open)
+        return pb.CloseCassetteResponse(reports=map(report_to_wire, reports))
+
     def ListAdapters(  # noqa: N802
         self,
         request: pb.ListAdaptersRequest,  # noqa: ARG002
@@ -111,9 +132,11 @@ class ExecutionMethods:
         """Tell where executions can run."""
         return pb.ListAdaptersResponse(adapters=map(wire.adapter_to_wire, self._adapters.infos))
 
-    def _ask(self, request: pb.ExecuteRequest, context: grpc.ServicerContext, where: str = "") -> Ask:
+    def _ask(
+        self, request: pb.ExecuteRequest, context: grpc.ServicerContext, where: str = "", *, owner: Owner | None
+    ) -> Ask:
         ask = wire.ask_from_wire(
-            request, default_timeout=self._default_timeout, asked_by=CALLER.get().name, where=where
+            request, default_timeout=self._default_timeout, asked_by=CALLER.get().name, where=where, owner=owner
         )
         ask.check()  # as it was asked for, before the call's own deadline makes it less
         left = context.time_remaining()
@@ -137,6 +160,14 @@ class ExecutionMethods:
         if not CALLER.get().opens_all:
             CALLER.get().check_session(execution.session)
         return execution
+
+
+def _owner(context: grpc.ServicerContext) -> Owner | None:
+    """The test that a call names, if its token may."""
+    owner = owner_from_metadata(context.invocation_metadata() or (), asked_by=CALLER.get().name)
+    if owner is not None:
+        CALLER.get().check_cassettes()
+    return owner
 
 
 def _moment(request: pb.ListExecutionsRequest, name: Literal["since", "until"]) -> datetime | None:

@@ -12,6 +12,7 @@ from python_worker.domain.errors import Reason, WorkerError
 from python_worker.rpc.auth import AuthInterceptor
 from python_worker.rpc.interceptor import ErrorInterceptor
 from python_worker.v1 import worker_pb2, worker_pb2_grpc
+from python_worker.wire.owner import MOST_METADATA
 
 if TYPE_CHECKING:
     from python_worker.domain.access import Tokens
@@ -67,6 +68,8 @@ class RpcServer:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rpc")
         # gRPC refuses without a detail, so it is let in twice what is taken; what is sent is measured beforehand.
         sizes = (("grpc.max_receive_message_length", 2 * most_bytes), ("grpc.max_send_message_length", -1))
+        # gRPC takes 8 KiB of a call's metadata, and drops some calls that have more.
+        metadata = (("grpc.max_metadata_size", MOST_METADATA), ("grpc.absolute_max_metadata_size", 2 * MOST_METADATA))
         alive = (
             ("grpc.keepalive_time_ms", round(keepalive[0] * 1000)),
             ("grpc.keepalive_timeout_ms", round(keepalive[1] * 1000)),
@@ -74,7 +77,7 @@ class RpcServer:
             ("grpc.http2.ping_timeout_ms", round(keepalive[1] * 1000)),
         )
         interceptors = [ErrorInterceptor(most_bytes=most_bytes), *([AuthInterceptor(tokens)] if tokens else [])]
-        self._server = grpc.server(self._pool, interceptors=interceptors, options=_OPTIONS + sizes + alive)
+        self._server = grpc.server(self._pool, interceptors=interceptors, options=_OPTIONS + sizes + metadata + alive)
         worker_pb2_grpc.add_WorkerServicer_to_server(servicer, self._server)
         worker_pb2_grpc.add_StateServicer_to_server(state, self._server)
         self._health = health.HealthServicer()

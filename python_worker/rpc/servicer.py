@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Adapters,
         ExecutionService,
         Executor,
+        LMs,
         ProgramCatalogue,
         Shelf,
         SignatureCatalogue,
@@ -36,6 +37,7 @@ class WorkerServicer(ProgramMethods, ExecutionMethods, ToolMethods, worker_pb2_g
         threads: How many programs run at once.
         admission: Who may wait for a program to run.
         tool_broker: Knows which client serves which tool.
+        lms: Has the cassettes of tests.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class WorkerServicer(ProgramMethods, ExecutionMethods, ToolMethods, worker_pb2_g
         threads: int,
         admission: Admission,
         tool_broker: ToolBroker,
+        lms: LMs,
     ) -> None:
         self._signatures = signatures
         self._programs = programs
@@ -62,3 +65,4 @@ class WorkerServicer(ProgramMethods, ExecutionMethods, ToolMethods, worker_pb2_g
         self._threads = threads
         self._admission = admission
         self._tool_broker = tool_broker
+        self._lms = lms

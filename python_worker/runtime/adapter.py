@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from python_worker.domain.adapter import AdapterInfo
     from python_worker.domain.errors import WorkerError
     from python_worker.domain.execution_event import StatusText, Token
+    from python_worker.domain.owner import Owner
     from python_worker.domain.program import Program
     from python_worker.domain.signature import Signature
     from python_worker.domain.stage import LMCall, ToolUse
@@ -35,6 +36,7 @@ class Task:
         tools: What it may call; None is nothing.
         check: Raises a WorkerError for outputs for which the execution will fail; asked before what they were made of
             is recorded. None lets all pass.
+        owner: The test that asks; None where none does.
     """
 
     program: Program
@@ -45,6 +47,7 @@ class Task:
     tell: Callable[[Token | StatusText], None] | None = None
     tools: Toolbox | None = None
     check: Callable[[Mapping[str, Any]], object] | None = None
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -138,7 +138,7 @@ class Executor:
 
     def _plan(self, ask: Ask, *, cancelled: Future[None], tell: Tell | None) -> _Plan:
         start, deadline = time.perf_counter(), time.monotonic() + ask.timeout
-        lm = self._sessions.get(ask.session).lm if ask.session else SessionLM()
+        lm = _for_owner(ask, self._sessions.get(ask.session).lm if ask.session else SessionLM())
         program = self._shelf.find(ask.program, session=ask.session, version=ask.version)
         able, fallbacks = self._adapters.choose(ask.adapters, tools=bool(program.config.tools))
         attempts = Attempts(able, fallbacks=fallbacks, retries=ask.retries, deadline=deadline, cancelled=cancelled)
@@ -215,6 +215,7 @@ class Executor:
             execution_id=plan.execution_id,
             tell=plan.tell,
             check=lambda outputs: self._serialize(accept_outputs(program, signature, outputs)),
+            owner=plan.ask.owner,
         )
 
     def _accept(
@@ -234,6 +235,11 @@ class Executor:
         except WorkerError as error:
             return {}, error
         return outputs, None
+
+
+def _for_owner(ask: Ask, lm: SessionLM) -> SessionLM:
+    """The session's language model, in the mode of the test that asks unless the session has one of its own."""
+    return replace(lm, mode=ask.owner.mode) if ask.owner and ask.owner.mode and not lm.mode else lm
 
 
 def _names(face: Signature | None) -> frozenset[str]:

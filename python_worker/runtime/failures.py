@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from pathlib import Path
 from traceback import walk_tb
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lmtest
+from python_worker.domain.call_stop import CallStop, Difference, NearMiss
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.runtime.sandbox import said
 
@@ -73,8 +75,40 @@ def _from_lmtest(chain: list[BaseException]) -> WorkerError | None:
         for error in chain:
             if isinstance(error, kind):
                 wait = error.retry_after if isinstance(error, lmtest.RateLimited) else None
-                return WorkerError(words(error), reason=reason, retryable=wait is not None, retry_after=wait)
+                return WorkerError(
+                    words(error),
+                    reason=reason,
+                    retryable=wait is not None,
+                    retry_after=wait,
+                    stop=call_stop(error),
+                )
     return None
+
+
+def call_stop(error: lmtest.LMTestError) -> CallStop:
+    """What lmtest stopped a call with, as a client is told it."""
+    kind = next((each.__name__ for each in type(error).__mro__ if getattr(lmtest, each.__name__, None) is each), "")
+    path = getattr(error, "path", None)
+    return CallStop(
+        kind=kind,
+        key=getattr(error, "key", ""),
+        cassette=from_here(path) if path else "",
+        command=lmtest.redact(getattr(error, "command", "")),
+        nearest=tuple(map(_near, getattr(error, "nearest", ()))),
+        spent=getattr(error, "spent", None),
+        limit=getattr(error, "limit", None),
+        estimate=getattr(error, "estimate", None),
+    )
+
+
+def from_here(path: Path) -> str:
+    """Write a path from the working directory, where it is inside: it must mean the same on another machine."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _near(near: Any) -> NearMiss:
+    differences = (Difference(path=each.path, change=lmtest.redact(each.change)) for each in near.differences)
+    return NearMiss(key=near.key, line=near.line, differences=tuple(differences))
 
 
 def _from_dspy(chain: list[BaseException]) -> WorkerError | None:

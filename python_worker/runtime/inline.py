@@ -201,7 +201,12 @@ class _Run:
         failure: WorkerError | None = None
         try:
             opened = self._lms.scope(
-                task.program.folder, task.inputs, task.lm, execution_id=task.execution_id, stop=self.stop
+                task.program.folder,
+                task.inputs,
+                task.lm,
+                execution_id=task.execution_id,
+                stop=self.stop,
+                owner=task.owner,
             )
             with opened as self._scope:
                 outputs = self._predict(self._words)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import dspy
 
     import lmtest
+    from python_worker.domain.owner import Owner
     from python_worker.domain.program import ProgramConfig
     from python_worker.domain.session import SessionLM
     from python_worker.domain.stage import LMCall, ToolUse
@@ -60,6 +61,7 @@ class LMs(Protocol):
         *,
         execution_id: str,
         stop: lmtest.Stop | None = None,
+        owner: Owner | None = None,
     ) -> AbstractContextManager[LMScope]:
         """Answer every model call inside, for one execution. Opened in the thread that runs the program.
 
@@ -69,4 +71,20 @@ class LMs(Protocol):
             session: Who answers, where not the worker's own.
             execution_id: The execution, for the ledger.
             stop: Ends calls from another thread: a live one under way, and any before it is answered.
+            owner: The test that asks, whose all that is recorded is.
         """
+
+    def close_owned(self, owner: Owner, *, failed: str, keep_open: bool) -> list[lmtest.CassetteReport]:
+        """Save what was recorded for a test, and tell what was done, for each mode that its executions had.
+
+        Args:
+            owner: The test.
+            failed: Why nothing is to be saved; "" where it passed.
+            keep_open: Whether other tests play on from there.
+
+        Raises:
+            WorkerError: It could not be saved.
+        """
+
+    def close(self) -> None:
+        """Let go of what is open, when the worker stops."""

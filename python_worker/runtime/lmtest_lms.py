@@ -13,6 +13,8 @@ from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.session import SessionLimits
 from python_worker.domain.stage import LMCall, ToolUse
 from python_worker.domain.value import fingerprint
+from python_worker.runtime.failures import from_here
+from python_worker.runtime.owned import OwnedCassettes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     import dspy
 
+    from python_worker.domain.owner import Owner
     from python_worker.domain.program import ProgramConfig
     from python_worker.domain.session import SessionLM
     from python_worker.domain.value import Fields
@@ -34,8 +37,9 @@ _RECORDING = "execute it on a worker that was started with --lm-mode record"
 class LmtestLMs:
     """``LMs`` whose calls are answered as an lmtest mode says, each execution from a cassette of its own.
 
-    The cassette of an execution is ``<cassette_dir>/<program>/<first 12 digits of its inputs' SHA-256>.yaml``:
-    the same program asked the same thing plays the same file, whoever asks and whenever.
+    An execution that a test asks for plays from that test's cassette and records into it, as all of the test's do. The
+    cassette of any other is ``<cassette_dir>/<program>/<first 12 digits of its inputs' SHA-256>.yaml``: the same
+    program asked the same thing plays the same file, whoever asks and whenever.
 
     Args:
         mode: Who answers.
@@ -49,6 +53,7 @@ class LmtestLMs:
         self._cassette_dir = cassette_dir
         self._model = model
         self._api_base = api_base
+        self._owned = OwnedCassettes(cassette_dir)
         self._models: dict[tuple[str, float | None, int | None], dspy.LM] = {}
         self._lock = threading.Lock()
 
@@ -110,8 +115,19 @@ class LmtestLMs:
         *,
         execution_id: str,
         stop: lmtest.Stop | None = None,
+        owner: Owner | None = None,
     ) -> Iterator[_CassetteScope]:
-        """Open the cassette of a program and its inputs; the ledger's rows name the execution."""
+        """Open the cassette of a program and its inputs, or that of the test that asks; the ledger's rows name both."""
+        if owner is not None:
+            with self._of_test(owner, session).block(
+                test=owner.test,
+                execution=execution_id,
+                tighter=_limits(session),
+                stop=stop,
+                allow_misses=owner.allow_misses,
+            ) as cassette:
+                yield _CassetteScope(cassette)
+            return
         path = self.cassette_path(program_name, inputs, session)
         # As a flag, which wins over LM_MODE: a worker was told its mode when it was started.
         mode = self._mode_of(session).value
@@ -119,6 +135,25 @@ class LmtestLMs:
             path, flag=mode, tighter=_limits(session), execution=execution_id, command=_RECORDING, stop=stop
         ) as cassette:
             yield _CassetteScope(cassette)
+
+    def close_owned(self, owner: Owner, *, failed: str, keep_open: bool) -> list[lmtest.CassetteReport]:
+        """Save what was recorded for a test, unless it failed, and tell what was done."""
+        return self._owned.close(owner, failed=failed, keep_open=keep_open)
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        self._owned.abandon()
+
+    def _of_test(self, owner: Owner, session: SessionLM) -> lmtest.SharedCassette:
+        mode = self._mode_of(session)
+        if self._mode.offline and not mode.offline:
+            raise WorkerError(
+                f"this worker runs in mode {self._mode.value}, off the network, and {owner.test} asks for "
+                f"{mode.value}. Start a worker with --lm-mode {mode.value}, or with LM_MODE={mode.value}.",
+                reason=Reason.CONFIGURATION,
+                field="lmtest-mode",
+            )
+        return self._owned.get(owner, mode=mode)
 
     def cassette_path(self, program_name: str, inputs: Fields, session: SessionLM) -> Path:
         """Where the answers to these inputs are, or will be."""
@@ -159,11 +194,6 @@ def _limits(session: SessionLM) -> lmtest.Limits | None:
     return lmtest.Limits(**given)
 
 
-def _relative(path: Path) -> str:
-    """Write a path from the working directory, where it is inside: it must mean the same on another machine."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-
-
 class _CassetteScope:
     def __init__(self, cassette: lmtest.Cassette) -> None:
         self._cassette = cassette
@@ -178,7 +208,7 @@ class _CassetteScope:
                 input_tokens=call.usage.input_tokens,
                 output_tokens=call.usage.output_tokens,
                 cost=call.cost,
-                cassette=_relative(call.cassette) if call.cassette else None,
+                cassette=from_here(call.cassette) if call.cassette else None,
                 latency=call.latency,
             )
             for call in self._cassette.calls

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from decimal import Decimal
+from typing import Any, Final
 
 import orjson
 
+from python_worker.domain.call_stop import CallStop, Difference, NearMiss
 from python_worker.domain.errors import Position, Problem, Reason, WorkerError
 from python_worker.domain.stage import Stage
 from python_worker.domain.value import canonical_json
+
+_AMOUNTS: Final = ("spent", "limit", "estimate")
 
 
 def dump_error(error: WorkerError) -> str:
@@ -23,6 +28,7 @@ def dump_error(error: WorkerError) -> str:
             "retry_after": error.retry_after,
             "stage": error.stage,
             "problems": [asdict(problem) for problem in error.problems],
+            **({"stop": _dump_stop(error.stop)} if error.stop else {}),
         }
     ).decode()
 
@@ -43,4 +49,23 @@ def load_error(text: str, *, execution_id: str) -> WorkerError:
             Problem(kind=Reason(each["kind"]), field=each["field"], value=each["value"], rule=each["rule"])
             for each in data["problems"]
         ),
+        stop=_load_stop(data["stop"]) if "stop" in data else None,  # those of before had none
     )
+
+
+def _dump_stop(stop: CallStop) -> dict[str, Any]:
+    amounts = {name: value for name in _AMOUNTS if (value := getattr(stop, name)) is not None}
+    return {**asdict(stop), **dict.fromkeys(_AMOUNTS), **{name: format(value, "f") for name, value in amounts.items()}}
+
+
+def _load_stop(data: dict[str, Any]) -> CallStop:
+    nearest = tuple(
+        NearMiss(
+            key=each["key"],
+            line=each["line"],
+            differences=tuple(Difference(**one) for one in each["differences"]),
+        )
+        for each in data["nearest"]
+    )
+    amounts = {name: None if data[name] is None else Decimal(data[name]) for name in _AMOUNTS}
+    return CallStop(**{**data, "nearest": nearest, **amounts})

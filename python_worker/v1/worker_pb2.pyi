@@ -2309,6 +2309,7 @@ class ErrorDetail(_message.Message):
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     STAGE_FIELD_NUMBER: _builtins.int
     PROBLEMS_FIELD_NUMBER: _builtins.int
+    STOP_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """such as "syntax_error", "cassette_miss"; docs/worker.md lists them with their status"""
     message: _builtins.str
@@ -2326,6 +2327,10 @@ class ErrorDetail(_message.Message):
     def retry_after(self) -> _duration_pb2.Duration: ...
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___Problem]: ...
+    @_builtins.property
+    def stop(self) -> Global___CallStop:
+        """set where lmtest stopped a call of a model"""
+
     def __init__(
         self,
         *,
@@ -2338,14 +2343,237 @@ class ErrorDetail(_message.Message):
         execution_id: _builtins.str = ...,
         stage: Global___Stage.ValueType = ...,
         problems: _abc.Iterable[Global___Problem] | None = ...,
+        stop: Global___CallStop | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "retry_after", b"retry_after"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "retry_after", b"retry_after", "stop", b"stop"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "field", b"field", "message", b"message", "position", b"position", "problems", b"problems", "reason", b"reason", "retry_after", b"retry_after", "retryable", b"retryable", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "field", b"field", "message", b"message", "position", b"position", "problems", b"problems", "reason", b"reason", "retry_after", b"retry_after", "retryable", b"retryable", "stage", b"stage", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ErrorDetail: _TypeAlias = ErrorDetail  # noqa: Y015
+
+@_typing.final
+class CallStop(_message.Message):
+    """Why a call of a model was not answered, or not sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    CASSETTE_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
+    NEAREST_FIELD_NUMBER: _builtins.int
+    SPENT_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """the class of lmtest's that it is, such as "CassetteMiss" """
+    key: _builtins.str
+    """the request's"""
+    cassette: _builtins.str
+    """as the worker names it"""
+    command: _builtins.str
+    """records it"""
+    spent: _builtins.str
+    """USD, as decimal texts, of a budget"""
+    limit: _builtins.str
+    estimate: _builtins.str
+    """empty where it is unknown"""
+    @_builtins.property
+    def nearest(self) -> _containers.RepeatedCompositeFieldContainer[Global___NearMiss]:
+        """the recorded requests most like it"""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        key: _builtins.str = ...,
+        cassette: _builtins.str = ...,
+        command: _builtins.str = ...,
+        nearest: _abc.Iterable[Global___NearMiss] | None = ...,
+        spent: _builtins.str = ...,
+        limit: _builtins.str = ...,
+        estimate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cassette", b"cassette", "command", b"command", "estimate", b"estimate", "key", b"key", "kind", b"kind", "limit", b"limit", "nearest", b"nearest", "spent", b"spent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallStop: _TypeAlias = CallStop  # noqa: Y015
+
+@_typing.final
+class NearMiss(_message.Message):
+    """A recorded request, and how the one asked for differs from it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    line: _builtins.int
+    """of the cassette, on which it begins"""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]: ...
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        line: _builtins.int = ...,
+        differences: _abc.Iterable[Global___Difference] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "key", b"key", "line", b"line"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NearMiss: _TypeAlias = NearMiss  # noqa: Y015
+
+@_typing.final
+class Difference(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """such as "messages[1].user" """
+    change: _builtins.str
+    """marked word by word: [-recorded-]{+asked+}"""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        change: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Difference: _TypeAlias = Difference  # noqa: Y015
+
+@_typing.final
+class CloseCassetteRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAILED_FIELD_NUMBER: _builtins.int
+    KEEP_OPEN_FIELD_NUMBER: _builtins.int
+    failed: _builtins.str
+    """why nothing is to be saved; empty where the test passed"""
+    keep_open: _builtins.bool
+    """other tests play on from where this one ends"""
+    def __init__(
+        self,
+        *,
+        failed: _builtins.str = ...,
+        keep_open: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "keep_open", b"keep_open"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseCassetteRequest: _TypeAlias = CloseCassetteRequest  # noqa: Y015
+
+@_typing.final
+class CloseCassetteResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[Global___CassetteReport]:
+        """one for each mode that its executions had; none where nothing was open"""
+
+    def __init__(
+        self,
+        *,
+        reports: _abc.Iterable[Global___CassetteReport] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reports", b"reports"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseCassetteResponse: _TypeAlias = CloseCassetteResponse  # noqa: Y015
+
+@_typing.final
+class CassetteReport(_message.Message):
+    """What a test's executions did since its cassette was opened, or was closed and kept open. Amounts are USD, as decimal texts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    PLAYED_FIELD_NUMBER: _builtins.int
+    RECORDED_FIELD_NUMBER: _builtins.int
+    MISSED_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    DOUBTS_FIELD_NUMBER: _builtins.int
+    SPENT_FIELD_NUMBER: _builtins.int
+    STAND_IN_FIELD_NUMBER: _builtins.int
+    SAVED_FIELD_NUMBER: _builtins.int
+    UNPRICED_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    UNPLAYED_FIELD_NUMBER: _builtins.int
+    mode: _builtins.str
+    calls: _builtins.int
+    """answered"""
+    played: _builtins.int
+    recorded: _builtins.int
+    spent: _builtins.str
+    stand_in: _builtins.str
+    """at list price, where a stand-in answered"""
+    saved: _builtins.str
+    """what the played calls would have cost"""
+    unpriced: _builtins.int
+    seconds: _builtins.float
+    @_builtins.property
+    def missed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the texts of what was not recorded"""
+
+    @_builtins.property
+    def refused(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the texts of what limits refused"""
+
+    @_builtins.property
+    def doubts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """why what was recorded may replay otherwise"""
+
+    @_builtins.property
+    def unplayed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """where recordings begin in the file that nothing asked for"""
+
+    def __init__(
+        self,
+        *,
+        mode: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        played: _builtins.int = ...,
+        recorded: _builtins.int = ...,
+        missed: _abc.Iterable[_builtins.str] | None = ...,
+        refused: _abc.Iterable[_builtins.str] | None = ...,
+        doubts: _abc.Iterable[_builtins.str] | None = ...,
+        spent: _builtins.str = ...,
+        stand_in: _builtins.str = ...,
+        saved: _builtins.str = ...,
+        unpriced: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+        unplayed: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "doubts", b"doubts", "missed", b"missed", "mode", b"mode", "played", b"played", "recorded", b"recorded", "refused", b"refused", "saved", b"saved", "seconds", b"seconds", "spent", b"spent", "stand_in", b"stand_in", "unplayed", b"unplayed", "unpriced", b"unpriced"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CassetteReport: _TypeAlias = CassetteReport  # noqa: Y015
 
 @_typing.final
 class Limits(_message.Message):

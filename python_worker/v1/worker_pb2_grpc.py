@@ -110,6 +110,11 @@ class WorkerStub:
                 request_serializer=python__worker_dot_v1_dot_worker__pb2.ListExecutionsRequest.SerializeToString,
                 response_deserializer=python__worker_dot_v1_dot_worker__pb2.ListExecutionsResponse.FromString,
                 _registered_method=True)
+        self.CloseCassette = channel.unary_unary(
+                '/python_worker.v1.Worker/CloseCassette',
+                request_serializer=python__worker_dot_v1_dot_worker__pb2.CloseCassetteRequest.SerializeToString,
+                response_deserializer=python__worker_dot_v1_dot_worker__pb2.CloseCassetteResponse.FromString,
+                _registered_method=True)
         self.ListAdapters = channel.unary_unary(
                 '/python_worker.v1.Worker/ListAdapters',
                 request_serializer=python__worker_dot_v1_dot_worker__pb2.ListAdaptersRequest.SerializeToString,
@@ -226,6 +231,14 @@ class WorkerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CloseCassette(self, request, context):
+        """Ends what a test has open here: saves what its executions recorded, and tells what they did. The call's metadata names
+        the test, as that of its executions did; docs/worker.md lists the keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAdapters(self, request, context):
         """Where executions can run.
         """
@@ -317,6 +330,11 @@ def add_WorkerServicer_to_server(servicer, server):
                     servicer.ListExecutions,
                     request_deserializer=python__worker_dot_v1_dot_worker__pb2.ListExecutionsRequest.FromString,
                     response_serializer=python__worker_dot_v1_dot_worker__pb2.ListExecutionsResponse.SerializeToString,
+            ),
+            'CloseCassette': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseCassette,
+                    request_deserializer=python__worker_dot_v1_dot_worker__pb2.CloseCassetteRequest.FromString,
+                    response_serializer=python__worker_dot_v1_dot_worker__pb2.CloseCassetteResponse.SerializeToString,
             ),
             'ListAdapters': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAdapters,
@@ -735,6 +753,33 @@ class Worker:
             '/python_worker.v1.Worker/ListExecutions',
             python__worker_dot_v1_dot_worker__pb2.ListExecutionsRequest.SerializeToString,
             python__worker_dot_v1_dot_worker__pb2.ListExecutionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseCassette(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/python_worker.v1.Worker/CloseCassette',
+            python__worker_dot_v1_dot_worker__pb2.CloseCassetteRequest.SerializeToString,
+            python__worker_dot_v1_dot_worker__pb2.CloseCassetteResponse.FromString,
             options,
             channel_credentials,
             insecure,

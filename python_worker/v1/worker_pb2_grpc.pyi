@@ -59,6 +59,10 @@ class WorkerStub:
     """Stops an execution, whoever started it; answers when it has ended."""
     GetExecution: _grpc.UnaryUnaryMultiCallable[_worker_pb2.GetExecutionRequest, _worker_pb2.Execution]
     ListExecutions: _grpc.UnaryUnaryMultiCallable[_worker_pb2.ListExecutionsRequest, _worker_pb2.ListExecutionsResponse]
+    CloseCassette: _grpc.UnaryUnaryMultiCallable[_worker_pb2.CloseCassetteRequest, _worker_pb2.CloseCassetteResponse]
+    """Ends what a test has open here: saves what its executions recorded, and tells what they did. The call's metadata names
+    the test, as that of its executions did; docs/worker.md lists the keys.
+    """
     ListAdapters: _grpc.UnaryUnaryMultiCallable[_worker_pb2.ListAdaptersRequest, _worker_pb2.ListAdaptersResponse]
     """Where executions can run."""
     ServeTools: _grpc.StreamStreamMultiCallable[_worker_pb2.ToolClientMessage, _worker_pb2.ToolWorkerMessage]
@@ -95,6 +99,10 @@ class WorkerAsyncStub(WorkerStub):
     """Stops an execution, whoever started it; answers when it has ended."""
     GetExecution: _aio.UnaryUnaryMultiCallable[_worker_pb2.GetExecutionRequest, _worker_pb2.Execution]  # type: ignore[assignment]
     ListExecutions: _aio.UnaryUnaryMultiCallable[_worker_pb2.ListExecutionsRequest, _worker_pb2.ListExecutionsResponse]  # type: ignore[assignment]
+    CloseCassette: _aio.UnaryUnaryMultiCallable[_worker_pb2.CloseCassetteRequest, _worker_pb2.CloseCassetteResponse]  # type: ignore[assignment]
+    """Ends what a test has open here: saves what its executions recorded, and tells what they did. The call's metadata names
+    the test, as that of its executions did; docs/worker.md lists the keys.
+    """
     ListAdapters: _aio.UnaryUnaryMultiCallable[_worker_pb2.ListAdaptersRequest, _worker_pb2.ListAdaptersResponse]  # type: ignore[assignment]
     """Where executions can run."""
     ServeTools: _aio.StreamStreamMultiCallable[_worker_pb2.ToolClientMessage, _worker_pb2.ToolWorkerMessage]  # type: ignore[assignment]
@@ -218,6 +226,16 @@ class WorkerServicer(metaclass=_abc_1.ABCMeta):
         request: _worker_pb2.ListExecutionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_worker_pb2.ListExecutionsResponse, _abc.Awaitable[_worker_pb2.ListExecutionsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CloseCassette(
+        self,
+        request: _worker_pb2.CloseCassetteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_pb2.CloseCassetteResponse, _abc.Awaitable[_worker_pb2.CloseCassetteResponse]]:
+        """Ends what a test has open here: saves what its executions recorded, and tells what they did. The call's metadata names
+        the test, as that of its executions did; docs/worker.md lists the keys.
+        """
 
     @_abc_1.abstractmethod
     def ListAdapters(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from python_worker.domain.errors import Position, Problem, Reason, WorkerError
 from python_worker.domain.stage import Stage
 from python_worker.v1 import worker_pb2 as pb
+from python_worker.wire.call_stop import shorten, stop_from_wire, stop_to_wire
 from python_worker.wire.durations import duration, seconds
 
 TRAILER = "python_worker-error-bin"
@@ -50,6 +51,7 @@ def to_detail(error: WorkerError) -> pb.ErrorDetail:
             pb.Problem(kind=each.kind.value, field=each.field, value=each.value, rule=each.rule)
             for each in error.problems
         ],
+        stop=stop_to_wire(error.stop) if error.stop else None,
     )
 
 
@@ -73,6 +75,7 @@ def from_detail(detail: pb.ErrorDetail, *, kind: type[WorkerError] = WorkerError
             Problem(kind=Reason(each.kind), field=each.field, value=each.value, rule=each.rule)
             for each in detail.problems
         ),
+        stop=stop_from_wire(detail.stop) if detail.HasField("stop") else None,
     )
 
 
@@ -81,6 +84,8 @@ def to_trailer(error: WorkerError) -> bytes:
     detail = to_detail(error)
     while detail.ByteSize() > _MOST_BYTES and detail.problems:
         detail.problems.pop()
+    if detail.ByteSize() > _MOST_BYTES and detail.HasField("stop"):
+        shorten(detail.stop, detail.ByteSize() - _MOST_BYTES)
     if detail.ByteSize() > _MOST_BYTES:
         detail.field = detail.field[:100]
         room = _MOST_BYTES - detail.ByteSize() + len(detail.message.encode()) - 2 * len(_CUT.encode())

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
     from google.protobuf.message import Message
 
+    from python_worker.domain.owner import Owner
+
 # By name, once: the descriptors' own look-up costs more than the rest of a stage.
 _STATUS = {each: pb.ExecutionStatus.Value(f"EXECUTION_STATUS_{each.name}") for each in ExecutionStatus}
 _STAGE = {each: pb.Stage.Value(f"STAGE_{each.name}") for each in Stage}
@@ -104,7 +106,9 @@ def statuses_to_wire(statuses: Iterable[ExecutionStatus]) -> list[pb.ExecutionSt
     return [_STATUS[status] for status in statuses]
 
 
-def ask_from_wire(message: pb.ExecuteRequest, *, default_timeout: float, asked_by: str, where: str = "") -> Ask:
+def ask_from_wire(
+    message: pb.ExecuteRequest, *, default_timeout: float, asked_by: str, where: str = "", owner: Owner | None = None
+) -> Ask:
     """A run that is wanted.
 
     Args:
@@ -112,6 +116,7 @@ def ask_from_wire(message: pb.ExecuteRequest, *, default_timeout: float, asked_b
         default_timeout: Seconds, where it names none.
         asked_by: The name of its token.
         where: Before the paths of its inputs in an error, such as ``requests[3].``.
+        owner: The test that asks.
     """
     return Ask(
         program=message.program,
@@ -126,6 +131,7 @@ def ask_from_wire(message: pb.ExecuteRequest, *, default_timeout: float, asked_b
         actions=actions_from_wire(message.actions),
         version=message.version,
         asked_by=asked_by,
+        owner=owner,
     )
 
 

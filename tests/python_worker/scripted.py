@@ -45,7 +45,7 @@ class ScriptedLMs:
         return self._lm
 
     @contextmanager
-    def scope(self, program_name, inputs, _session, *, execution_id, stop=None):  # noqa: ARG002 - the port's signature
+    def scope(self, program_name, inputs, _session, *, execution_id, stop=None, owner=None):  # noqa: ARG002 - the port's signature
         self.on_scope()
         self.executions.append(execution_id)
         ending = "failed"
@@ -56,6 +56,12 @@ class ScriptedLMs:
             ending = "well"
         finally:
             self.endings.append(ending)
+
+    def close_owned(self, owner, *, failed, keep_open):  # noqa: ARG002 - likewise
+        return []
+
+    def close(self):
+        pass
 
 
 class ScriptedEngine:

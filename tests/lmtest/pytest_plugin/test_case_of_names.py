@@ -6,7 +6,7 @@ import pytest
 
 from lmtest import disk
 from lmtest.cassette.library import find
-from lmtest.pytest_plugin.naming import file_name
+from lmtest.cassette.naming import file_name
 
 ASK = """
     import dspy, enum, pytest

@@ -4,7 +4,7 @@ from textwrap import dedent
 
 import pytest
 
-from lmtest.pytest_plugin.naming import LONGEST, file_name
+from lmtest.cassette.naming import LONGEST, file_name
 
 ASK = """
     import dspy, enum, pytest

@@ -126,7 +126,7 @@ def test_of_two_refreshes_at_once_the_second_is_refused_by_name(project, oracle,
         gate.open.set()
     assert first.returncode == 0
     assert len(oracle.prompts) == 2
-    assert "another" not in lmtest_("refresh", "--all", "--yes", code=0).lower()
+    assert "another refresh" not in lmtest_("refresh", "--all", "--yes", code=0)
 
 
 def test_a_refresh_that_was_killed_keeps_nobody_out_but_its_tests_are_waited_for(project, oracle, monkeypatch):

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from lmtest import clock
 from lmtest.cassette.pending import failed_path, fresh_path
 from lmtest.cli import cli
+from lmtest.lm.substitution import Substitution
 from lmtest.modes import Mode
 from lmtest.refresh import history
 from lmtest.refresh.backoff import MOST
@@ -27,7 +28,8 @@ TEST = "test_qa.py::test_one"
 
 @pytest.fixture
 def plan(project):
-    def make(*paths, **choice):
+    def make(*paths, to=None, **choice):
+        choice["to"] = Substitution.parse([to] if to else [])
         for name in ("test_qa.py", "test_other.py"):
             (project / name).touch()
         return make_plan([Path(path) for path in paths] or [project], Choice(**choice), root=project)
