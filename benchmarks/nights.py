@@ -39,9 +39,7 @@ def main() -> None:
                 simulation.morning()
         whole, told = simulation.is_whole()
         after = sum(simulation.refreshed.get(name, 99) > 12 for name in simulation.names)
-        print(
-            f"refreshed after the 12th night: {after}, all failed by the provider before but {simulation.late()}"
-        )
+        print(f"refreshed after the 12th night: {after}, all failed by the provider before but {simulation.late()}")
         print(f"never refreshed: {simulation.never()}; every file whole: {whole} {'' if whole else told}")
         print(f"wrong: {sum(len(night.wrong) for night in simulation.nights)}")
         sys.exit(

@@ -368,11 +368,17 @@ class Simulation:
                     self.refreshed.setdefault(name, night.number)
 
     def _paid_twice(self, night):
-        """Whoever was answered well is not asked again before it is due, but where Ctrl-C came in the middle."""
+        """Whoever was answered well is not asked again before its cassette is due, but where Ctrl-C came in the middle.
+
+        A cassette that tests share is due as a whole, by the oldest call in it.
+        """
+        together = {name: shared for _, shared in self.modules for name in shared}
+        last = {name: nights[-1] for name, nights in self.paid.items()}
         for name in night.good:
-            before = self.paid[name][-1] if self.paid[name] else None
-            if before is not None and night.number - before < OLDER_THAN - 1 and (before, name) not in self.lost:
-                yield f"{name} was paid for on night {before} and again on night {night.number}"
+            before = min((last[each] for each in together.get(name, [name]) if each in last), default=None)
+            kept = name in last and (last[name], name) not in self.lost
+            if kept and night.number - before < OLDER_THAN - 1:
+                yield f"{name} was paid for on night {last[name]} and again on night {night.number}"
             self.paid[name].append(night.number)
         if night.interrupted == "SIGINT":
             self.lost.add((night.number, night.under_way))
