@@ -227,6 +227,13 @@ def prepare(path: Path, *, run: str, goes_on: bool) -> None:
         ) from error
 
 
+def set_apart(path: Path) -> None:
+    """Keep what was recorded from being accepted: another test that shares the file crashed, or never ran."""
+    if fresh_path(path).exists():
+        with store.saving(path):
+            fresh_path(path).replace(failed_path(path))
+
+
 def forget_failure(path: Path, *, run: str, again: Callable[[str], bool]) -> None:
     """Take away what tests recorded that failed in an earlier run than this one, in which they ran again.
 

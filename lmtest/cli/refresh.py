@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lmtest.cassette.interaction import Json
     from lmtest.money.limits import Limits
     from lmtest.refresh.metric import Metric
+    from lmtest.refresh.outcomes import Outcomes
     from lmtest.refresh.plan import Choice, Plan
     from lmtest.refresh.result import Drift
 
@@ -253,15 +254,15 @@ def _exit(drift: Drift, fail_on: str | None) -> Exit:
     idle = any(not each.postponed for each in drift.left) and not drift.outcomes.red
     holds = {
         Exit.FOUND: bool(drift.outcomes.red) or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
-        Exit.UNKEPT: drift.unkept,
         Exit.UNANSWERED: not drift.answered and not drift.stopped and (failed or idle),
     }
-    stop = Exit.DONE if drift.unkept else _stop(drift.stopped)
-    return worst([stop, *(code for code, held in holds.items() if held)])
+    return worst([_stop(drift), *(code for code, held in holds.items() if held)])
 
 
-def _stop(stopped: str) -> Exit:
-    return Exit.DONE if not stopped else Exit.INTERRUPTED if stopped == "interrupted" else Exit.LIMIT
+def _stop(run: Drift | Outcomes) -> Exit:
+    if run.unkept:
+        return Exit.UNKEPT
+    return Exit.DONE if not run.stopped else Exit.INTERRUPTED if run.stopped == "interrupted" else Exit.LIMIT
 
 
 def _consents(given: dict[str, Any]) -> bool:
@@ -311,6 +312,5 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
     if outcomes.stopped:
         console.print(f"Stopped early: {outcomes.stopped}", style="bold yellow")
     held = [Exit.FOUND] if outcomes.red else []
-    held += [Exit.UNKEPT] if outcomes.unkept else []
     held += [Exit.UNANSWERED] if outcomes.unanswered and not completed.gained and not outcomes.stopped else []
-    return worst([_stop(completed.outcomes.stopped), *held])
+    return worst([_stop(completed.outcomes), *held])

@@ -54,6 +54,10 @@ def carry_out(
     for job in plan.due:
         if by_test:
             pending.forget_failure(job.path, run=name, again=lambda test: run.of(test) is not None)
+        ended = run.of(*job.names)
+        red = (ended and ended.red and not (ended.limit or ended.unkept)) or run.left_out(*job.names)
+        if red and not pending.unfinished(job.path):  # it failed after its calls were recorded
+            pending.set_apart(job.path)
     return run
 
 

@@ -252,8 +252,8 @@ def compare_anew(path: Path, *, tests: Iterable[str], failure: str = "") -> Cass
     before = read_calls(path) if path.exists() else []
     # Of several tests one that failed has its part in the other file.
     files = [each for each in (fresh_path(path), failed_path(path)) if each.exists()]
-    anew = [call for each in files for call in read_calls(each)]
-    calls = (compare(*each, folder=path.parent) for each in pair(before, anew) if files or failure)
+    pairs = pair(before, [call for each in files for call in read_calls(each)])
+    calls = (compare(*each, folder=path.parent) for each in pairs) if files or failure else ()
     if failure:
         calls = (_unreached(each) if each.after is None else each for each in calls)
     return CassetteDrift(path=path, test=", ".join(tests) or None, calls=tuple(calls), failure=failure)
