@@ -5,6 +5,7 @@ import pytest
 from .simulation import Simulation
 
 
+@pytest.mark.timeout(900)  # twelve nights, each of several processes
 @pytest.mark.parametrize("seed", [22])
 def test_every_cassette_is_refreshed_within_twelve_nights_nothing_is_paid_twice_and_every_red_thing_is_red(
     tmp_path, seed
