@@ -28,6 +28,7 @@ class RunningTest:
         keeps_others: Tells whether recordings that other tests play from stay in the cassette.
         shares: What it has in common with the tests that play on from where it ends; "" where there are none.
         options: Gives further arguments of :class:`lmtest.use_cassette` as JSON values.
+        asked: How often another process was asked to run something for it.
         noted: What stopped a call elsewhere, whether or not the test's program caught that.
         openings: What closes its cassette in other processes, by where that is.
     """
@@ -42,6 +43,7 @@ class RunningTest:
     keeps_others: Callable[[], bool] = bool
     shares: str = ""
     options: Callable[[], Mapping[str, Any]] = dict
+    asked: int = 0
     noted: list[Exception] = field(default_factory=list)
     openings: dict[Hashable, Close] = field(default_factory=dict)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lmtest.cli.exits import Exit
-from lmtest.cli.refresh import alone, budget_of, concluded, consents, limits_of, wide_console
+from lmtest.cli.refresh import alone, budget_of, concluded, consents, limits_of, refuse_both, wide_console
 from lmtest.errors import ConfigurationError
 from lmtest.settings import load
 
@@ -42,10 +42,15 @@ def refresh_executions(
 
     if not directory.is_dir():
         raise ConfigurationError(f"there is no directory {directory}, where cassettes are kept: record some first.")
+    refuse_both(options)
     root, console, limits = load()[1], wide_console(), limits_of(options)
     wanted = Executions(obstacle=executes.obstacle, programs=frozenset(programs))
     choice = Choice(
-        recorded_before=options["older_than"], failed=options["failed"], again=options["again"], executions=wanted
+        recorded_before=options["older_than"],
+        failed=options["failed"],
+        again=options["again"],
+        skip_pending=options["skip_pending"],
+        executions=wanted,
     )
     with alone(console, options, root):
         plan = make_plan([directory], choice, root=root)

@@ -52,6 +52,9 @@ _SHARED = (
     ),
     click.option("--failed", is_flag=True, help="Only those whose last refresh failed."),
     click.option("--again", is_flag=True, help="Also what is re-recorded already, and waits to be accepted."),
+    click.option(
+        "--skip-pending", is_flag=True, help="Leave alone what waits to be accepted, however old it is by now."
+    ),
     click.option("--dry-run", is_flag=True, help="Say what would be done, and what it takes."),
     click.option("--yes", "-y", is_flag=True, help="Do not ask before calling."),
     click.option(
@@ -175,10 +178,17 @@ def _paths(cassettes: tuple[Path, ...], directory: Path, given: dict[str, Any]) 
     return list(cassettes) or [directory]
 
 
+def refuse_both(given: Mapping[str, Any]) -> None:
+    """Refuse to record anew what is to be left alone."""
+    if given["again"] and given["skip_pending"]:
+        raise click.UsageError("--again records anew what waits to be accepted, --skip-pending leaves it: drop one.")
+
+
 def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> tuple[Plan, Choice]:
     from lmtest.refresh.plan import Choice, make_plan
     from lmtest.report.plan_terminal import print_plan
 
+    refuse_both(given)
     choice = Choice(
         recorded_before=given["older_than"],
         model=given["model"],
@@ -186,6 +196,7 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
         failed=given["failed"],
         to=given["to"],
         again=given["again"],
+        skip_pending=given["skip_pending"],
         by_test=not given["calls_only"],
     )
     plan = make_plan(paths, choice, root=root)
@@ -270,7 +281,7 @@ def _exit(drift: Drift, fail_on: str | None) -> Exit:
 
     red = bool(drift.outcomes.red) or any(each.failure for each in drift.cassettes)
     failed = bool(drift.counts[Tier.FAILED]) or drift.outcomes.unanswered
-    idle = bool(drift.left) and not drift.outcomes.red
+    idle = any(not each.postponed for each in drift.left) and not drift.outcomes.red
     holds = {
         Exit.FOUND: red or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
         Exit.UNANSWERED: not drift.answered and not drift.stopped and (failed or idle),

@@ -16,7 +16,7 @@ from lmtest.cassette import library, pending
 from lmtest.cassette.executed import command, program_of, title
 from lmtest.cassette.index import Index
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
-from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
+from lmtest.errors import CassetteFormatError, ConfigurationError
 from lmtest.lm.substitution import Substitution, is_model
 from lmtest.money.prices import price_of
 from lmtest.refresh.backoff import failures_of
@@ -24,13 +24,15 @@ from lmtest.refresh.history import History
 from lmtest.refresh.ids import owns
 from lmtest.refresh.order import in_order
 from lmtest.refresh.unmatched import refuse_unmatched
+from lmtest.refresh.waiting import waiting_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from lmtest.cassette.interaction import Header, Interaction, Json
+    from lmtest.cassette.interaction import Interaction, Json
     from lmtest.refresh.backoff import Failures
+    from lmtest.refresh.waiting import Waiting
 
 
 _UNOWNED: Final = (
@@ -67,6 +69,8 @@ class Choice:
         failed: Only where the last refresh failed.
         to: The models to ask instead of the recorded ones; where it names some, only with a call to one of them.
         again: Whether what a refresh recorded earlier, and nobody accepted yet, is recorded once more.
+        skip_pending: Whether it is left alone however long it waits; else it is recorded once more when it was recorded
+            before ``recorded_before`` itself.
         by_test: Whether the owning tests are run; else calls are sent without them.
         executions: How executions are asked for anew, whose cassettes have no test, and which are wanted; None where
             nobody asks for any.
@@ -78,6 +82,7 @@ class Choice:
     failed: bool = False
     to: Substitution = field(default_factory=Substitution)
     again: bool = False
+    skip_pending: bool = False
     by_test: bool = True
     executions: Executions | None = None
 
@@ -85,6 +90,18 @@ class Choice:
     def insists(self) -> bool:
         """Whether what failed lately is wanted at once, not when its time has come."""
         return self.failed or self.again or self.test is not None
+
+    def counts(self, waits: Waiting, calls: Iterable[Interaction]) -> bool:
+        """Whether what waits to be accepted is what this would record.
+
+        Args:
+            waits: What waits.
+            calls: What the cassette holds.
+        """
+        before = None if self.skip_pending else self.recorded_before
+        if before and datetime.fromisoformat(waits.recorded_at) < before:
+            return False
+        return waits.models <= {_successor(call, self.to) or call.model for call in calls}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +121,7 @@ class Job:
         failures: How often in a row its refresh failed.
         ended: Those of its tests that an earlier refresh, which was interrupted, ran to their end.
         begun: Whether what an earlier refresh recorded for it is added to, and not replaced.
+        waits_since: When that was recorded, ISO 8601; "" where none did.
         executed: What a worker executed for it, where no test owns it.
     """
 
@@ -119,6 +137,7 @@ class Job:
     failures: int = 0
     ended: tuple[str, ...] = ()
     begun: bool = False
+    waits_since: str = ""
     executed: Json | None = None
 
     @property
@@ -235,24 +254,18 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
                 raise
             skipped.append(Skipped(path=path, reason=str(error)))
             continue
-        job = _job(path, index.header, calls, choice.to)
+        job = replace(_job(path, index.header.tests, calls, choice.to), executed=index.header.executed)
         models |= {call.model for call in calls}
         tests |= {*job.tests}
         if not _wanted(job, calls, choice):
             continue
-        anew = None if choice.again else _recorded_anew(calls, fresh_path(path), choice.to)
-        if anew is not None and not (left := pending.unfinished(path)):
+        job, is_done, reason = _looked_after(job, calls, choice)
+        if is_done:
             done.append(job)
-            continue
-        if anew is not None and choice.by_test:
-            rest = _job(path, index.header, _without(calls, anew), choice.to)
-            ended = tuple(each for each in job.tests if each not in left)
-            job = replace(rest, recorded_at=job.recorded_at, ended=ended, begun=True)
-        if reason := _obstacle(job, calls, choice, root):
+        elif reason := reason or _obstacle(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         else:
-            newest = max((call.recorded_at or "" for call in calls), default="")
-            failures = failures_of(path, job.names, history, recorded_at=newest, to=str(choice.to) or None)
+            failures = _failures(job, calls, choice, history)
             if failures and not (choice.insists or path in paths) and clock.utc_now() < failures.until:
                 postponed.append(Postponed(path=path, failures=failures))
             else:
@@ -277,13 +290,12 @@ def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:
     return (path for path in dict.fromkeys(library.find(paths)) if not is_pending(path))
 
 
-def _job(path: Path, header: Header, calls: Sequence[Interaction], to: Substitution) -> Job:
+def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: Substitution) -> Job:
     usages = [call.usage for call in calls]
     prices = [_price(call, to) for call in calls]
     return Job(
         path=path,
-        tests=header.tests,
-        executed=header.executed,
+        tests=tests,
         calls=len(calls),
         tokens=sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in usages),
         usd=sum((usd for usd in prices if usd is not None), Decimal(0)),
@@ -292,6 +304,33 @@ def _job(path: Path, header: Header, calls: Sequence[Interaction], to: Substitut
         recorded_at=min((call.recorded_at or "" for call in calls), default=""),
         to=str(to) if any(_successor(call, to) for call in calls) else None,
     )
+
+
+def _looked_after(job: Job, calls: Sequence[Interaction], choice: Choice) -> tuple[Job, bool, str]:
+    """Look at what waits for a cassette.
+
+    Returns:
+        What is left of it to do, whether that is nothing, and why it is left alone, where it is.
+    """
+    waits = None if choice.again else waiting_for(calls, fresh_path(job.path))
+    if waits is None:
+        return job, False, ""
+    left = pending.unfinished(job.path)
+    if not choice.counts(waits, calls):
+        told = f"what waits to be accepted was answered by {', '.join(sorted(waits.models))}: accept it first"
+        return job, False, told if choice.skip_pending and not left else ""
+    if not left:
+        return replace(job, waits_since=waits.recorded_at), True, ""
+    if not choice.by_test:
+        return job, False, ""
+    rest = _job(job.path, job.tests, _without(calls, waits.calls), choice.to)
+    ended = tuple(each for each in job.tests if each not in left)
+    return replace(rest, recorded_at=job.recorded_at, ended=ended, begun=True), False, ""
+
+
+def _failures(job: Job, calls: Sequence[Interaction], choice: Choice, history: History) -> Failures | None:
+    newest = max((call.recorded_at or "" for call in calls), default="")
+    return failures_of(job.path, job.names, history, recorded_at=newest, to=str(choice.to) or None)
 
 
 def _without(calls: Sequence[Interaction], anew: Sequence[Interaction]) -> list[Interaction]:
@@ -333,21 +372,6 @@ def _is_execution(job: Job, wanted: Executions) -> bool:
     """Whether a worker recorded it with no test behind it, for one of the programs; older ones' folders name it."""
     program = program_of(job.executed or {}) or job.path.parent.name
     return not job.tests and (not wanted.programs or program in wanted.programs)
-
-
-def _recorded_anew(calls: Sequence[Interaction], fresh: Path, to: Substitution) -> list[Interaction] | None:
-    """What a refresh of these very recordings, by the model that is wanted, recorded; None where none has begun."""
-    if not fresh.exists():
-        return None
-    try:
-        index = Index(fresh)
-        anew = [index.read(entry) for entry in index.entries]
-    except CassetteError:  # it is recorded once more, and so mended
-        return None
-    newest = max((call.recorded_at or "" for call in calls), default="")
-    models = {_successor(call, to) or call.model for call in calls}
-    asked = {call.model for call in anew if not call.tool}
-    return anew if index.header.recorded_at >= newest and asked <= models else None
 
 
 def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:
