@@ -160,13 +160,23 @@ class LmtestLMs:
             executed={**(executed or {"program": program_name}), **self._told(inputs)} if mode.writes else None,
         )
         scope: _CassetteScope | None = None
+        unwanted: Exception | None = None
         try:
             with opened as cassette:
                 scope = _CassetteScope(cassette, self._cassette_dir)
-                yield scope
+                try:
+                    yield scope
+                except Exception as error:
+                    if stop is not None and stop.called:
+                        raise _GivenUp(error) from error
+                    raise
+        except _GivenUp as given_up:
+            unwanted = given_up.error
         finally:
             if scope and mode is lmtest.Mode.REFRESH:
                 scope.refreshed = self._refreshed(path)
+        if unwanted:
+            raise unwanted  # here, where its own causes stay
 
     def _told(self, inputs: Fields) -> dict[str, Any]:
         """What a header tells of inputs."""
@@ -265,6 +275,14 @@ def _age(recorded_at: str) -> float | None:
         return round((datetime.now(UTC) - datetime.fromisoformat(recorded_at)).total_seconds(), 3)
     except (ValueError, TypeError):  # written by hand, or without a zone
         return None
+
+
+class _GivenUp(BaseException):
+    """Ends a scope of which nobody waits for the end, as Ctrl-C would: no answer failed, so none is kept as failed."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 class _CassetteScope:

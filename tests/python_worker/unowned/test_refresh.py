@@ -1,6 +1,7 @@
 """``python -m python_worker refresh``: what a service recorded, executed anew, compared and accepted."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -10,11 +11,12 @@ from click.testing import CliRunner
 
 import lmtest
 from lmtest.cassette.index import Index
-from lmtest.testing import server_error
+from lmtest.testing import server_error, timeout
 from python_worker.__main__ import cli
+from python_worker.client import SessionLM
 from python_worker.store import AuditLog, tables
 
-from ..calling import refused  # noqa: TID252 - tests are no installed package
+from ..calling import refused, wait_until  # noqa: TID252 - tests are no installed package
 from .conftest import FRANCE, SPAIN, answer, header, sha256
 
 
@@ -252,6 +254,42 @@ def test_a_program_that_is_gone_is_told_and_the_rest_is_refreshed(service, provi
     drifts = {each["path"].split("/")[1]: each for each in told(tmp_path / "drift.json")["cassettes"]}
     assert drifts["qa"]["acceptable"]
     assert "not_found" in drifts["other"]["failure"]
+
+
+def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(service, provider, tmp_path):
+    recorded = service(answer("Paris"), answer("Madrid"))
+    recorded.ask(FRANCE)
+    recorded.ask(SPAIN)
+    before = [each.read_bytes() for each in recorded.cassettes]
+    stalls = provider(answer("Lyon"), timeout())
+    command = [sys.executable, "-m", "python_worker", "refresh", "--data-dir", "live-0", "--yes"]
+    with subprocess.Popen(
+        [*command, "--api-base", f"{stalls.url}/v1beta"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as process:
+        wait_until(lambda: len(stalls.requests) == 2)
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=60)[0]
+    assert process.returncode == lmtest.Exit.INTERRUPTED, told
+    assert "Stopped early: interrupted" in told
+    assert [each.read_bytes() for each in recorded.cassettes] == before
+    assert sorted(len(recorded.beside(each)) for each in recorded.cassettes) == [0, 1]
+    asked = provider(answer("Seville"))
+    recorded.refresh("--yes", api_base=asked.url)
+    assert len(asked.requests) == 1
+    assert [len(recorded.beside(each)) for each in recorded.cassettes] == [1, 1]
+
+
+def test_a_session_is_executed_in_as_it_was_and_one_that_has_ended_is_told(service, provider, tmp_path):
+    recorded = service(answer("Paris"), answer("Rome"))
+    for name in ("ada", "bob"):
+        recorded.worker.client.session(name, lm=SessionLM(cassette_dir=f"users/{name}"))
+        recorded.worker.client.execute("qa", {"question": FRANCE}, session=name)
+    assert [header(each).executed["session"] for each in recorded.cassettes] == ["ada", "bob"]
+    recorded.worker.client.session("bob").end()
+    recorded.refresh("--yes", "--report", "drift.json", api_base=provider(answer("Lyon")).url, code=lmtest.Exit.FOUND)
+    drifts = {each["path"].split("/")[2]: each for each in told(tmp_path / "drift.json")["cassettes"]}
+    assert drifts["ada"]["acceptable"]
+    assert "not_found" in drifts["bob"]["failure"]
 
 
 def test_the_command_runs_in_a_process_of_its_own(service, provider, tmp_path):
