@@ -161,6 +161,7 @@ class LmtestLMs:
         )
         scope: _CassetteScope | None = None
         unwanted: Exception | None = None
+        before = self._refreshed(path) if mode is lmtest.Mode.REFRESH else None
         try:
             with opened as cassette:
                 scope = _CassetteScope(cassette, self._cassette_dir)
@@ -173,8 +174,9 @@ class LmtestLMs:
         except _GivenUp as given_up:
             unwanted = given_up.error
         finally:
-            if scope and mode is lmtest.Mode.REFRESH:
-                scope.refreshed = self._refreshed(path)
+            if scope and before:
+                now = self._refreshed(path)
+                scope.refreshed = now if now != before else Refreshed(path=now.path)
         if unwanted:
             raise unwanted  # here, where its own causes stay
 
@@ -184,6 +186,7 @@ class LmtestLMs:
         return {"inputs_sha256": fingerprint(inputs), **values}
 
     def _refreshed(self, path: Path) -> Refreshed:
+        """What a refresh wrote beside a cassette, this one or an earlier one."""
         for suffix, well in ((".new.yaml", True), (".failed.yaml", False)):
             with contextlib.suppress(FileNotFoundError):
                 written = path.with_suffix(suffix).read_bytes()

@@ -103,6 +103,7 @@ def test_ls_and_show_tell_what_was_executed(service):
     recorded = service(answer("Paris"), audit_values=True)
     recorded.ask(FRANCE)
     assert "qa, version 1" in recorded.lmtest("ls")
+    assert recorded.lmtest("verify") == "1 cassette: good.\n"
     told = recorded.lmtest("show", str(recorded.cassettes[0]))
     assert "executed: qa, version 1" in told
     assert f"input question: {FRANCE}" in told

@@ -213,6 +213,17 @@ def test_each_refresh_is_on_record_with_what_it_recorded(refreshed):
     assert f"qa/{cassette.name}: recorded anew, sha256 {anew.sha256[:12]}" in shown
 
 
+def test_a_refresh_that_failed_is_on_record_without_what_an_earlier_one_wrote(refreshed, provider):
+    recorded, _ = refreshed(answer("Paris"), answer("Lyon"))
+    recorded.worker.client.delete_program("qa")
+    recorded.worker.client.create_program("qa", signature="signature qa: :string question -> :integer answer")
+    url = provider(answer("many")).url
+    recorded.refresh("--yes", "--again", api_base=url, code=lmtest.Exit.FOUND)
+    (_, first), (_, second) = AuditLog(recorded.worker.database).refreshed()
+    assert (first.ended_well, second.ended_well) == (True, False)
+    assert second.sha256 != first.sha256
+
+
 def test_a_worker_that_runs_executes_it_too(service, tmp_path):
     recorded = service(answer("Paris"), answer("Lyon"))
     recorded.ask(FRANCE)
