@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lmtest.cassette.naming import cassette_path
     from lmtest.cassette.redact import redact
     from lmtest.cassette.told import CassetteReport
+    from lmtest.cli.exits import Exit
     from lmtest.lm.billing import budget_left
     from lmtest.lm.explicit import LM
     from lmtest.lm.portable_rules import rules_from_plain
@@ -57,6 +58,7 @@ __all__ = [
     "CassetteReport",
     "CassetteTampered",
     "ConfigurationError",
+    "Exit",
     "LMTestError",
     "LimitError",
     "Limits",
@@ -86,6 +88,7 @@ _LATE = {
     "Call": "lmtest.cassette.cassette",
     "Cassette": "lmtest.cassette.cassette",
     "CassetteReport": "lmtest.cassette.told",
+    "Exit": "lmtest.cli.exits",
     "LM": "lmtest.lm.explicit",
     "Limits": "lmtest.money.limits",
     "Rule": "lmtest.lm.rules",

@@ -38,6 +38,17 @@ def exists(path: str | os.PathLike[str]) -> bool:
     return True
 
 
+def make_directory(path: Path) -> None:
+    """Make a directory that lmtest writes to; ``.lmtest`` keeps itself out of version control.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    if path.name == ".lmtest" and not exists(ignore := path / ".gitignore"):
+        ignore.write_text("*\n", encoding="utf-8")
+
+
 def spelled(path: Path) -> Path:
     """A path as the disk spells it, where the system takes names that differ in case alone for one: macOS and Windows.
 

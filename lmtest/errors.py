@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lmtest.here import here
+from lmtest.literal import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 class LMTestError(Exception):
     """Whatever lmtest itself raises; catch this to catch all of it."""
+
+    def __str__(self) -> str:
+        # Whoever prints it prints what models, files and tests are called, and what they said.
+        return shown(super().__str__())
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An error of a program crosses processes, and not all of ours are made from a message alone.
@@ -196,3 +201,6 @@ class ToolError(LMTestError):
 
     Its class is a subclass of this one with the name and the module of the original.
     """
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # which a program may read

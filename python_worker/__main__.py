@@ -167,13 +167,13 @@ def serve(
 
 
 def main() -> None:
-    """Run the command line. What cannot be done as told is one sentence on stderr and exit code 2."""
+    """Run the command line. What cannot be done is one sentence on stderr, and an exit code of lmtest's table."""
     try:
         with needed_by("python_worker"):
             sys.exit(cli(standalone_mode=False))
     except (lmtest.LMTestError, WorkerError, MissingExtra) as error:
         _tell(str(error))
-        sys.exit(2)
+        sys.exit(lmtest.Exit.USAGE)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
@@ -182,7 +182,7 @@ def main() -> None:
         _tell(error.format_message() + (f" How it is called: {context.command_path} --help" if context else ""))
         sys.exit(error.exit_code)
     except click.Abort:
-        sys.exit(1)
+        sys.exit(lmtest.Exit.INTERRUPTED)
 
 
 def _tell(error: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import heapq
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.cassette import codec
 from lmtest.cassette.interaction import Interaction, Reply
+from lmtest.cassette.marking import cut, marked, pieces
 from lmtest.errors import CassetteFormatError, Difference, NearMiss
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from lmtest.cassette.index import Entry, Index
     from lmtest.cassette.interaction import Json
 
-_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 _OUTCOME = re.compile(rb"\n(?:reply|stream|left|failure|result|raised):")
 _ABSENT: Final = object()
 _LONGEST_VALUE: Final = 200
@@ -142,39 +141,12 @@ def _change(was: Any, now: Any) -> str:
 
 
 def word_diff(was: str, now: str) -> str:
-    """Mark what changed in a text, word by word; but for one around each change, equal lines are left out.
+    """Mark what changed in a text, word by word; of what is equal, only what stands around a change is shown.
 
     >>> word_diff("What is the capital of France?", "What is the capital of Spain?")
     'What is the capital of [-France-]{+Spain+}?'
     """
-    before, after = was.split("\n"), now.split("\n")
-    shown: list[str] = []
-    steps = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-    for number, (tag, from_was, to_was, from_now, to_now) in enumerate(steps):
-        if tag == "equal":
-            shown.extend(_context(before[from_was:to_was], first=number == 0, last=number == len(steps) - 1))
-        else:
-            shown.append("".join(_marked("\n".join(before[from_was:to_was]), "\n".join(after[from_now:to_now]))))
-    return "\n".join(shown)
-
-
-def _context(lines: list[str], *, first: bool, last: bool) -> list[str]:
-    """The lines next to a change; the rest of a long run is an ellipsis."""
-    head, tail = ([] if first else lines[:1]), ([] if last else lines[-1:])
-    if len(lines) <= len(head) + len(tail):
-        return lines
-    return [*head, "…", *tail]
-
-
-def _marked(was: str, now: str) -> Iterator[str]:
-    old_words, new_words = _WORDS.findall(was), _WORDS.findall(now)
-    matcher = difflib.SequenceMatcher(None, old_words, new_words, autojunk=False)
-    for tag, from_was, to_was, from_now, to_now in matcher.get_opcodes():
-        old, new = "".join(old_words[from_was:to_was]), "".join(new_words[from_now:to_now])
-        if tag == "equal":
-            yield old
-        else:
-            yield (f"[-{old}-]" if old else "") + (f"{{+{new}+}}" if new else "")
+    return marked(cut(pieces(was, now)))
 
 
 def _weight(found: Iterable[Difference]) -> int:

@@ -136,6 +136,13 @@ def prepare(path: Path) -> None:
         ) from error
 
 
+def set_apart(path: Path) -> None:
+    """Keep what was recorded from being accepted: another test that shares the file crashed, or never ran."""
+    if fresh_path(path).exists():
+        with store.saving(path):
+            fresh_path(path).replace(failed_path(path))
+
+
 def discard(path: Path) -> None:
     """Take away what a refresh recorded; the cassette stays as it is."""
     fresh_path(path).unlink(missing_ok=True)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmtest import __version__
+from lmtest import __version__, literal
+from lmtest.cli.exits import Exit, of_error, table
 from lmtest.errors import ConfigurationError, LMTestError
-from lmtest.literal import sentence
 from lmtest.variables import refuse_unknown
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, self._help(ctx, name)) for name in self.list_commands(ctx)])
+        with formatter.section("Exit codes"):
+            formatter.write_dl(table())
 
     def _help(self, ctx: click.Context, name: str) -> str:
         if name in _COMMANDS:
@@ -91,20 +93,26 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line. What cannot be done as told is one sentence on stderr and exit code 2."""
+    """Run the command line. What cannot be done is one sentence on stderr, and an exit code of the table."""
     try:
         code = cli(standalone_mode=False)
     except LMTestError as error:
-        click.echo(f"lmtest: {error}", err=True)
-        code = 2
+        literal.echo(f"lmtest: {error}", err=True)
+        code = of_error(error)
+    except OSError as error:
+        if of_error(error) is not Exit.UNKEPT:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        literal.echo(f"lmtest: {where}{error.strerror}. Nothing more was written.", err=True)
+        code = Exit.UNKEPT
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         hint = f" How it is called: {context.command_path} --help" if context else ""
-        click.echo(f"lmtest: {sentence(error.format_message())}{hint}", err=True)
+        literal.echo(f"lmtest: {literal.sentence(error.format_message())}{hint}", err=True)
         code = error.exit_code
     except click.Abort:
-        code = 1
+        code = Exit.INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)  # a command of another package may return what it likes

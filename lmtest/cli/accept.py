@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lmtest.cli.exits import found
 from lmtest.cli.params import CassettePath, decide
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
@@ -61,7 +62,7 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
         return
     accepted = _accepted(console, drift, data, tier, root)
     named = [each for each in cassettes if not each.is_dir()]
-    sys.exit(bool(named) and len(accepted) < len(drift.cassettes) + len(drift.left))
+    sys.exit(found(bool(named) and len(accepted) < len(drift.cassettes) + len(drift.left)))
 
 
 def _accepted(console: Console, drift: Drift, data: Json, tier: Policy | None, root: Path) -> tuple[CassetteDrift, ...]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmtest import variables
+from lmtest import literal, variables
+from lmtest.cli.exits import Exit
 from lmtest.cli.params import Moment, Usd
 from lmtest.errors import ConfigurationError
 from lmtest.money import formats
@@ -78,10 +79,10 @@ def command(
         report = cost_report(book, by=by, since=since, monthly_limit=monthly_limit)
     click.echo(_render(report, form, top), nl=False)
     if form in {"json", "csv"} and not report.total.calls:
-        click.echo(formats.headline(report), err=True)
+        literal.echo(formats.headline(report), err=True)
     if fail_over is not None and (reason := _over(report, fail_over)):
-        click.echo(f"lmtest: {reason}", err=True)
-        sys.exit(1)
+        literal.echo(f"lmtest: {reason}", err=True)
+        sys.exit(Exit.FOUND)
 
 
 def _named(ledger: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lmtest.cassette.compare import compare
+from lmtest.cli.exits import found
 from lmtest.cli.params import CassettePath
 from lmtest.report import terminal
 
@@ -22,4 +23,4 @@ def command(before: Path, after: Path) -> None:
     """Say call by call, word by word how AFTER differs from BEFORE. Exits with 1 when it does, as diff does."""
     changes = list(compare(before, after))
     click.echo(terminal.comparison(changes), nl=False)
-    sys.exit(bool(changes))
+    sys.exit(found(changes))

@@ -9,6 +9,7 @@ import click
 from rich.text import Text
 
 from lmtest import literal, settings
+from lmtest.cli.exits import found
 from lmtest.doctor import examine
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def command(*, prices: bool) -> None:
     for finding in findings:
         verdict = (f"{finding.verdict:<4}", _STYLES[finding.verdict])
         console.print(Text.assemble(verdict, f"  {finding.name:<10} {finding.detail}"))
-    sys.exit(any(finding.verdict == "bad" for finding in findings))
+    sys.exit(found(any(finding.verdict == "bad" for finding in findings)))
 
 
 def _prices(console: Console) -> None:

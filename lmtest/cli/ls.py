@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmtest import settings
+from lmtest import literal, settings
 from lmtest.cassette import library
 from lmtest.cassette.pending import cassette_of, failed_path, is_pending
+from lmtest.cli.exits import found
 from lmtest.cli.params import CassettePath
 from lmtest.report import terminal
 
@@ -22,18 +23,18 @@ if TYPE_CHECKING:
 def command(directory: Path | None) -> None:
     """List the cassettes of DIRECTORY; without one, the project's own. Exits with 1 where one does not read."""
     directory = directory or settings.cassette_directory()
-    found = list(library.find([directory]))
+    cassettes = list(library.find([directory]))
     # What a refresh recorded beside a cassette is not one yet, but for whoever names it.
-    listed = [path for path in found if path == directory or not is_pending(path)]
+    listed = [path for path in cassettes if path == directory or not is_pending(path)]
     shelves = [library.shelve(path) for path in listed]
-    if not found:
-        click.echo(f"No cassettes in {directory}. Record some: LM_MODE=record pytest")
+    if not cassettes:
+        literal.echo(f"No cassettes in {directory}. Record some: LM_MODE=record pytest")
     if shelves:
         # Of another directory too, names are such as other commands take.
         click.echo(terminal.listing(shelves, under=settings.cassette_directory()), nl=False)
-    if anew := [path for path in found if path not in listed]:
+    if anew := [path for path in cassettes if path not in listed]:
         failed = sum(path == failed_path(cassette_of(path)) for path in anew)
         told = [f"{len(anew) - failed} waits to be accepted (lmtest accept)" if len(anew) > failed else ""]
         told += [f"{failed} failed (lmtest refresh --failed)" if failed else ""]
-        click.echo(f"Recorded anew beside them: {', '.join(filter(None, told))}.")
-    sys.exit(any(each.problem for each in shelves))
+        literal.echo(f"Recorded anew beside them: {', '.join(filter(None, told))}.")
+    sys.exit(found(any(each.problem for each in shelves)))

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from lmtest import literal
 from lmtest.cassette.atomic import replacing
 from lmtest.cassette.merge import merge
+from lmtest.cli.exits import Exit
 from lmtest.errors import CassetteError
 
 
@@ -27,13 +29,13 @@ def command(base: Path, ours: Path, theirs: Path, name: str) -> None:
     try:
         merged = merge(base, ours, theirs)
     except CassetteError as error:
-        click.echo(f"lmtest: {error}", err=True)
-        sys.exit(1)
+        literal.echo(f"lmtest: {error}", err=True)
+        sys.exit(Exit.FOUND)
     with replacing(ours) as file:
         file.write(merged.content)
     if merged.conflicts:
-        click.echo(_told(name or str(ours), merged.conflicts), err=True)
-        sys.exit(1)
+        literal.echo(_told(name or str(ours), merged.conflicts), err=True)
+        sys.exit(Exit.FOUND)
 
 
 def _told(name: str, conflicts: tuple[str, ...]) -> str:

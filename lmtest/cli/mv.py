@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from lmtest import literal
 from lmtest.cassette.move import move, plan_move
 from lmtest.cli.params import base_of
 from lmtest.here import here
@@ -28,7 +29,7 @@ def command(old: Path, new: Path, *, test: str | None, force: bool) -> None:
     move(moves, force=force)
     for each in moves:
         owner = f", of {', '.join(each.test.splitlines())}" if each.test else ", of the test that it had"
-        click.echo(f"{here(each.old)} is now {here(each.new)}{owner}")
+        literal.echo(f"{here(each.old)} is now {here(each.new)}{owner}")
     _remove_empty(old)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmtest import settings
+from lmtest import literal, settings
 from lmtest.cassette import library
 from lmtest.cli.params import CassettePath
 from lmtest.errors import CassetteError, ConfigurationError
@@ -30,8 +30,8 @@ def command(directory: Path | None, *, dry_run: bool) -> None:
     for path in found:
         if not dry_run:
             _remove(path)
-        click.echo(f"{'would remove' if dry_run else 'removed'} {path}")
-    click.echo(f"{len(found)} file{'' if len(found) == 1 else 's'} that no cassette needs.")
+        literal.echo(f"{'would remove' if dry_run else 'removed'} {path}")
+    literal.echo(f"{len(found)} file{'' if len(found) == 1 else 's'} that no cassette needs.")
 
 
 def _remove(path: Path) -> None:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmtest.cli.exits import Exit, worst
 from lmtest.cli.params import CassettePath, Moment, Usd, decide
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
     from rich.console import Console
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 _TIERS = ("same", "wording", "changed", "structure", "failed")
 _REPORTS = (".md", ".html", ".json")
 _WIDE = 160  # columns, where nobody's terminal says how many there are
-_STOPPED = 3
-_INTERRUPTED = 130
 
 
 class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.params
@@ -78,8 +78,9 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     """Record cassettes again, compare, and replace what you accept.
 
     What is due is planned first, with its price. The tests that own the cassettes run once more with live calls; what
-    they record is written beside the cassettes (NAME.new.yaml), which stay as they are until it is accepted. Exit
-    codes: 0 done, 1 --fail-on, 2 wrong usage, 3 stopped at a limit, 130 interrupted.
+    they record is written beside the cassettes (NAME.new.yaml), which stay as they are until it is accepted.
+    Exits with 1 at --fail-on, and where a test failed, crashed or did not run; with 3 at a limit, with 4 where the disk
+    is full, with 5 where no call was answered.
     """
     from lmtest import literal
 
@@ -159,19 +160,17 @@ def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, 
     sending = Sending(to=given["to"], api_base=given["api_base"], limits=given["limits"])
     with DriftProgress(console, plan, root=root) as progress:
         run = carry_out(plan, sending, root=root, by_test=choice.by_test, on_end=progress.ended)
-    return gather(plan, run, to=given["to"], score=metric.score if metric else None)
+    return gather(plan, run, to=given["to"], by_test=choice.by_test, score=metric.score if metric else None)
 
 
 def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path) -> int:
     from lmtest.refresh.accept import accept_unseen
-    from lmtest.refresh.drift import Tier
     from lmtest.report.drift_data import as_data, relative
     from lmtest.report.drift_review import review
     from lmtest.report.drift_terminal import print_drift
 
     data = as_data(drift, root=root)
-    for path in given["reports"]:
-        _write_report(path, data)
+    written = _write_reports(given["reports"], data)
     asks = not given["accept"] and not given["reports"] and sys.stdin.isatty() and sys.stdout.isatty()
     asks = asks and drift.stopped != "interrupted"
     print_drift(console, data, reviewed=asks)
@@ -187,33 +186,51 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
             f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. To take them over, without another call: "
             "lmtest accept asks call by call, on a terminal; lmtest accept --tier wording takes what moved no further.",
         )
-    if drift.stopped == "interrupted":
-        return _INTERRUPTED
-    if given["fail_on"] and drift.tier >= Tier(given["fail_on"]):
-        return 1
-    if drift.stopped:
-        return _STOPPED
-    # Nothing answered is nothing done: a missing key, a provider that is gone.
-    answered = any(count for tier, count in drift.counts.items() if tier is not Tier.FAILED)
-    return int(bool(drift.cassettes) and not answered)
+    return worst([_exit(drift, given["fail_on"]), Exit.DONE if written else Exit.UNKEPT])
+
+
+def _exit(drift: Drift, fail_on: str | None) -> Exit:
+    """How a refresh ends. What failed is found whatever --fail-on says: nobody wants that to be green."""
+    from lmtest.refresh.drift import Tier
+
+    failed = bool(drift.counts[Tier.FAILED]) or drift.outcomes.unanswered
+    idle = bool(drift.left) and not drift.outcomes.red
+    holds = {
+        Exit.FOUND: bool(drift.outcomes.red) or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
+        Exit.UNANSWERED: not drift.answered and not drift.stopped and (failed or idle),
+    }
+    return worst([_stop(drift.stopped), *(code for code, held in holds.items() if held)])
+
+
+def _stop(stopped: str) -> Exit:
+    return Exit.DONE if not stopped else Exit.INTERRUPTED if stopped == "interrupted" else Exit.LIMIT
 
 
 def _consents(given: dict[str, Any]) -> bool:
     return bool(given["yes"]) or click.confirm("Call the model?")
 
 
-def _write_report(path: Path, data: Json) -> None:
+def _write_reports(paths: Sequence[Path], data: Json) -> bool:
+    """Write reports; give whether all were, and say of each that was not why."""
+    from lmtest import literal
     from lmtest.report import drift_formats
 
-    try:
-        path.write_text(drift_formats.write(data, path.suffix), encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"--report {str(path)!r} cannot be written: {error.strerror or error}.") from error
+    whole = next((path.name for suffix in (".html", ".json") for path in paths if path.suffix == suffix), "")
+    written = True
+    for path in paths:
+        try:
+            path.write_text(drift_formats.write(data, path.suffix, whole=whole), encoding="utf-8")
+        except OSError as error:
+            literal.echo(f"lmtest: --report {str(path)!r} cannot be written: {error.strerror or error}.", err=True)
+            written = False
+    return written
 
 
 def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> int:
     from lmtest.refresh.complete import complete, tests_to_run
-    from lmtest.report.drift_data import relative
+    from lmtest.report.drift_data import as_told, relative
+    from lmtest.report.drift_terminal import print_outcomes
+    from lmtest.report.drift_text import tests_headline
 
     tests = tests_to_run(paths, root=root, test=given["test"])
     console.print("To run in mode auto, which calls for what is not recorded:" + ("" if tests else " nothing"))
@@ -224,11 +241,11 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
     completed = complete(paths, tests, root=root, limits=given["limits"])
     for path, count in completed.gained.items():
         console.print(f"{relative(path, root)}: {count} call{'' if count == 1 else 's'} recorded")
-    for ended in completed.run.ended:
-        if ended.outcome == "failed":
-            console.print(f"failed: {ended.test}: {ended.reason}", style="red")
-    console.print(f"Recorded in all: {sum(completed.gained.values())}")
-    if completed.run.stopped:
-        console.print(f"Stopped early: {completed.run.stopped}", style="bold yellow")
-        return _INTERRUPTED if completed.run.stopped == "interrupted" else _STOPPED
-    return int(any(ended.outcome == "failed" for ended in completed.run.ended))
+    outcomes = completed.outcomes
+    print_outcomes(console, as_told(outcomes))
+    console.print(f"Recorded in all: {sum(completed.gained.values())}. {tests_headline(as_told(outcomes))}")
+    if outcomes.stopped:
+        console.print(f"Stopped early: {outcomes.stopped}", style="bold yellow")
+    held = [Exit.FOUND] if outcomes.red else []
+    held += [Exit.UNANSWERED] if outcomes.unanswered and not completed.gained and not outcomes.stopped else []
+    return worst([_stop(outcomes.stopped), *held])

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmtest import settings
+from lmtest import literal, settings
 from lmtest.cassette import library, redact
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.rekey import rekey
+from lmtest.cli.exits import found
 from lmtest.cli.params import CassettePath
 from lmtest.errors import CassetteError
 from lmtest.here import here
@@ -48,24 +49,24 @@ def command(
         try:
             done = rekey(path, rules, redactor, dry_run=dry_run)
         except CassetteError as error:
-            click.echo(f"left: {error}", err=True)
+            literal.echo(f"left: {error}", err=True)
             left += 1
             continue
         changed += bool(done.changed)
         _tell(done, dry_run=dry_run)
     verb = "would be changed" if dry_run else "changed"
-    click.echo(f"{changed} file{'' if changed == 1 else 's'} {verb}{f', {left} left as they were' if left else ''}.")
-    sys.exit(bool(left))
+    literal.echo(f"{changed} file{'' if changed == 1 else 's'} {verb}{f', {left} left as they were' if left else ''}.")
+    sys.exit(found(left))
 
 
 def _tell(done: Rekeyed, *, dry_run: bool) -> None:
     if not done.changed:
         return
     would = "would be " if dry_run else ""
-    click.echo(f"{here(done.path)}: {done.changed} of {done.calls} calls {would}changed, {done.moved} of their keys")
+    literal.echo(f"{here(done.path)}: {done.changed} of {done.calls} calls {would}changed, {done.moved} of their keys")
     for key, lines in done.joined:
         *most, last = map(str, lines)
-        click.echo(
+        literal.echo(
             f"  the requests on lines {', '.join(most)} and {last} {would or 'are '}one now ({key[:12]}): the k-th "
             "asking gets the k-th of their answers"
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from lmtest import literal
 from lmtest.errors import ConfigurationError
 from lmtest.modes import Mode
 
@@ -37,7 +38,7 @@ def command(mode: str, host: str, port: int, port_file: Path | None) -> None:
         if port_file is not None:
             _write_port(port_file, server.port)
         base = f"{server.url}/v1beta"
-        click.echo(f"lmtest serve: {server.url} (mock); set GEMINI_API_BASE={base}, or api_base={base!r}")
+        literal.echo(f"lmtest serve: {server.url} (mock); set GEMINI_API_BASE={base}, or api_base={base!r}")
         server.wait()
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lmtest import literal
 from lmtest.cassette.index import Index
 from lmtest.cli.params import CassettePath
 from lmtest.errors import ConfigurationError
@@ -27,5 +28,5 @@ def command(cassette: Path, key: str) -> None:
         more = ", …" if len(index.entries) > 8 else ""
         raise ConfigurationError(f"no call of {cassette} has a key that begins with {key!r}. Recorded: {known}{more}.")
     if not entries:
-        click.echo(f"{cassette} holds no calls: nothing was called when it was recorded.")
+        literal.echo(f"{cassette} holds no calls: nothing was called when it was recorded.")
     click.echo(terminal.conversation((index.line(entry), index.read(entry)) for entry in entries), nl=False)

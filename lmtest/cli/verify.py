@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmtest import settings
+from lmtest import literal, settings
 from lmtest.cassette import library
 from lmtest.cassette import verify as check
 from lmtest.cassette.pending import is_pending
 from lmtest.cassette.redact import Redactor
+from lmtest.cli.exits import found
 from lmtest.cli.params import CassettePath
 from lmtest.errors import CassetteError, ConfigurationError
 
@@ -32,7 +33,7 @@ def command(paths: tuple[Path, ...], *, explain: str | None, accept: bool) -> No
     redactor = Redactor(patterns=settings.load()[0].redact)
     cassettes = list(library.find(paths))
     if explain:
-        sys.exit(not _explain(explain, cassettes))
+        sys.exit(found(not _explain(explain, cassettes)))
     if accept:
         _accept(cassettes)
     findings = [finding for path in cassettes for finding in check.verify(path, redactor)]
@@ -41,12 +42,12 @@ def command(paths: tuple[Path, ...], *, explain: str | None, accept: bool) -> No
         where = ", ".join(map(str, paths))
         raise ConfigurationError(f"there is no cassette in {where} to verify. Record some: LM_MODE=record pytest")
     for finding in findings:
-        click.echo(str(finding))
+        literal.echo(str(finding))
     count = _count(cassettes)
-    click.echo(
+    literal.echo(
         f"{count}: {len(findings)} finding{'' if len(findings) == 1 else 's'}." if findings else f"{count}: good."
     )
-    sys.exit(bool(findings))
+    sys.exit(found(findings))
 
 
 def _count(cassettes: list[Path]) -> str:
@@ -61,9 +62,9 @@ def _explain(key: str, cassettes: list[Path]) -> bool:
     if not found:
         raise ConfigurationError(f"no call has a key that begins with {key!r}. lmtest show CASSETTE has them all.")
     for each in found:
-        click.echo(f"{each.path}:{each.line}: key {each.key}")
-        click.echo(each.canonical)
-        click.echo(f"SHA-256 of that line: {each.sha256}{'' if each.holds else ', which is not the key'}")
+        literal.echo(f"{each.path}:{each.line}: key {each.key}")
+        literal.echo(each.canonical)
+        literal.echo(f"SHA-256 of that line: {each.sha256}{'' if each.holds else ', which is not the key'}")
     return all(each.holds for each in found)
 
 
@@ -74,4 +75,4 @@ def _accept(cassettes: list[Path]) -> None:
         except CassetteError:
             continue  # what does not read is a finding
         if accepted:
-            click.echo(f"{path}: {accepted} interaction{'' if accepted == 1 else 's'} accepted as edited.")
+            literal.echo(f"{path}: {accepted} interaction{'' if accepted == 1 else 's'} accepted as edited.")

@@ -10,21 +10,22 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from lmtest.errors import BudgetExceeded
+from lmtest.money import under_way
 from lmtest.money.amounts import to_pico, to_usd
 from lmtest.money.horizon import SECOND, time_of
 from lmtest.money.ledger import periods
 from lmtest.money.limits import bare
 from lmtest.money.origin import Origin
-from lmtest.money.queue import Block
+from lmtest.money.queue import Block, Take
+from lmtest.money.under_way import UnderWay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
-    from lmtest.money.database import Connection
+    from lmtest.money.database import Connection, Rows
     from lmtest.money.ledger import Ledger
     from lmtest.money.limits import Limits
     from lmtest.money.queue import Ahead, Asked
@@ -91,7 +92,10 @@ class Budget:
         if not held:
             return None
         with self._ledger.database.reading() as connection:
-            used = [0 if connection is None else sum(each.used(connection, int(now * SECOND))) for each in held]
+            if connection is None:
+                return min(each.limit for each in held)
+            moment, calls = int(now * SECOND), UnderWay(under_way.ask(connection))
+            used = [sum(each.used(each.ask(connection, moment), calls, moment)) for each in held]
         return max(Decimal(0), min(each.limit - to_usd(its) for each, its in zip(held, used, strict=True)))
 
     def _allowances(self, model: str, test: str | None, *, priced: bool = True) -> list[Allowance]:
@@ -144,58 +148,47 @@ class Allowance:
         """The limit in picodollars: whoever is allowed less, such as a session, keeps nobody else waiting."""
         return to_pico(self.limit)
 
-    def used(self, connection: Connection, now: int) -> tuple[int, int]:
+    def ask(self, connection: Connection, now: int) -> Rows:
+        """As `lmtest.money.queue.Limit.ask`: what was spent, by model."""
+        period = self._period(now)
+        if self.model and "/" not in self.model:  # that model at any provider
+            return connection.execute("SELECT model, usd FROM spend WHERE period = ?", (period,))
+        return connection.execute("SELECT model, usd FROM spend WHERE period = ? AND model = ?", (period, self.model))
+
+    def used(self, kept: Rows, calls: UnderWay, now: int) -> tuple[int, int]:
         """Picodollars that are spent, and that calls under way hold.
 
         Args:
-            connection: An open transaction.
+            kept: What `ask` asked for.
+            calls: The calls under way.
             now: Nanoseconds since 1970, in whose period.
         """
-        period = self._period(now)
-        spent, held = connection.execute(
-            """
-            SELECT coalesce((SELECT usd FROM spend WHERE period = ? AND model = ?), 0),
-                CAST(coalesce((SELECT sum(usd) FROM hold WHERE name = ?), 0) AS BIGINT)
-            """,
-            (period, self.model, self._held_as(now)),
-        ).fetchone()
-        if self.model and "/" not in self.model:  # that model at any provider
-            found = connection.execute("SELECT model, usd FROM spend WHERE period = ?", (period,)).fetchall()
-            spent = sum(usd for model, usd in found if bare(model) == self.model)
-        return spent, held
+        spent = sum(usd for model, usd in kept if self.model in {model, bare(model)})
+        return spent, sum(calls.holding(self._held_as(now)).values())
 
-    def room(self, connection: Connection, asked: Asked, now: int, ahead: Ahead) -> Block | Callable[[], None]:
+    def room(self, kept: Rows, calls: UnderWay, asked: Asked, now: int, ahead: Ahead) -> Block | Take:
         """As `lmtest.money.queue.Limit.room`."""
         if asked.estimate == 0:
-            return _nothing  # it can exceed no limit, not even one that is exceeded
-        spent, held = self.used(connection, now)
+            return Take()  # it can exceed no limit, not even one that is exceeded
+        spent, held = self.used(kept, calls, now)
         limit = self.weight
         wanted = None if asked.estimate is None else to_pico(asked.estimate)
         passed = not any(its >= limit for its in ahead.weights)
         if wanted is not None and passed and spent + held + wanted <= limit:
-            return partial(self._take, connection, asked.id, wanted, now)
-        of_others = held - self._within(connection, asked, now)
+            return Take(holds={self._held_as(now): wanted})
+        holding = calls.holding(self._held_as(now))
+        of_others = held - sum(holding.get(id_, 0) for id_ in asked.within)  # which settle only after this one
         final = wanted is None or spent + held - of_others + wanted > limit
         aside = _dollars(to_usd(held))
         why = f"{self._whose} is {_dollars(self.limit)}, of which {aside} is set aside by calls under way"
         return Block(self._refusal(asked, spent, held), why=why, final=final)
 
-    def _take(self, connection: Connection, id_: str, usd: int, now: int) -> None:
-        connection.execute("INSERT INTO hold (name, id, usd) VALUES (?, ?, ?)", (self._held_as(now), id_, usd))
-
     def _period(self, now: int) -> str:
-        """Whose calls count, see `lmtest.money.ledger.periods`: a month's border may pass while a call waits."""
+        """Give whose calls count, see `lmtest.money.ledger.periods`: a month's border may pass while a call waits."""
         return periods(time=time_of(now), run=self.run, test=self.test)[self.field]
 
     def _held_as(self, now: int) -> str:
         return f"{self._period(now)} {self.model}".rstrip()
-
-    def _within(self, connection: Connection, asked: Asked, now: int) -> int:
-        """Picodollars that calls hold which settle only after this one, so that waiting for them is in vain."""
-        if not asked.within:
-            return 0
-        held = connection.execute("SELECT id, usd FROM hold WHERE name = ?", (self._held_as(now),)).fetchall()
-        return sum(usd for id_, usd in held if id_ in asked.within)
 
     @property
     def _whose(self) -> str:
@@ -219,10 +212,6 @@ class Allowance:
         if asked.because:
             return f"Set max_tokens, or raise {raised}, or answer from cassettes: LM_MODE=replay"
         return f"Raise {raised}, lower max_tokens, or answer from cassettes: LM_MODE=replay"
-
-
-def _nothing() -> None:
-    """Take nothing."""
 
 
 def _could(asked: Asked) -> str:

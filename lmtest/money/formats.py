@@ -60,7 +60,7 @@ def json(report: Report) -> str:
         "estimated": [{"model": model, "calls": calls} for model, calls in report.estimated],
         "lines": [_plain(line) for line in report.lines],
     }
-    return json_.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return literal.in_json(json_.dumps(document, indent=2, ensure_ascii=False)) + "\n"
 
 
 def csv(report: Report) -> str:
@@ -98,7 +98,9 @@ def html(report: Report, *, top: int = TOP) -> str:
     """A page that stands alone, with the lines as an SVG bar chart."""
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, finalize=literal.in_page, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string(files("lmtest.money").joinpath("report.html").read_text(encoding="utf-8"))
     shown = report.lines[:top]
     scale = max((line.spent + line.saved for line in shown), default=Decimal(0)) or Decimal(1)

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 import uuid
-from collections import Counter
+from collections import defaultdict
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -66,6 +66,7 @@ _AT_ONCE = 1_000  # of these, whose parameters every database takes in one state
 _SETTLING = 2.0  # seconds that a settling waits for another's transaction: an answer is waited for
 _PAUSES = (0.05, 0.5, None)  # seconds between two tries
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_Spending = tuple[str, str, int]  # a period, a model, picodollars
 
 
 def default_path(environ: Mapping[str, str], root: Path, configured: str | None = None) -> Path | str:
@@ -173,13 +174,14 @@ class Ledger:
     def enter(self, connection: Connection, entry: Entry) -> None:
         """Enter a call within a transaction of the caller's, as `settle` does; once more does no harm."""
         labels = _Labels(connection, self.database.labels)
-        self._enter(connection, labels, entry)
+        self._enter(connection, labels, entry, _spent(entry))
 
     def _end(self, entry: Entry, also: Callable[[Connection], None] | None) -> None:
+        spending = _spent(entry)  # beforehand, for while a transaction is open everybody waits
         for pause in _PAUSES:
             try:
                 with self._entering(patience=_SETTLING) as (connection, labels):
-                    self._enter(connection, labels, entry)
+                    self._enter(connection, labels, entry, spending)
                     if also is not None:
                         also(connection)
             except ConfigurationError as error:
@@ -204,7 +206,7 @@ class Ledger:
     def _take_in(self, entries: Sequence[Entry]) -> None:
         with self._entering() as (connection, labels):
             for entry in entries:
-                self._enter(connection, labels, entry)
+                self._enter(connection, labels, entry, _spent(entry))
 
     @contextmanager
     def _entering(self, *, patience: float = PATIENCE) -> Iterator[tuple[Connection, _Labels]]:
@@ -213,7 +215,7 @@ class Ledger:
             yield connection, labels
         labels.remember()
 
-    def _enter(self, connection: Connection, labels: _Labels, entry: Entry) -> None:
+    def _enter(self, connection: Connection, labels: _Labels, entry: Entry, spending: list[_Spending]) -> None:
         row, name = entry.row, entry.claim.rpartition("/")[2]
         under_way.end(connection, entry.claim)
         if row is None:
@@ -225,7 +227,7 @@ class Ledger:
             connection.execute("DELETE FROM call WHERE claim = ?", (name,))
             _note(connection, _spending([before], entry.at_most, sign=-1))
             _insert(connection, labels, [(row, name)])
-        _note(connection, _spending([row], entry.at_most))
+        _note(connection, spending)
 
     @property
     def is_there(self) -> bool:
@@ -308,7 +310,12 @@ def periods(*, time: datetime, run: str | None, test: str | None) -> dict[str, s
     {'usd_per_month': 'month 1970-01', 'usd_per_run': 'run r1'}
     """
     day = time.astimezone(UTC)
-    found = {"usd_per_month": f"month {day.year:04}-{day.month:02}"}
+    return dict(_periods(day.year, day.month, run, test))
+
+
+@functools.lru_cache(maxsize=256)
+def _periods(year: int, month: int, run: str | None, test: str | None) -> dict[str, str]:
+    found = {"usd_per_month": f"month {year:04}-{month:02}"}
     if run is not None:
         found["usd_per_run"] = f"run {run}"
     if run is not None and test is not None:
@@ -365,7 +372,7 @@ def _insert(connection: Connection, labels: _Labels, rows: Sequence[tuple[Ledger
     return True
 
 
-def _note(connection: Connection, spending: list[tuple[str, str, int]]) -> None:
+def _note(connection: Connection, spending: list[_Spending]) -> None:
     for first in range(0, len(spending), _AT_ONCE):
         some = spending[first : first + _AT_ONCE]
         connection.execute(_noting(len(some)), [value for each in some for value in each])
@@ -376,8 +383,12 @@ def _noting(count: int) -> str:
     return _NOTE_SPENDING.format(", ".join(["(?, ?, ?)"] * count))
 
 
-def _spending(rows: Iterable[LedgerRow], at_most: Decimal | None, *, sign: int = 1) -> list[tuple[str, str, int]]:
-    sums: Counter[tuple[str, str]] = Counter()
+def _spent(entry: Entry) -> list[_Spending]:
+    return [] if entry.row is None else _spending([entry.row], entry.at_most)
+
+
+def _spending(rows: Iterable[LedgerRow], at_most: Decimal | None, *, sign: int = 1) -> list[_Spending]:
+    sums: defaultdict[tuple[str, str], int] = defaultdict(int)
     for row in rows:
         if row.hit == "live" and (usd := to_pico(at_most if (held := row.held) is None else held)):
             for period in periods(time=row.time, run=row.run, test=row.test).values():

@@ -1,6 +1,7 @@
 """The ledger in PostgreSQL, in the schema ``lmtest`` of the database that a URL names; for runs on several machines.
 
-One advisory lock stands for SQLite's one write transaction, so whatever is exact there is exact here.
+One advisory lock stands for SQLite's one write transaction, so whatever is exact there is exact here. While it is held
+everybody else waits, so statements are sent together: one goes out when somebody asks for its rows, or at the end.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lmtest.money.database import PATIENCE, VERSION, close_when_dropped, newer, 
 from lmtest.money.waiting import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from lmtest.money.database import Connection, Rows
 
@@ -52,47 +53,34 @@ class Postgres:
     def writing(self, *, patience: float = PATIENCE, durable: bool = True) -> Iterator[Connection]:
         """As `lmtest.money.database.Database.writing`."""
         said = [
-            f"SET LOCAL lock_timeout TO '{patience:.3f}s'" if patience != PATIENCE else "",
-            "" if durable else "SET LOCAL synchronous_commit TO off",
-            f"SELECT pg_advisory_xact_lock({_LOCK})",
+            f"set_config('lock_timeout', '{patience:.3f}s', true)" if patience != PATIENCE else "",
+            "" if durable else "set_config('synchronous_commit', 'off', true)",
+            f"pg_advisory_xact_lock({_LOCK})",
         ]
-        with self._transaction("BEGIN", *filter(None, said)) as connection:
-            if not self._made(connection):
-                connection.execute(disk.read(_SCHEMA))
-                connection.execute("INSERT INTO version (version) VALUES (%s)", (VERSION,))
-            yield _Dialect(connection)
+        with self._transaction("BEGIN", f"SELECT {', '.join(filter(None, said))}") as transaction:
+            if not self._made(transaction):
+                transaction.run(disk.read(_SCHEMA))
+                transaction.execute("INSERT INTO version (version) VALUES (?)", (VERSION,))
+            yield transaction
 
     @contextmanager
     def reading(self) -> Iterator[Connection | None]:
         """As `lmtest.money.database.Database.reading`."""
-        with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
-            yield _Dialect(connection) if self._made(connection) else None
+        with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as transaction:
+            yield transaction if self._made(transaction) else None
 
     @contextmanager
-    def _transaction(self, *begin: str) -> Iterator[psycopg.Connection[Any]]:
-        """Hold a transaction that begins with these statements, in one round trip."""
+    def _transaction(self, *begin: str) -> Iterator[_Transaction]:
+        """Hold a transaction that begins with these statements."""
         with self._lock, self._explained():
-            connection = self._begun("; ".join(begin).encode())
+            used = self._own() is not None
+            transaction = _Transaction(self._connect(), begin, anew=self._connect if used else None)
             try:
-                yield connection
-                connection.execute(b"COMMIT")
+                yield transaction
+                transaction.commit()
             except BaseException:
-                _roll_back(connection)
+                transaction.roll_back()
                 raise
-
-    def _begun(self, begin: bytes) -> psycopg.Connection[Any]:
-        used = self._own() is not None
-        connection = self._connect()
-        try:
-            connection.execute(begin)
-        except BaseException as error:
-            _roll_back(connection)  # where a lock was not had in time
-            if not (isinstance(error, psycopg.OperationalError) and connection.closed and used):
-                raise
-            # The server was restarted, or cut what was idle, since it was used last: nothing was lost with it.
-            connection = self._connect()
-            connection.execute(begin)
-        return connection
 
     def close(self) -> None:
         """As `lmtest.money.database.Database.close`."""
@@ -122,7 +110,7 @@ class Postgres:
             self._connection, self._owner, self.labels = connection, os.getpid(), {}
         return connection
 
-    def _made(self, connection: psycopg.Connection[Any]) -> bool:
+    def _made(self, connection: _Transaction) -> bool:
         """Whether the schema is there, and one we know; asked until it is, then no more."""
         if self._known:
             return True
@@ -150,27 +138,118 @@ class Postgres:
             ) from error
 
 
-def _roll_back(connection: psycopg.Connection[Any]) -> None:
-    """End a transaction; a connection on which that cannot be, as in the midst of a statement, is given up."""
-    try:
-        if not connection.closed:
-            connection.execute(b"ROLLBACK")
-    except psycopg.Error:
-        connection.close()
+class _Transaction:
+    """The SQL of `lmtest.money.database`, in psycopg's spelling, sent when an answer is needed.
 
+    Args:
+        connection: A connection in no transaction.
+        begin: The statements that it begins with.
+        anew: Gives another connection, where the server may have closed this one since it was used last.
+    """
 
-class _Dialect:
-    """The SQL of `lmtest.money.database`, in psycopg's spelling."""
-
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        begin: Iterable[str],
+        *,
+        anew: Callable[[], psycopg.Connection[Any]] | None,
+    ) -> None:
         self._connection = connection
+        self._cursor = psycopg.ClientCursor[Any](connection)  # which alone takes several statements with parameters
+        self._anew = anew
+        self._unsent = [*begin]
+        self._unanswered = [_Answer(self) for _ in self._unsent]
 
     def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), /) -> Rows:
-        return self._connection.execute(_spelled(sql), parameters)
+        """As `lmtest.money.database.Connection.execute`; an error may come from a later statement, or the end."""
+        answer = _Answer(self)
+        self._unsent.append(self._cursor.mogrify(_spelled(sql), parameters) if parameters else sql)
+        self._unanswered.append(answer)
+        return answer
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> None:
+        """As `lmtest.money.database.Connection.executemany`."""
+        self.send()
         with self._connection.cursor() as cursor:
             cursor.executemany(_spelled(sql), parameters)
+
+    def run(self, script: bytes) -> None:
+        """Run several statements whose answers nobody needs."""
+        self.send()
+        self._connection.execute(script)
+
+    def commit(self) -> None:
+        """End it; nothing of it is lost any more."""
+        self.execute("COMMIT")
+        self.send()
+
+    def send(self) -> None:
+        """Send what was not sent yet, in one round trip, and hand out the answers."""
+        if not self._unsent:
+            return
+        statements = "; ".join(self._unsent).encode()
+        try:
+            self._cursor.execute(statements)
+        except psycopg.OperationalError:
+            self.roll_back()  # after which it is closed, where it was in the midst of another statement
+            if self._anew is None or not self._connection.closed:
+                raise
+            # The server was restarted, or cut what was idle, since it was used last: nothing was lost with it.
+            self._connection = self._anew()
+            self._cursor = psycopg.ClientCursor(self._connection)
+            self._cursor.execute(statements)
+        self._anew = None
+        for answer in self._unanswered:
+            answer.take(self._cursor)
+            self._cursor.nextset()
+        self._unsent, self._unanswered = [], []
+
+    def roll_back(self) -> None:
+        """End it without a trace; a connection on which that cannot be, as in the midst of a statement, is given up."""
+        try:
+            if not self._connection.closed:
+                self._connection.execute(b"ROLLBACK")
+        except psycopg.Error:
+            self._connection.close()
+
+
+class _Answer:
+    """The rows of a statement, which is sent when they are asked for."""
+
+    def __init__(self, transaction: _Transaction) -> None:
+        self._transaction = transaction
+        self._rows: list[Any] | None = None
+        self._count = 0
+
+    def take(self, cursor: psycopg.Cursor[Any]) -> None:
+        """Take them from a cursor that is at them."""
+        self._rows = cursor.fetchall()[::-1] if cursor.description else []
+        self._count = cursor.rowcount
+
+    @property
+    def rowcount(self) -> int:
+        """As `lmtest.money.database.Rows.rowcount`."""
+        self._left()
+        return self._count
+
+    def fetchone(self) -> Any:
+        """As `lmtest.money.database.Rows.fetchone`."""
+        return left.pop() if (left := self._left()) else None
+
+    def fetchall(self) -> list[Any]:
+        """As `lmtest.money.database.Rows.fetchall`."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        left = self._left()
+        while left:
+            yield left.pop()
+
+    def _left(self) -> list[Any]:
+        if self._rows is None:
+            self._transaction.send()
+        assert self._rows is not None, "whatever was sent is answered"
+        return self._rows
 
 
 @functools.cache

@@ -10,22 +10,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from lmtest.errors import ConfigurationError
 from lmtest.money import under_way
-from lmtest.money.horizon import SECOND, clock_time, last_expiry, time_of
+from lmtest.money.horizon import SECOND, clock_time, time_of
 from lmtest.money.owner import claimed, dead
+from lmtest.money.under_way import UnderWay
 from lmtest.money.waiting import Clock, TaskBell, ThreadBell, wait, wait_async
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
     from lmtest.errors import LimitError
-    from lmtest.money.database import Connection
+    from lmtest.money.database import Connection, Rows
     from lmtest.money.ledger import Ledger
     from lmtest.money.row import LedgerRow
     from lmtest.money.waiting import Bell
@@ -35,12 +38,9 @@ LONG_WAIT: Final = 5.0
 
 _FIRST: Final = 0.01  # seconds between two looks, where nobody can say when there will be room
 _LAST: Final = 0.25
+_DAY: Final = 86_400 * SECOND
 _LONGEST: Final = 5.0  # seconds between two looks of one who waits for a moment, or behind many
 _ABSENT: Final = 30 * SECOND  # nanoseconds after which one who should have looked is taken for gone
-
-_AT_FIRST: Final = """
-SELECT EXISTS (SELECT 1 FROM waiting), EXISTS (SELECT 1 FROM under_way WHERE expires <= ? OR expires > ?)
-"""
 
 _LOG = logging.getLogger("lmtest")
 
@@ -63,12 +63,17 @@ class Asked:
     estimate: Decimal | None = None
     because: str = ""
     within: frozenset[str] = frozenset()
-    id: str = field(default_factory=lambda: claimed(os.urandom(16).hex()))
+    id: str = field(default_factory=lambda: claimed(_name()))
 
     @property
     def test(self) -> str | None:
         """The test that calls."""
         return self.row.test
+
+
+def _name() -> str:
+    """Name a call as none is named, in the order of time, so that an index is written to at one end."""
+    return f"{time.time_ns():x}{os.urandom(8).hex()}"
 
 
 class Ahead(NamedTuple):
@@ -107,6 +112,18 @@ class Block(NamedTuple):
     final: bool = False
 
 
+class Take(NamedTuple):
+    """What a call takes of a limit that has room for it.
+
+    Attributes:
+        holds: What it holds while it is under way, by the name that it is held under: a place, or picodollars.
+        then: Writes down what is taken for good.
+    """
+
+    holds: Mapping[str, int] = MappingProxyType({})
+    then: Callable[[Connection], None] | None = None
+
+
 _Blocked = dict[str, tuple[Block, Ahead]]  # by the name of what has no room
 
 
@@ -121,17 +138,26 @@ class Limit(Protocol):
     def weight(self) -> int:
         """The figure that those behind it need of the call: of a rate, the nanoseconds of its time that it takes."""
 
-    def room(self, connection: Connection, asked: Asked, now: int, ahead: Ahead) -> Block | Callable[[], None]:
-        """See if there is room.
+    def ask(self, connection: Connection, now: int) -> Rows | None:
+        """Ask for what is kept of it, if anything is.
 
         Args:
             connection: An open transaction.
+            now: Nanoseconds since 1970, in whose period.
+        """
+
+    def room(self, kept: Any, calls: UnderWay, asked: Asked, now: int, ahead: Ahead) -> Block | Take:
+        """See if there is room.
+
+        Args:
+            kept: What `ask` asked for.
+            calls: The calls under way.
             asked: The call.
             now: Nanoseconds since 1970.
             ahead: Those who wait for it already.
 
         Returns:
-            What takes the room, in the same transaction; or why there is none.
+            What is taken of it; or why there is no room.
         """
 
 
@@ -216,20 +242,23 @@ class Queue:
         """Let it through, or give what has no room for it; and the moment."""
         asked = waits.asked
         with self._database.writing(durable=False) as connection:
-            now = self._now()
-            anybody, overdue = connection.execute(_AT_FIRST, (now, last_expiry(now))).fetchone()
-            if overdue:
+            found = _Found(connection, limits, self._now)
+            now = found.now
+            if found.calls.out_of_time(now):
                 under_way.settle_overdue(self._ledger, connection, now)
-            ahead = _ahead(connection, waits, now) if anybody and not asked.within else {}
-            blocked, takes = _rooms(connection, asked, limits, now, ahead)
+                found = _Found(connection, limits, lambda: now)
+            ahead = {} if asked.within else _ahead(connection, found.waiting, waits, now)
+            blocked, takes = found.rooms(asked, ahead)
             if blocked and under_way.settle_dead(self._ledger, connection):
-                blocked, takes = _rooms(connection, asked, limits, now, ahead)
+                blocked, takes = _Found(connection, limits, lambda: now).rooms(asked, ahead)
             if waits.ticket:
                 connection.execute("DELETE FROM waiting WHERE id = ?", (asked.id,))
             if not blocked:
                 for take in takes:
-                    take()
-                under_way.begin(connection, asked, now)
+                    if take.then is not None:
+                        take.then(connection)
+                holds = {name: its for take in takes for name, its in take.holds.items()}
+                under_way.begin(connection, asked, holds, now)
             elif not asked.within:
                 waits.ticket = waits.ticket or _next_ticket(connection)
                 weights = {limit.name: limit.weight for limit in limits}
@@ -306,24 +335,47 @@ class _Wait:
         _LOG.warning("A call to %s waits %s%s: %s.", self.asked.model, ends, given, why)
 
 
-def _rooms(
-    connection: Connection, asked: Asked, limits: Sequence[Limit], now: int, ahead: dict[str, Ahead]
-) -> tuple[_Blocked, list[Callable[[], None]]]:
-    blocked: _Blocked = {}
-    takes = []
-    for limit in limits:
-        before = ahead.get(limit.name, Ahead())
-        found = limit.room(connection, asked, now, before)
-        if isinstance(found, Block):
-            blocked[limit.name] = found, before
-        else:
-            takes.append(found)
-    return blocked, takes
+class _Found:
+    """What one transaction found of those who wait, of the calls under way, and of the limits.
+
+    Everything is asked for before anything is read, so that a server is asked once.
+
+    Args:
+        connection: The transaction.
+        limits: What holds the call.
+        clock: Gives nanoseconds since 1970.
+    """
+
+    def __init__(self, connection: Connection, limits: Sequence[Limit], clock: Callable[[], int]) -> None:
+        asked_at = clock()
+        waiting = connection.execute("SELECT name, id, ticket, weight, expires FROM waiting")
+        calls = under_way.ask(connection)
+        self._kept = [(limit, limit.ask(connection, asked_at)) for limit in limits]
+        self.waiting = waiting.fetchall()
+        self.calls = UnderWay(calls)
+        # No sooner, for everybody else's transaction may have been waited for.
+        self.now = clock()
+        if self.now // _DAY != asked_at // _DAY:  # another month, it may be
+            self._kept = [(limit, limit.ask(connection, self.now)) for limit in limits]
+
+    def rooms(self, asked: Asked, ahead: dict[str, Ahead]) -> tuple[_Blocked, list[Take]]:
+        """Give what has no room for a call, and what it takes of the rest."""
+        blocked: _Blocked = {}
+        takes = []
+        for limit, kept in self._kept:
+            before = ahead.get(limit.name, Ahead())
+            found = limit.room(kept, self.calls, asked, self.now, before)
+            if isinstance(found, Block):
+                blocked[limit.name] = found, before
+            else:
+                takes.append(found)
+        return blocked, takes
 
 
-def _ahead(connection: Connection, waits: _Wait, now: int) -> dict[str, Ahead]:
+def _ahead(connection: Connection, waiting: Sequence[Any], waits: _Wait, now: int) -> dict[str, Ahead]:
     """Find who came before, by what they wait for; whoever is gone is put out."""
-    waiting = connection.execute("SELECT name, id, ticket, weight, expires FROM waiting").fetchall()
+    if not waiting:
+        return {}
     others = {id_: expires for _, id_, _, _, expires in waiting if id_ != waits.asked.id}
     gone = dead(others) | {id_ for id_, expires in others.items() if expires <= now}
     connection.executemany("DELETE FROM waiting WHERE id = ?", [(id_,) for id_ in gone])

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from lmtest.errors import RateLimited
 from lmtest.money.horizon import LONGEST_RETRY_AFTER, SECOND, clock_time, within_reach
-from lmtest.money.queue import Block
+from lmtest.money.queue import Block, Take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from lmtest.money.database import Connection
+    from lmtest.money.database import Connection, Rows
     from lmtest.money.queue import Ahead, Asked
+    from lmtest.money.under_way import UnderWay
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,12 +49,24 @@ class Rate:
         """Nanoseconds of the rate's time that the call takes."""
         return min(self.cost, self.permits) * self._spacing
 
-    def room(self, connection: Connection, asked: Asked, now: int, ahead: Ahead) -> Block | Callable[[], None]:
+    def ask(self, connection: Connection, now: int) -> Rows:  # noqa: ARG002 - it knows no periods
+        """As `lmtest.money.queue.Limit.ask`."""
+        return connection.execute("SELECT due, blocked_until FROM rate WHERE name = ?", (self.name,))
+
+    def room(
+        self,
+        kept: Rows,
+        calls: UnderWay,  # noqa: ARG002 - a turn is taken for good
+        asked: Asked,
+        now: int,
+        ahead: Ahead,
+    ) -> Block | Take:
         """As `lmtest.money.queue.Limit.room`."""
-        due, blocked_until = self._read(connection, now)
+        before = kept.fetchone() or (0, 0)
+        due, blocked_until = within_reach(self.name, before, now)
         turn = max(now, blocked_until, due - (self.burst - 1) * self._spacing) + ahead.weight
         if turn <= now:
-            return partial(self._take, connection, max(due, now) + self.weight)
+            return Take(then=partial(self._take, max(due, now) + self.weight, blocked_until))
         if blocked_until > now:
             why = f"the provider of {asked.model!r} asked everybody to wait until {clock_time(blocked_until)}"
         else:
@@ -98,21 +111,14 @@ class Rate:
             (self.name, until, now, now + LONGEST_RETRY_AFTER),
         )
 
-    def _take(self, connection: Connection, due: int) -> None:
+    def _take(self, due: int, blocked_until: int, connection: Connection) -> None:
         connection.execute(
-            "INSERT INTO rate (name, due) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET due = excluded.due",
-            (self.name, due),
+            """
+            INSERT INTO rate (name, due, blocked_until) VALUES (?, ?, ?)
+            ON CONFLICT (name) DO UPDATE SET due = excluded.due, blocked_until = excluded.blocked_until
+            """,
+            (self.name, due, blocked_until),
         )
-
-    def _read(self, connection: Connection, now: int) -> tuple[int, int]:
-        found = connection.execute("SELECT due, blocked_until FROM rate WHERE name = ?", (self.name,)).fetchone()
-        kept = found or (0, 0)
-        due, blocked_until = within_reach(self.name, kept, now)
-        if (due, blocked_until) != kept:
-            connection.execute(
-                "UPDATE rate SET due = ?, blocked_until = ? WHERE name = ?", (due, blocked_until, self.name)
-            )
-        return due, blocked_until
 
     @property
     def _spacing(self) -> int:

@@ -238,9 +238,8 @@ def _estimated(connection: Connection, start: int) -> list[tuple[str, int]]:
 
 
 def _spent(connection: Connection, now: datetime) -> Decimal:
-    first = microseconds(_first(now)) // 86_400_000_000
-    last = microseconds(now) // 86_400_000_000
-    return _usd(connection.execute("SELECT sum(cost) FROM call WHERE day BETWEEN ? AND ?", (first, last)).fetchone()[0])
+    month = (microseconds(_first(now)), microseconds(now))
+    return _usd(connection.execute("SELECT sum(cost) FROM call WHERE time BETWEEN ? AND ?", month).fetchone()[0])
 
 
 def _month(now: datetime, spent: Decimal, limit: Decimal | None) -> Month:

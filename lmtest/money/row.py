@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Literal, Self
 
-from lmtest.cassette.interaction import STAND_IN, Usage
+import orjson
 
-_ENCODER = json.JSONEncoder(default=str, ensure_ascii=False)  # made once, for it is as dear as what it does
+from lmtest.cassette.interaction import STAND_IN, Usage
 
 Hit = Literal["live", "cassette", "mock"]
 """The source of an answer."""
@@ -74,10 +74,12 @@ class LedgerRow:
         >>> LedgerRow.from_json(row.to_json()) == row
         True
         """
-        said: dict[str, Any] = {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
-        counted = {name: count for name in Usage.__slots__ if (count := getattr(self.usage, name)) is not None}
-        said |= {"usage": counted} if time is None else {"usage": counted, "time": time}
-        return _ENCODER.encode(said)
+        said = {name: value for name, value in zip(_NAMES, _values_of(self), strict=True) if value is not None}
+        counted = zip(Usage.__slots__, _counts_of(self.usage), strict=True)
+        said["usage"] = {name: count for name, count in counted if count is not None}
+        if time is not None:
+            said["time"] = time
+        return orjson.dumps(said, default=str).decode()
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -87,7 +89,7 @@ class LedgerRow:
             ValueError: It is no such text.
         """
         try:
-            said: dict[str, Any] = json.loads(text)
+            said: dict[str, Any] = orjson.loads(text)
             amounts: dict[str, Any] = {
                 name: Decimal(said[name]) for name in ("cost", "would_cost", "dspy_cost") if name in said
             }
@@ -95,3 +97,7 @@ class LedgerRow:
             return cls(**{"cost": None, **said, **amounts})
         except (ArithmeticError, KeyError, TypeError) as error:
             raise ValueError(f"no row of a ledger: {error!r}") from error
+
+
+_NAMES = LedgerRow.__slots__
+_values_of, _counts_of = attrgetter(*_NAMES), attrgetter(*Usage.__slots__)

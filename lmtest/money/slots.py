@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from lmtest.errors import RateLimited
 from lmtest.money.horizon import SECOND
-from lmtest.money.queue import Block
+from lmtest.money.queue import Block, Take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from lmtest.money.database import Connection
+    from lmtest.money.database import Connection, Rows
     from lmtest.money.queue import Ahead, Asked
+    from lmtest.money.under_way import UnderWay
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,15 +29,23 @@ class Slots:
 
     weight = 1
 
-    def room(self, connection: Connection, asked: Asked, now: int, ahead: Ahead) -> Block | Callable[[], None]:
+    def ask(self, connection: Connection, now: int) -> Rows | None:
+        """As `lmtest.money.queue.Limit.ask`: who has a place is under way."""
+
+    def room(
+        self,
+        kept: Rows | None,  # noqa: ARG002 - there is none
+        calls: UnderWay,
+        asked: Asked,
+        now: int,
+        ahead: Ahead,
+    ) -> Block | Take:
         """As `lmtest.money.queue.Limit.room`."""
-        (taken,) = connection.execute("SELECT count(*) FROM hold WHERE name = ?", (self.name,)).fetchone()
+        holders = calls.holding(self.name)
+        taken = len(holders)
         if taken + ahead.calls < self.limit:
-            return partial(self._take, connection, asked.id)
-        holders = connection.execute(
-            "SELECT hold.id, expires FROM hold JOIN under_way ON under_way.id = hold.id WHERE name = ?", (self.name,)
-        ).fetchall()
-        ends = min((expires for _, expires in holders), default=now)
+            return Take(holds={self.name: 1})
+        ends = calls.ends(holders) or now
         why = f"{self.name!r} is {self.limit} at once, and {taken} {'is' if taken == 1 else 'are'} under way"
         error = RateLimited(
             f"{why}: none became free for the call in time (max_wait). It was not sent. Let it wait longer "
@@ -47,7 +53,4 @@ class Slots:
             retry_after=max(0, ends - now) / SECOND,
         )
         # Who calls in the midst of calls that have every place would wait for itself.
-        return Block(error, why=why, final=len(holders) >= self.limit and asked.within.issuperset(dict(holders)))
-
-    def _take(self, connection: Connection, id_: str) -> None:
-        connection.execute("INSERT INTO hold (name, id, usd) VALUES (?, ?, 0)", (self.name, id_))
+        return Block(error, why=why, final=taken >= self.limit and asked.within.issuperset(holders))

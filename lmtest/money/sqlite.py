@@ -48,15 +48,19 @@ class Sqlite:
     @contextmanager
     def writing(self, *, patience: float = PATIENCE, durable: bool = True) -> Iterator[Connection]:  # noqa: ARG002 - the log decides
         """As `lmtest.money.database.Database.writing`."""
-        with self._lock, self._explained(patience):
-            connection = self._connect()
-            _begin(connection, patience)
+        with self._lock:
             try:
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                connection = self._connect()
+                _begin(connection, patience)
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+            except (sqlite3.DatabaseError, OSError) as error:
+                self._explain(error, patience)
+                raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection | None]:
@@ -64,16 +68,20 @@ class Sqlite:
         if not disk.exists(self.path):
             yield None
             return
-        with self._lock, self._explained():
-            connection = self._connect()
-            connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1_000:.0f}")
-            connection.execute("BEGIN")
+        with self._lock:
             try:
-                yield connection
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                connection.execute("PRAGMA busy_timeout = 0")
+                connection = self._connect()
+                connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1_000:.0f}")
+                connection.execute("BEGIN")
+                try:
+                    yield connection
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    connection.execute("PRAGMA busy_timeout = 0")
+            except (sqlite3.DatabaseError, OSError) as error:
+                self._explain(error, PATIENCE)
+                raise
 
     def close(self) -> None:
         """As `lmtest.money.database.Database.close`."""
@@ -105,14 +113,9 @@ class Sqlite:
         self._connection, self._owner, self.labels = connection, os.getpid(), {}
         return connection
 
-    @contextmanager
-    def _explained(self, patience: float = PATIENCE) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.DatabaseError, OSError) as error:
-            # What was asked of SQLite was wrong, not the file: the traceback is what helps.
-            if isinstance(error, sqlite3.IntegrityError) or _code(error) == sqlite3.SQLITE_ERROR:
-                raise
+    def _explain(self, error: Exception, patience: float) -> None:
+        # What was asked of SQLite was wrong, not the file: the traceback is what helps.
+        if not (isinstance(error, sqlite3.IntegrityError) or _code(error) == sqlite3.SQLITE_ERROR):
             raise ConfigurationError(_explanation(self.path, error, patience)) from error
 
 
@@ -144,9 +147,7 @@ def _begin(connection: sqlite3.Connection, patience: float) -> None:
 def _create(path: Path) -> None:
     from filelock import FileLock  # late: only who makes the file needs it, and it takes as long as the rest of us
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.parent.name == ".lmtest" and not disk.exists(ignore := path.parent / ".gitignore"):
-        ignore.write_text("*\n", encoding="utf-8")
+    disk.make_directory(path.parent)
     # Turning a file to write-ahead mode does not wait for its turn, so the first process makes it under another name.
     with FileLock(path.with_name(path.name + ".lock")):
         if disk.exists(path):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lmtest.literal import shown
 from lmtest.pytest_plugin import options
 from lmtest.pytest_plugin.shared import COLLECTED, written_ids
 
@@ -94,9 +95,9 @@ class Gathering:
         terminalreporter.write_sep("=", "lmtest")
         budget = options.budget_line(self._config) if self._run.is_live else ""
         for line in summary.lines(self._run, names=self._config.get_verbosity() > 0, budget=budget):
-            terminalreporter.write_line(line)
+            terminalreporter.write_line(shown(line))
         for line in github.commands(self._run, os.environ, unused=options.unused(self._config)):
-            terminalreporter.write_line(line)
+            terminalreporter.write_line(shown(line))
         github.append_summary(self._run, os.environ)
 
     def _may_have_orphans(self, exitstatus: int) -> bool:

@@ -24,7 +24,8 @@ def write(run: Run, path: Path) -> None:
     Raises:
         LMTestError: It cannot be written.
     """
-    text = json.dumps(document(run), indent=2, ensure_ascii=False) + "\n" if path.suffix == ".json" else markdown(run)
+    data = json.dumps(document(run), indent=2, ensure_ascii=False) if path.suffix == ".json" else ""
+    text = f"{literal.in_json(data)}\n" if data else markdown(run)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lmtest.cassette import pending
 from lmtest.modes import Mode
 from lmtest.refresh.resend import resend
-from lmtest.refresh.result import read_calls
+from lmtest.refresh.restart import Together, run_through
+from lmtest.refresh.result import read_calls, recorded_anew
 from lmtest.refresh.run import Run, run_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lmtest.refresh.plan import Plan
+    from lmtest.refresh.plan import Job, Plan
     from lmtest.refresh.resend import Sending
     from lmtest.refresh.witness import Ended
 
@@ -38,15 +40,21 @@ def carry_out(
     for job in plan.due:
         pending.prepare(job.path)
     if by_test:
-        tests = [test for job in plan.due for test in job.tests]
-        run = run_tests(tests, root=root, mode=Mode.REFRESH, limits=sending.limits, to=sending.to, on_end=on_end)
+        how = partial(run_tests, root=root, mode=Mode.REFRESH, limits=sending.limits, to=sending.to, on_end=on_end)
+        run = run_through(map(_together, plan.due), how)
     else:
         run = _resend_all(plan, sending, on_end)
     for job in plan.due:
         ended = run.of(*job.names)
         if ended and ended.limit:
             pending.discard(job.path)  # it was cut short, which says nothing of its answers
+        elif (ended and ended.red) or run.left_out(*job.names):
+            pending.set_apart(job.path)
     return run
+
+
+def _together(job: Job) -> Together:
+    return Together(tests=job.tests, is_lost=lambda: recorded_anew(job.path) is None)
 
 
 def _resend_all(plan: Plan, sending: Sending, on_end: Callable[[Ended], None]) -> Run:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lmtest.cassette.index import Index
 from lmtest.errors import ConfigurationError
 from lmtest.modes import Mode, choose_mode
+from lmtest.refresh.outcomes import Outcomes, sum_up
 from lmtest.refresh.plan import Choice, find_cassettes, make_plan
+from lmtest.refresh.restart import Together, run_through
 from lmtest.refresh.run import run_tests
 
 if TYPE_CHECKING:
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmtest.money.limits import Limits
-    from lmtest.refresh.run import Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,11 +27,11 @@ class Completed:
 
     Attributes:
         gained: How many calls each cassette gained, those that did.
-        run: What became of the tests.
+        outcomes: What became of the tests.
     """
 
     gained: Mapping[Path, int]
-    run: Run
+    outcomes: Outcomes
 
 
 def tests_to_run(paths: Iterable[Path], *, root: Path, test: str | None) -> list[str]:
@@ -61,9 +63,10 @@ def complete(paths: Sequence[Path], tests: Sequence[str], *, root: Path, limits:
     if choose_mode(flag=Mode.AUTO.value).mode is not Mode.AUTO:
         raise ConfigurationError("under CI nothing is recorded; allow it with LMTEST_ALLOW_RECORD_IN_CI=1.")
     before = _counts(paths)
-    run = run_tests(tests, root=root, mode=Mode.AUTO, limits=limits)
+    how = partial(run_tests, root=root, mode=Mode.AUTO, limits=limits)
+    run = run_through((Together(tests=[test]) for test in tests), how)
     gained = {path: count - before.get(path, 0) for path, count in _counts(paths).items()}
-    return Completed(gained={path: count for path, count in gained.items() if count}, run=run)
+    return Completed(gained={path: count for path, count in gained.items() if count}, outcomes=sum_up(tests, run))
 
 
 def _counts(paths: Iterable[Path]) -> dict[Path, int]:

@@ -46,6 +46,7 @@ class Tier(enum.StrEnum):
     WORDING = "wording"
     CHANGED = "changed"
     STRUCTURE = "structure"
+    UNREACHED = "not reached"
     FAILED = "failed"
 
     @property

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from lmtest.cassette.index import Index
 from lmtest.cassette.pending import failed_path, fresh_path
-from lmtest.refresh.drift import Tier, compare
+from lmtest.refresh.drift import CallDrift, Tier, compare
+from lmtest.refresh.outcomes import Outcomes, sum_up
 from lmtest.refresh.pairs import pair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lmtest.cassette.interaction import Interaction
-    from lmtest.refresh.drift import CallDrift
     from lmtest.refresh.plan import Job, Plan
     from lmtest.refresh.run import Run
+    from lmtest.refresh.witness import Ended
 
 
 NOT_REACHED: Final = "not reached"
@@ -57,7 +58,7 @@ class CassetteDrift:
     @property
     def acceptable(self) -> bool:
         """Whether what was recorded may take the cassette's place: its test passed, and each call was answered."""
-        return not self.failure and self.tier is not Tier.FAILED and fresh_path(self.path).exists()
+        return not self.failure and self.tier < Tier.UNREACHED and fresh_path(self.path).exists()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,12 +83,19 @@ class Drift:
         left: What was not.
         stopped: Why it ended early; empty where it did not.
         to: The model that was asked instead of the recorded ones.
+        outcomes: How the tests ended; of calls that were sent without tests, nothing.
     """
 
     cassettes: tuple[CassetteDrift, ...]
     left: tuple[Left, ...] = ()
     stopped: str = ""
     to: str | None = None
+    outcomes: Outcomes = field(default_factory=Outcomes)
+
+    @property
+    def answered(self) -> bool:
+        """Whether a call was answered."""
+        return any(call.after is not None and call.tier < Tier.UNREACHED for call in self.calls)
 
     @property
     def calls(self) -> Iterator[CallDrift]:
@@ -150,6 +158,7 @@ def gather(
     run: Run,
     *,
     to: str | None = None,
+    by_test: bool = True,
     score: Callable[[CallDrift], tuple[float | None, float | None]] | None = None,
 ) -> Drift:
     """Compare what was re-recorded with what was there.
@@ -158,12 +167,13 @@ def gather(
         plan: What was to be re-recorded.
         run: What became of it.
         to: The model that was asked instead of the recorded ones.
+        by_test: Whether the owning tests ran; else the calls were sent without them.
         score: Scores a call before and after.
     """
     cassettes, left = [], []
     for job in (*plan.done, *plan.due):
         ended = run.of(*job.names)
-        failure = ended.reason or "its test failed" if ended and ended.outcome == "failed" else ""
+        failure = _failure(ended, run.left_out(*job.names), run)
         if ended and ended.limit:
             left.append(Left(path=job.path, reason="stopped by the limit"))
         elif recorded_anew(job.path) is None and not failure:
@@ -172,7 +182,18 @@ def gather(
             drift = compare_anew(job.path, tests=job.tests, failure=failure)
             scored = [replace(each, scores=score(each)) for each in drift.calls] if score else drift.calls
             cassettes.append(replace(drift, calls=tuple(scored)))
-    return Drift(cassettes=furthest_first(cassettes), left=tuple(left), stopped=run.stopped, to=to)
+    outcomes = sum_up([test for job in plan.due for test in job.tests], run) if by_test else Outcomes()
+    return Drift(cassettes=furthest_first(cassettes), left=tuple(left), stopped=run.stopped, to=to, outcomes=outcomes)
+
+
+def _failure(ended: Ended | None, left_out: Sequence[str], run: Run) -> str:
+    """Say why what was recorded for a cassette is not to be accepted; empty where it may be."""
+    if ended and ended.red:
+        told = ended.reason or "it said nothing"
+        return told if ended.outcome == "failed" else f"{ended.outcome}: {told}"
+    if left_out:
+        return f"{', '.join(left_out)} did not run: {run.died}"
+    return ""
 
 
 def recorded_anew(path: Path) -> Path | None:
@@ -193,8 +214,16 @@ def compare_anew(path: Path, *, tests: Iterable[str], failure: str = "") -> Cass
     """
     anew = recorded_anew(path)
     before = read_calls(path) if path.exists() else []
-    calls = tuple(compare(*each, folder=path.parent) for each in pair(before, read_calls(anew))) if anew else ()
-    return CassetteDrift(path=path, test=", ".join(tests) or None, calls=calls, failure=failure)
+    pairs = pair(before, read_calls(anew) if anew else ())
+    calls = (compare(*each, folder=path.parent) for each in pairs)
+    if failure:
+        calls = (_unreached(each) if each.after is None else each for each in calls)
+    return CassetteDrift(path=path, test=", ".join(tests) or None, calls=tuple(calls), failure=failure)
+
+
+def _unreached(call: CallDrift) -> CallDrift:
+    """A call that a test did not come to, which says nothing of how it would be answered."""
+    return replace(call, tier=Tier.UNREACHED, reason="its test ended before")
 
 
 def furthest_first(cassettes: Iterable[CassetteDrift]) -> tuple[CassetteDrift, ...]:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from lmtest import variables
 from lmtest.errors import LMTestError
 from lmtest.modes import Mode, ModeChoice
 from lmtest.money.origin import REFRESH_FLAG
-from lmtest.refresh.witness import JOURNAL, WANTED, Ended
+from lmtest.refresh.ids import belongs
+from lmtest.refresh.witness import JOURNAL, WANTED, Ended, note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,8 +36,11 @@ _EVERY: Final = 0.1
 _PATIENCE: Final = 30.0
 """Seconds that tests get to end after they were interrupted."""
 
-_RAN_NONE: Final = 5  # pytest's exit codes
-_RAN: Final = frozenset({0, 1, 2, _RAN_NONE})
+_RAN: Final = frozenset({0, 1, 2, 5})
+"""pytest's exit codes where it ran what it was told to, or there was nothing to run."""
+
+_LAST_WORDS: Final = re.compile(r"Fatal Python error: .+|^\++ Timeout \++$|^!+ .+ !+$", re.MULTILINE)
+"""Lines of pytest's, its neighbours' or Python's own that say why the process ended."""
 
 
 @dataclass(kw_only=True)
@@ -43,19 +48,35 @@ class Run:
     """What became of the tests.
 
     Attributes:
-        ended: Each test that ran, in order.
-        stopped: Why not all ran; empty where all did.
+        chosen: The tests that were to run.
+        ended: Each test that ran, in order; and each file that could not be collected.
+        stopped: Why not all ran, where a limit or somebody stopped the run; empty where nobody did.
+        died: How a process ended that took a test with it, and perhaps others' turn.
         log: What pytest printed.
     """
 
+    chosen: list[str] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
     stopped: str = ""
+    died: str = ""
     log: str = ""
 
     def of(self, *tests: str) -> Ended | None:
         """How tests, or those of a file or class, ended together: the first that did not pass; None if none ran."""
         mine = [each for each in self.ended if any(each.concerns(test) for test in tests)]
         return next((each for each in mine if each.outcome != "passed"), mine[0] if mine else None)
+
+    @property
+    def not_run(self) -> list[str]:
+        """Tests that were to run, and of which none is known to have ended."""
+        ended = {each.test for each in self.ended}
+        return [test for test in self.chosen if test not in ended]
+
+    def left_out(self, *tests: str) -> list[str]:
+        """Those of tests, or of a file or class, that did not run because a process died."""
+        if not self.died:
+            return []
+        return [each for each in self.not_run if any(belongs(each, test) for test in tests)]
 
 
 def run_tests(
@@ -94,18 +115,87 @@ def run_tests(
                 _command(tests), cwd=root, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,
             )  # fmt: skip
-            _follow(child, told, run, on_end)
+            story = _Story(run, on_end)
+            _follow(child, told, story)
         run.log = log.read_text(encoding="utf-8", errors="replace")
-    if child.returncode not in _RAN and not run.stopped:
-        raise LMTestError(
-            f"pytest could not run the tests (exit code {child.returncode}). It said:\n{run.log[-3000:].strip()}"
-        )
+    if not run.stopped:
+        for crashed in story.conclude(child.returncode):
+            note(root, crashed, environ)
     return run
+
+
+class _Story:
+    """A run as its journal tells it, line by line.
+
+    Args:
+        run: What became of the tests, so far.
+        on_end: Called with each test that ended.
+    """
+
+    def __init__(self, run: Run, on_end: Callable[[Ended], None]) -> None:
+        self.run = run
+        self._on_end = on_end
+        self._names: dict[str, str] = {}
+        self._open: dict[str, None] = {}
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        match event:
+            case {"chosen": tests}:  # by each worker of xdist
+                self.run.chosen = [*dict.fromkeys((*self.run.chosen, *tests))]
+            case {"begun": test, "name": name}:
+                self._names[test] = name
+                self._open[name] = None
+            case {"collected": test}:
+                self._open.pop(test, None)
+            case {"ended": how}:
+                ended = Ended(**how)
+                self._end(replace(ended, test=self._names.get(ended.test, ended.test)))
+
+    def conclude(self, code: int) -> tuple[Ended, ...]:
+        """Say what the end of the process means for what it left open.
+
+        Returns:
+            The tests that crashed with it.
+
+        Raises:
+            LMTestError: pytest could not run any test.
+        """
+        if self._open:
+            self.run.died = _how_it_died(code, self.run.log)
+            crashed = tuple(Ended(test=test, outcome="crashed", reason=self.run.died) for test in self._open)
+            for each in crashed:
+                self._end(each)
+            return crashed
+        if code not in _RAN:
+            if not self.run.ended:
+                raise LMTestError(
+                    f"pytest could not run the tests (exit code {code}). It said:\n{self.run.log[-3000:].strip()}"
+                )
+            self.run.died = _how_it_died(code, self.run.log)
+        return ()
+
+    def _end(self, ended: Ended) -> None:
+        self._open.pop(ended.test, None)
+        self.run.ended.append(ended)
+        self.run.stopped = self.run.stopped or ended.limit
+        self._on_end(ended)
+
+
+def _how_it_died(code: int, log: str) -> str:
+    """Say how the process of the tests ended.
+
+    >>> _how_it_died(-6, "Fatal Python error: Aborted"), _how_it_died(3, "")
+    ('pytest was ended by SIGABRT: Fatal Python error: Aborted', 'pytest ended with exit code 3')
+    """
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    words = _LAST_WORDS.findall(log)
+    return f"pytest {how}{f': {words[0]}' if words else ''}"
 
 
 def _command(tests: Sequence[str]) -> list[str]:
     files = dict.fromkeys(test.partition("::")[0] for test in tests)
-    options = ["-p", "lmtest.refresh.witness", "--continue-on-collection-errors", "--rootdir=.", "-q"]
+    # The plugin by its name, because a project may have it off for its own runs.
+    options = ["-p", "lmtest", "-p", "lmtest.refresh.witness", "--continue-on-collection-errors", "--rootdir=.", "-q"]
     return [sys.executable, "-m", "pytest", *options, *files]
 
 
@@ -116,15 +206,15 @@ def _environ(environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: 
     return {**environ, **changed}
 
 
-def _follow(child: subprocess.Popen[bytes], told: TextIO, run: Run, on_end: Callable[[Ended], None]) -> None:
+def _follow(child: subprocess.Popen[bytes], told: TextIO, story: _Story) -> None:
     try:
         while not _has_ended(child):
-            _hear(told, run, on_end)
+            _hear(told, story)
     except KeyboardInterrupt:
-        run.stopped = "interrupted"
+        story.run.stopped = "interrupted"
     finally:
         _end(child)
-    _hear(told, run, on_end)
+    _hear(told, story)
 
 
 def _has_ended(child: subprocess.Popen[bytes]) -> bool:
@@ -144,14 +234,11 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             child.wait()
 
 
-def _hear(told: TextIO, run: Run, on_end: Callable[[Ended], None]) -> None:
+def _hear(told: TextIO, story: _Story) -> None:
     while True:
         place = told.tell()
         line = told.readline()
         if not line.endswith("\n"):
             told.seek(place)  # it is being written
             return
-        ended = Ended(**json.loads(line))
-        run.ended.append(ended)
-        run.stopped = run.stopped or ended.limit
-        on_end(ended)
+        story.hear(json.loads(line))

@@ -1,25 +1,35 @@
 """The pytest plugin of the process that re-runs tests: it runs those that are wanted, and tells how each ended.
 
-Tests are chosen here and not on the command line, where one that is gone would keep all others from running.
+Tests are chosen here and not on the command line, where one that is gone would keep all others from running; and what
+the project's own ``addopts`` would leave out of a run, or end it at, is set aside.
+
+The journal has a line for each thing that happens, a JSON object with one key: ``chosen``, the tests that are to run;
+``begun`` and ``collected``, an id; ``ended``, an :class:`Ended`. A process that dies leaves open what it died in.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
-from lmtest import variables
-from lmtest.errors import LimitError
+from lmtest import clock, settings, variables
+from lmtest.cassette import redact
+from lmtest.errors import LimitError, LMTestError
+from lmtest.modes import Mode
+from lmtest.refresh import history
+from lmtest.refresh.history import Attempt
 from lmtest.refresh.ids import belongs
-from lmtest.refresh.written import test_id
+from lmtest.refresh.written import first_line, test_id
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
 WANTED: Final = variables.REFRESH_WANTED
 """The variable that names the file of wanted tests, one a line."""
@@ -29,6 +39,34 @@ JOURNAL: Final = variables.REFRESH_JOURNAL
 
 _LIMIT: Final = "lmtest_limit"
 _NAME: Final = "lmtest_name"
+_UNANSWERED: Final = "lmtest_unanswered"
+_REASON: Final = "lmtest_reason"
+_GONE: Final = "whoever started this refresh is gone"
+_PHASES: Final = frozenset({"setup", "call", "teardown"})
+_RUNS_ALL: Final[dict[str, Any]] = {
+    "collectonly": False,
+    "deselect": None,
+    "failedfirst": False,
+    "ignore": None,
+    "ignore_glob": None,
+    "keyword": "",
+    "lf": False,
+    "lmtest_mode": None,
+    "lmtest_prune": False,
+    "lmtest_report": [],
+    "markexpr": "",
+    "maxfail": 0,
+    "newfirst": False,
+    "setuponly": False,
+    "setupplan": False,
+    "stepwise": False,
+    "stepwise_skip": False,
+    "usepdb": False,
+}
+"""Options with which pytest runs all of the tests that are wanted, in the mode that is; by where pytest keeps them."""
+
+Outcome = Literal["passed", "failed", "errored", "crashed", "skipped", "not run"]
+"""How a test ended: ``errored`` in its fixtures or its import, ``crashed`` with the process that ran it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,19 +75,34 @@ class Ended:
 
     Attributes:
         test: Its id; of a file or class that could not be collected, that one's.
-        outcome: ``passed``, ``failed`` or ``skipped``.
+        outcome: In a word.
         reason: Why it did not pass.
         limit: What the limit said that stopped a call of it.
+        unanswered: Whether a model did not answer it, or refused to.
     """
 
     test: str
-    outcome: str
+    outcome: Outcome
     reason: str = ""
     limit: str = ""
+    unanswered: bool = False
+
+    @property
+    def red(self) -> bool:
+        """Whether something is wrong with it: it neither passed nor was skipped."""
+        return self.outcome not in {"passed", "skipped"}
 
     def concerns(self, test: str) -> bool:
         """Whether it is that test, one of that file or class, or the file or class that holds it."""
         return belongs(self.test, test) or belongs(test, self.test)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Set aside what a project's ``addopts`` would keep from running, before any plugin looks."""
+    if WANTED in os.environ:
+        options = vars(config.option)
+        options.update({name: value for name, value in _RUNS_ALL.items() if name in options})
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,11 +116,13 @@ class _Witness:
         self._wanted = Path(os.environ[WANTED]).read_text(encoding="utf-8").splitlines()
         self._leads = not hasattr(config, "workerinput")
         self._parent = os.getppid()
+        self._root = config.rootpath
         self._phases: dict[str, list[pytest.TestReport]] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         chosen = [item for item in items if self._name(item) is not None]
+        _tell(chosen=[self._name(item) for item in chosen])
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         items[:] = chosen
 
@@ -76,8 +131,12 @@ class _Witness:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        if not report.passed:
+            report.user_properties = [*report.user_properties, (_REASON, first_line(item, _told(report)))]
         if (name := self._name(item)) not in {None, item.nodeid}:
             report.user_properties = [*report.user_properties, (_NAME, name)]
+        if call.excinfo is not None and _is_unanswered(call.excinfo.value):
+            report.user_properties = [*report.user_properties, (_UNANSWERED, True)]
         if call.excinfo is not None and isinstance(call.excinfo.value, LimitError):
             limit = str(call.excinfo.value)
             report.user_properties = [*report.user_properties, (_LIMIT, limit)]
@@ -89,36 +148,109 @@ class _Witness:
         ids = (item.nodeid, test_id(item))
         return next((each for each in ids if any(belongs(each, wanted) for wanted in self._wanted)), None)
 
+    def pytest_collectstart(self, collector: pytest.Collector) -> None:
+        if isinstance(collector, pytest.File):
+            _tell(begun=collector.nodeid, name=collector.nodeid)
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and self._leads:
             last = report.longreprtext.strip().rpartition("\n")[2].removeprefix("E").strip()
-            self._tell(Ended(test=report.nodeid, outcome="failed", reason=f"it could not be collected: {last}"))
+            last = redact.of_process(settings.load(self._root)[0].redact).text(last)
+            self._end(Ended(test=report.nodeid, outcome="errored", reason=f"it could not be collected: {last}"))
+        _tell(collected=report.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        _tell(begun=item.nodeid, name=self._name(item) or item.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not self._leads:
             return
+        if report.when not in _PHASES:  # so xdist and forked say that the process died
+            self._phases.pop(report.nodeid, None)
+            self._end(Ended(test=report.nodeid, outcome="crashed", reason=_told(report).strip().partition("\n")[0]))
+            return
         self._phases.setdefault(report.nodeid, []).append(report)
         if report.when == "teardown":
-            self._tell(_summed_up(self._phases.pop(report.nodeid)))
+            phases = self._phases.pop(report.nodeid)
+            if all(each.outcome != "rerun" for each in phases):  # type: ignore[comparison-overlap]  # of a plugin
+                self._end(_summed_up(phases))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         # Whoever asked for these tests was killed: nobody wants to pay for the rest.
         if self._leads and os.getppid() != self._parent:
-            item.session.shouldstop = "whoever started this refresh is gone"
-            pytest.skip("whoever started this refresh is gone")
+            item.session.shouldstop = _GONE
+            pytest.skip(_GONE)
 
-    def _tell(self, ended: Ended) -> None:
-        with Path(os.environ[JOURNAL]).open("a", encoding="utf-8") as journal:
-            journal.write(f"{json.dumps(asdict(ended))}\n")
+    def _end(self, ended: Ended) -> None:
+        if not (ended.outcome == "skipped" and ended.reason.endswith(_GONE)):
+            note(self._root, ended, os.environ)
+        _tell(ended=asdict(ended))
+
+
+def note(root: Path, ended: Ended, environ: Mapping[str, str]) -> None:
+    """Write down, for the refreshes to come, how a test fared in this one.
+
+    Args:
+        root: The project.
+        ended: How it ended.
+        environ: The environment of the process that it ran in.
+    """
+    if environ[variables.MODE] != Mode.REFRESH.value:
+        return
+    attempt = Attempt(
+        test=ended.test,
+        outcome=history.LIMIT if ended.limit else ended.outcome,
+        reason=ended.reason,
+        at=clock.stamp(clock.utc_now()),
+        run=environ[variables.RUN],
+        to=environ.get(variables.REFRESH_TO),
+    )
+    with contextlib.suppress(OSError):  # the recordings are worth more, and the files beside the cassettes tell
+        history.note(root, attempt)
+
+
+def _tell(**event: Any) -> None:
+    """Write a line of the journal whole, at once, though several processes write."""
+    line = f"{json.dumps(event)}\n".encode()
+    journal = os.open(os.environ[JOURNAL], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(journal, line)
+    finally:
+        os.close(journal)
+
+
+def _is_unanswered(error: BaseException | None) -> bool:
+    """Whether a model's answer did not come, as DSPy says it, which may be what another error came of."""
+    if (dspy := sys.modules.get("dspy")) is None:
+        return False
+    while error is not None:
+        # An error of lm15 also stands behind our own words for a key that is missing.
+        if isinstance(error, dspy.LMError | dspy.lm15.LM15Error) and not isinstance(error, LMTestError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _summed_up(phases: list[pytest.TestReport]) -> Ended:
     bad = next((each for each in phases if each.failed), None) or next((each for each in phases if each.skipped), None)
-    limit = next((str(text) for each in phases for name, text in each.user_properties if name == _LIMIT), "")
-    test = next((str(name) for each in phases for key, name in each.user_properties if key == _NAME), phases[0].nodeid)
+    said = {name: value for each in phases for name, value in each.user_properties}
+    test = str(said.get(_NAME, phases[0].nodeid))
     if bad is None:
         return Ended(test=test, outcome="passed")
-    crash = getattr(bad.longrepr, "reprcrash", None)
-    told = crash.message if crash else bad.longrepr[2] if isinstance(bad.longrepr, tuple) else bad.longreprtext
-    return Ended(test=test, outcome=bad.outcome, reason=str(told).strip().partition("\n")[0], limit=limit)
+    outcome: Outcome = "skipped" if bad.skipped else "failed" if bad.when == "call" else "errored"
+    return Ended(
+        test=test,
+        outcome=outcome,
+        reason=next((str(text) for name, text in bad.user_properties if name == _REASON), ""),
+        limit=str(said.get(_LIMIT, "")),
+        unanswered=bool(said.get(_UNANSWERED)),
+    )
+
+
+def _told(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash:
+        return str(crash.message)
+    return str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)

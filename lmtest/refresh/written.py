@@ -53,6 +53,11 @@ def command(item: pytest.Item, test: str | None = None) -> str:
     return f"LM_MODE=record pytest {wanted!r}"
 
 
+def first_line(item: pytest.Item, text: str) -> str:
+    """Give the first line of what is told of a test, without secrets."""
+    return _redactor(item).text(text.strip().partition("\n")[0])
+
+
 def without_secrets(item: pytest.Item, parameters: str) -> str:
     """Take the secrets out of a test's parameters, as its id or its cassette's name has them.
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from lmtest.cassette.interaction import Interaction, Json
     from lmtest.refresh.drift import CallDrift
+    from lmtest.refresh.outcomes import Outcomes
     from lmtest.refresh.result import CassetteDrift, Drift
 
 _LONGEST: Final = 160
@@ -33,10 +34,20 @@ def as_data(drift: Drift, *, root: Path) -> Json:
         "counts": {tier.value: count for tier, count in drift.counts.items()},
         "to": drift.to,
         "stopped": drift.stopped,
+        "tests": as_told(drift.outcomes),
         **_moved(calls),
         "scores": _mean(calls),
         "cassettes": [_cassette(each, root) for each in drift.cassettes],
         "left": [{"path": relative(each.path, root), "reason": each.reason} for each in drift.left],
+    }
+
+
+def as_told(outcomes: Outcomes) -> Json:
+    """Give how tests ended as a JSON object: how many in which way, and each that did not pass."""
+    told = [each for each in outcomes.tests if each.outcome != "passed"]
+    return {
+        "counts": dict(outcomes.counts),
+        "told": [{"test": each.test, "outcome": each.outcome, "reason": each.reason} for each in told],
     }
 
 

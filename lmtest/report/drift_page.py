@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import functools
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
 from markupsafe import Markup, escape
 
+from lmtest import literal
+from lmtest.cassette.marking import cut
 from lmtest.report import drift_text
 
 if TYPE_CHECKING:
-    from lmtest.cassette.interaction import Json
+    from collections.abc import Sequence
 
-_MARKS: Final = re.compile(r"\[-(?P<was>.*?)-\]|\{\+(?P<now>.*?)\+\}", re.DOTALL)
+    from lmtest.cassette.interaction import Json
+    from lmtest.cassette.marking import Piece
+
+_TAGS: Final = {
+    "same": Markup("{}"),
+    "gone": Markup("<del>{}</del>"),
+    "new": Markup("<ins>{}</ins>"),
+    "cut": Markup('<span class="cut">{}</span>'),
+}
 
 
 def page(data: Json) -> str:
@@ -23,25 +32,36 @@ def page(data: Json) -> str:
     Args:
         data: What :func:`lmtest.report.drift_data.as_data` gave.
     """
-    return _template().render(data=data, text=drift_text, diff=_diff)
+    return _template().render(data=data, text=drift_text, diff=_diff, css=_css)
 
 
 @functools.cache
 def _template() -> jinja2.Template:
     loader = jinja2.PackageLoader("lmtest.report", "templates")
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        finalize=literal.in_page,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template("drift.html")
 
 
+def _css(tier: str) -> str:
+    return tier.replace(" ", "-")
+
+
 def _diff(before: Any, after: Any) -> Markup:
-    """Two values as one text, with what is gone and what is new marked."""
-    marked = drift_text.difference(before, after)
-    out, done = [], 0
-    for mark in _MARKS.finditer(marked):
-        out.append(escape(marked[done : mark.start()]))
-        tag, inner = ("del", mark["was"]) if mark["was"] is not None else ("ins", mark["now"])
-        out.append(Markup("<{0}>{1}</{0}>").format(Markup(tag), inner))  # noqa: S704 - `tag` is one of two words
-        done = mark.end()
-    return Markup("").join([*out, escape(marked[done:])])
+    """Two values as one text, with what is gone and what is new marked; whole on demand, where it was cut."""
+    whole = drift_text.difference(before, after)
+    short = cut(whole)
+    if short == whole:
+        return _marked(whole)
+    more = Markup("<details><summary>all of it</summary>{}</details>")
+    return _marked(short) + more.format(_marked(whole))
+
+
+def _marked(parts: Sequence[Piece]) -> Markup:
+    return Markup("").join(_TAGS[kind].format(escape(literal.shown(text))) for kind, text in parts)

@@ -9,9 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lmtest import literal
+from lmtest.cassette.marking import cut
 from lmtest.refresh.result import NOT_REACHED
 from lmtest.report.drift_data import relative
-from lmtest.report.drift_text import consumption, difference, headline, measures, score
+from lmtest.report.drift_text import brief, by_reason, consumption, difference, headline, measures, score
+from lmtest.report.terminal import styled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +25,14 @@ if TYPE_CHECKING:
     from lmtest.cassette.interaction import Json
     from lmtest.refresh.plan import Job, Plan
 
-_STYLES: Final = {"same": "green", "wording": "blue", "changed": "yellow", "structure": "red", "failed": "bold magenta"}
+_STYLES: Final = {
+    "same": "green",
+    "wording": "blue",
+    "changed": "yellow",
+    "structure": "red",
+    "not reached": "magenta",
+    "failed": "bold magenta",
+}
 _MOST_LINES: Final = 30
 
 
@@ -82,6 +91,7 @@ def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None
             for call in cassette["calls"]:
                 if call["tier"] != "same":
                     print_call(console, call)
+    print_outcomes(console, data["tests"])
     _print_left(console, data["left"])
     if data["stopped"]:
         console.print(f"Stopped early: {data['stopped']}", style="bold yellow")
@@ -90,6 +100,14 @@ def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None
         console.print(f"Before and now: {consumption(data)}")
     if told := score(data["scores"]):
         console.print(f"Mean score of {data['scores']['calls']} calls: {told}")
+
+
+def print_outcomes(console: Console, tests: Json) -> None:
+    """Say which tests did not pass and why; where many say the same of it, the first of them and how many."""
+    for (outcome, reason), those in by_reason(tests):
+        more = f" and {len(those) - 1} more" if len(those) > 1 else ""
+        style = "yellow" if outcome in {"skipped", "not run"} else "bold red"
+        console.print(f"{outcome}: {those[0]}{more}: {brief(reason)}", style=style, soft_wrap=True)
 
 
 def _print_left(console: Console, left: list[Json]) -> None:
@@ -104,22 +122,24 @@ def _print_left(console: Console, left: list[Json]) -> None:
 
 def print_cassette(console: Console, cassette: Json) -> None:
     """Say which cassette the calls that follow belong to."""
-    console.print(_tier(cassette["tier"]), Text(cassette["path"], style="bold"), soft_wrap=True)
+    console.print(_tier(cassette["tier"]), literal.text(cassette["path"], style="bold"), soft_wrap=True)
     if cassette["failure"]:
-        console.print(_indented(Text(f"its test failed: {cassette['failure']}"), 2))
+        console.print(_indented(literal.text(f"its test failed: {brief(cassette['failure'])}"), 2))
 
 
 def print_call(console: Console, call: Json) -> None:
     """Say how a call moved."""
     console.print(
-        _indented(Text.assemble("call ", str(call["number"]), " ", _tier(call["tier"]), " ", call["asked"]), 2)
+        _indented(
+            Text.assemble("call ", str(call["number"]), " ", _tier(call["tier"]), " ", literal.text(call["asked"])), 2
+        )
     )
     if call["reason"]:
-        console.print(_indented(Text(call["reason"]), 4))
+        console.print(_indented(literal.text(brief(call["reason"])), 4))
     for change in call["changes"]:
         console.print(_indented(_change(change), 4))
     if told := measures(call):
-        console.print(_indented(Text(told, style="dim"), 4))
+        console.print(_indented(literal.text(told, style="dim"), 4))
 
 
 def _indented(text: Text, columns: int) -> Padding:
@@ -127,14 +147,12 @@ def _indented(text: Text, columns: int) -> Padding:
 
 
 def _tier(tier: str) -> Text:
-    return Text(tier, style=_STYLES[tier])
+    return literal.text(tier, style=_STYLES[tier])
 
 
 def _change(change: Json) -> Text:
-    lines = difference(change["before"], change["after"]).split("\n")
+    what = styled(cut(difference(change["before"], change["after"])))
+    lines = [*Text.assemble(literal.text(f"{change['field']}: "), what).split("\n")]
     if len(lines) > _MOST_LINES:
-        lines = [*lines[:_MOST_LINES], f"… and {len(lines) - _MOST_LINES} lines more"]
-    marked = Text(f"{change['field']}: " + "\n".join(lines))
-    marked.highlight_regex(r"(?s)\[-.*?-\]", "red")
-    marked.highlight_regex(r"(?s)\{\+.*?\+\}", "green")
-    return marked
+        lines = [*lines[:_MOST_LINES], literal.text(f"… and {len(lines) - _MOST_LINES} lines more")]
+    return Text("\n").join(lines)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from lmtest.cassette.miss import word_diff
+from lmtest.cassette.marking import pieces
 
 if TYPE_CHECKING:
     from lmtest.cassette.interaction import Json
+    from lmtest.cassette.marking import Piece
 
 _NOISE: Final = 0.1  # seconds that say nothing
-_ALIKE: Final = 0.3
+_BRIEF: Final = 400
 
 MEANING: Final = {
     "same": "the same fields",
     "wording": "the same fields in other words",
     "changed": "a field differs",
     "structure": "no longer parses, calls other tools, or ends otherwise",
+    "not reached": "not asked, because the test ended before",
     "failed": "not answered",
 }
 """What each tier means, for a legend."""
@@ -27,8 +28,9 @@ MEANING: Final = {
 def headline(data: Json) -> str:
     """Sum a refresh up in a sentence.
 
-    >>> headline({"counts": {"same": 2, "changed": 1}, "cassettes": [1, 2], "left": [], "to": None, "stopped": ""})
-    '3 calls of 2 cassettes: 2 same, 1 changed.'
+    >>> tests = {"counts": {"passed": 1, "failed": 1}, "told": []}
+    >>> headline({"counts": {"same": 2, "changed": 1}, "cassettes": [1, 2], "left": [], "to": None, "tests": tests})
+    '3 calls of 2 cassettes: 2 same, 1 changed. 2 tests: 1 passed, 1 failed.'
     """
     counts = ", ".join(f"{count} {tier}" for tier, count in data["counts"].items() if count)
     calls = sum(data["counts"].values())
@@ -38,7 +40,25 @@ def headline(data: Json) -> str:
         told += (
             f" {_many(len(data['left']), 'cassette')} left as {'it was' if len(data['left']) == 1 else 'they were'}."
         )
-    return told
+    return " ".join(filter(None, (told, tests_headline(data["tests"]))))
+
+
+def tests_headline(tests: Json) -> str:
+    """Sum up in a sentence how tests ended; nothing where none was to run.
+
+    >>> tests_headline({"counts": {"passed": 1, "crashed": 1, "not run": 2}})
+    '4 tests: 1 passed, 1 crashed, 2 not run.'
+    """
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in tests["counts"].items() if count)
+    return f"{_many(sum(tests['counts'].values()), 'test')}: {counts}." if counts else ""
+
+
+def by_reason(tests: Json) -> list[tuple[tuple[str, str], list[str]]]:
+    """Bring together the tests that ended alike, for the same reason: a provider that is gone says one thing to all."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for each in tests["told"]:
+        groups.setdefault((each["outcome"], each["reason"]), []).append(each["test"])
+    return list(groups.items())
 
 
 def moved(before_and_after: Json, unit: str) -> str:
@@ -62,18 +82,24 @@ def consumption(data: Json) -> str:
     return ", ".join((moved(data["tokens"], " tokens"), moved(data["usd"], "$"), moved(data["seconds"], " s")))
 
 
-def difference(before: Any, after: Any) -> str:
-    """Mark what changed in a value, ``[-was-]{+is+}``: word by word, or as a whole where hardly a word is left.
+def difference(before: Any, after: Any) -> list[Piece]:
+    """Compare two values word by word, or as a whole where hardly a word is left.
 
-    >>> difference("It is Paris", "It is Lyon"), difference(3, 4)
+    >>> from lmtest.cassette.marking import marked
+    >>> marked(difference("It is Paris", "It is Lyon")), marked(difference(3, 4))
     ('It is [-Paris-]{+Lyon+}', '[-3-]{+4+}')
     """
     was, now = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in (before, after))
-    alike = difflib.SequenceMatcher(None, was.split(), now.split(), autojunk=False).ratio()
-    if alike >= _ALIKE:
-        return word_diff(was, now)
-    between = "\n" if "\n" in was + now else ""
-    return f"[-{was}-]{between}{{+{now}+}}"
+    return pieces(was, now)
+
+
+def brief(text: str) -> str:
+    """Give the beginning of what is told in a line.
+
+    >>> brief("a" * 1000)[-5:]
+    'aaaa…'
+    """
+    return text if len(text) <= _BRIEF else f"{text[: _BRIEF - 1]}…"
 
 
 def measures(call: Json) -> str:

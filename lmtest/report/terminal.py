@@ -16,6 +16,7 @@ from rich.text import Text
 
 from lmtest import literal
 from lmtest.cassette.conversation import turns
+from lmtest.cassette.marking import marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from lmtest.cassette.compare import Change
     from lmtest.cassette.interaction import Interaction
     from lmtest.cassette.library import Shelf
+    from lmtest.cassette.marking import Piece
 
 _STYLES = {"system": "dim", "user": "cyan", "assistant": "green", "tool": "yellow", "failure": "red"}
+_PIECES = {"same": "", "cut": "dim", "gone": "red", "new": "green"}
 _KINDS = {
     "answer": "is answered otherwise",
     "request": "is asked otherwise",
@@ -50,14 +53,14 @@ def listing(shelves: Iterable[Shelf], *, under: Path) -> str:
     table.add_column("recorded", no_wrap=True)
     table.add_column("cassette", no_wrap=True)
     for shelf in shelves:
-        title = Text(str(shelf.path.relative_to(under) if shelf.path.is_relative_to(under) else shelf.path))
+        title = literal.text(str(shelf.path.relative_to(under) if shelf.path.is_relative_to(under) else shelf.path))
         if shelf.problem:
             table.add_row("", "", "", Text("unreadable", style="red"), title)
         else:
             row = (str(shelf.interactions), _usd(shelf.cost), _size(shelf.size), shelf.recorded_at[:10])
             table.add_row(*row, title)
-    problems = [Text(shelf.problem, style="red") for shelf in shelves if shelf.problem]
-    return _printed([table, Text(_sum(shelves)), *problems])
+    problems = [literal.text(shelf.problem, style="red") for shelf in shelves if shelf.problem]
+    return _printed([table, literal.text(_sum(shelves)), *problems])
 
 
 def conversation(interactions: Iterable[tuple[int, Interaction]]) -> str:
@@ -80,25 +83,30 @@ def _conversation(line: int, interaction: Interaction) -> Iterator[RenderableTyp
         interaction.recorded_at or "",
     ]
     yield Rule(Text(f"{interaction.key[:12]}, line {line}", style="bold"), align="left", characters="─")
-    yield Text(" · ".join(filter(None, facts)), style="dim")
+    yield literal.text(" · ".join(filter(None, facts)), style="dim")
     for who, said in turns(interaction):
-        yield Text(f"{who}:", style=f"bold {_STYLES.get(who.split()[0], '')}".strip())
-        yield Padding(Text(said), (0, 0, 1, 2))
+        yield literal.text(f"{who}:", style=f"bold {_STYLES.get(who.split()[0], '')}".strip())
+        yield Padding(literal.text(said), (0, 0, 1, 2))
 
 
 def _change(change: Change) -> Iterator[RenderableType]:
     words = " ".join(change.asked.split())
     asked = f"{words[:60]}…" if len(words) > 60 else words
-    yield Text(f"{change.key[:12]} {_KINDS[change.kind]}: {asked!r}", style="bold")
+    yield literal.text(f"{change.key[:12]} {_KINDS[change.kind]}: {asked!r}", style="bold")
     for difference in change.differences:
-        yield Text(f"  {difference.path}:")
+        yield literal.text(f"  {difference.path}:")
         yield Padding(_marked(difference.change), (0, 0, 1, 4))
 
 
+def styled(parts: Iterable[Piece]) -> Text:
+    """Mark pieces of two texts, ``[-was-]{+is+}``, in colours where there are any."""
+    return Text.assemble(*(literal.text(marked([part]), _PIECES[part[0]]) for part in parts))
+
+
 def _marked(change: str) -> Text:
-    text = Text(change)
-    text.highlight_regex(r"(?s)\[-.*?-\]", "red")
-    text.highlight_regex(r"(?s)\{\+.*?\+\}", "green")
+    text = literal.text(change)
+    text.highlight_regex(r"(?s)\[-.*?-\]", _PIECES["gone"])
+    text.highlight_regex(r"(?s)\{\+.*?\+\}", _PIECES["new"])
     return text
 
 

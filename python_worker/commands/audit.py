@@ -270,7 +270,7 @@ def _report(count: int, breaks: Iterable[Break]) -> NoReturn:
         click.echo(line)
     found = f"{len(lines)} break{'' if len(lines) == 1 else 's'}" if lines else "all hold"
     click.echo(f"{count} event{'' if count == 1 else 's'}, {found}")
-    sys.exit(1 if lines else 0)
+    sys.exit(lmtest.Exit.FOUND if lines else lmtest.Exit.DONE)
 
 
 def _told(execution: Execution) -> Iterator[str]:

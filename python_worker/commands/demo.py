@@ -71,7 +71,7 @@ def command() -> None:
             f"{_HOME.resolve()} cannot be written: {error.strerror}. Run lmtest demo in a directory of yours."
         ) from error
     if not Demo.on_this_terminal().run(live=live):
-        sys.exit(1)
+        sys.exit(lmtest.Exit.FOUND)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from decimal import Decimal
 from html.parser import HTMLParser
 
@@ -9,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
+import lmtest
 from lmtest import literal
 from lmtest.money import formats
 from lmtest.money.report import Line, Month, Report
@@ -91,7 +95,7 @@ def test_a_text_is_read_in_a_sentence_of_markdown_as_it_is(write, text):
 @given(st.lists(TEXTS).map("\n".join))
 def test_a_block_of_markdown_ends_where_its_text_does(text):
     [opening, *lines, closing] = literal.block(text)
-    assert lines == text.splitlines()
+    assert lines == literal.shown(text).splitlines()
     assert closing * 2 not in text
     assert closing not in text
     assert opening == f"{closing}text"
@@ -110,7 +114,7 @@ def test_a_cell_is_no_formula_and_loses_nothing(text):
 
 @given(TEXTS)
 def test_a_console_prints_text_and_cells_as_they_are(text):
-    text = text.replace("\t", " ").replace("\r", "")
+    text = literal.shown(text).replace("\t", " ")
     console = literal.console(file=io.StringIO(), width=200)
     console.print(text, soft_wrap=True)
     table = Table(box=None, show_header=False)
@@ -138,7 +142,7 @@ def report(*names, by="model"):
 def test_no_form_of_a_cost_report_takes_a_models_name_for_markup(names):
     them = report(*names)
     table = seen(formats.table(them, width=1_000))
-    assert all(seen(name.replace("\r", "").replace("\t", " ")) in table for name in names)
+    assert all(seen(literal.shown(name).replace("\t", " ")) in table for name in names)
     found = read(formats.markdown(them))
     cells = [seen(each) for each in found.texts]
     assert all(seen(name) in cells for name in names)
@@ -149,10 +153,53 @@ def test_no_form_of_a_cost_report_takes_a_models_name_for_markup(names):
     page = _Seen()
     page.feed(formats.html(them))
     assert "script" not in page.tags
-    assert all(seen(name) in map(seen, page.texts) for name in names)
+    assert all(seen(literal.shown(name)) in map(seen, page.texts) for name in names)
 
 
 def test_a_ledgers_path_is_no_markup_either():
     nothing = report()
     assert "/[red]/<b>|x`/ledger" in formats.table(nothing)
     assert "/[red]/<b>|x`/ledger" in read(formats.markdown(nothing)).texts[0]
+
+
+CONTROLS = [chr(point) for point in range(0xA0) if chr(point) < " " or chr(point) > "~"]
+CONTROLS += list("\u061c\u202a\u202e\u2066\u2069\u2028\u2029\ufff9\U000e0041\ud800")
+HARMLESS = {"\t", "\n"}
+WRITERS = {
+    "shown": literal.shown,
+    "code": literal.code,
+    "code_cell": literal.code_cell,
+    "code_tag": literal.code_tag,
+    "prose": literal.prose,
+    "block": lambda text: "\n".join(literal.block(text)),
+    "cell": literal.cell,
+    "sentence": literal.sentence,
+    "in_page": literal.in_page,
+    "in_json": lambda text: literal.in_json(json.dumps(text, ensure_ascii=False)),
+    "an error": lambda text: str(lmtest.LMTestError(text)),
+}
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_no_writer_lets_a_character_through_that_controls_a_terminal(write):
+    for each in CONTROLS:
+        assert not set(write(f"a{each}b")) & ({*CONTROLS} - HARMLESS), repr(each)
+
+
+def test_no_console_lets_such_a_character_through_in_whatever_it_is_handed():
+    for each in set(CONTROLS) - HARMLESS:
+        console = literal.console(file=io.StringIO(), width=40)
+        table = Table(title=f"a{each}b")
+        table.add_row(f"a{each}b", Text(f"a{each}b"))
+        console.print(f"a{each}b", Text(f"a{each}b"), Padding(Text(f"a{each}b"), 1), table)
+        assert not set(console.file.getvalue()) & ({*CONTROLS} - HARMLESS), repr(each)
+
+
+@given(st.text())
+def test_json_says_the_same_with_such_characters_escaped(text):
+    assert json.loads(literal.in_json(json.dumps(text, ensure_ascii=False))) == text
+
+
+def test_an_error_of_a_tool_says_to_its_program_what_it_said_when_it_was_recorded():
+    assert str(lmtest.ToolError("\x1b[1mno")) == "\x1b[1mno"
+    assert str(lmtest.CassetteError("\x1b[1mno")) == "\\x1b[1mno"

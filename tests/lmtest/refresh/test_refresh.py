@@ -23,38 +23,6 @@ from . import suite
 from .suite import answer, cassette, snapshot
 
 
-@pytest.fixture
-def refresh(project):
-    def run(*arguments, code=0):
-        result = CliRunner(catch_exceptions=False).invoke(cli, ["refresh", *arguments])
-        assert result.exit_code == code, result.output
-        return result.output
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
-    """The suite with all its questions, recorded once."""
-    from .oracle import Oracle
-
-    project = tmp_path_factory.mktemp("recorded")
-    with Oracle() as oracle, pytest.MonkeyPatch.context() as monkeypatch:
-        for name in ("LM_MODE", "TEST_MODE", "CI", "GEMINI_API_BASE", "LMTEST_LEDGER"):
-            monkeypatch.delenv(name, raising=False)
-        suite.write(project, oracle, monkeypatch, *suite.QUESTIONS)
-    return project
-
-
-@pytest.fixture
-def suite_of_six(recorded, project, oracle, monkeypatch):
-    shutil.copytree(recorded, project, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".lmtest", "__pycache__"))
-    monkeypatch.setenv("QA_API_BASE", f"{oracle.url}/v1beta")
-    monkeypatch.setenv("GEMINI_API_KEY", "k" * 12)
-    oracle.says |= {f"{each}?": answer("It is Paris", 3) for each in suite.QUESTIONS}
-    return project
-
-
 def report():
     return json.loads(Path("drift.json").read_text())
 
@@ -88,7 +56,7 @@ def test_each_call_lands_in_its_tier_and_nothing_is_replaced(suite_of_six, oracl
     before = snapshot(suite_of_six)
     change_answers(oracle)
     oracle.delays["slow?"] = 0.4
-    said = refresh("--all", "--yes", "--report", "drift.json", "--report", "drift.md", "--report", "drift.html")
+    said = refresh("--all", "--yes", "--report", "drift.json", "--report", "drift.md", "--report", "drift.html", code=1)
     found = by_name(report())
     assert {name: each["calls"][0]["tier"] for name, each in found.items()} == {
         "same": "same",
@@ -111,7 +79,7 @@ def test_each_call_lands_in_its_tier_and_nothing_is_replaced(suite_of_six, oracl
 def test_what_may_be_accepted_is_taken_over_later_without_another_call(suite_of_six, oracle, refresh):
     before = snapshot(suite_of_six)
     change_answers(oracle)
-    refresh("--all", "--yes", "--report", "drift.json")
+    refresh("--all", "--yes", "--report", "drift.json", code=1)
     anew = {
         name: fresh_path(cassette(suite_of_six, name)).read_bytes() for name in ("same", "reworded", "changed", "slow")
     }
@@ -131,7 +99,7 @@ def test_what_may_be_accepted_is_taken_over_later_without_another_call(suite_of_
 
 def test_the_command_that_a_refresh_ends_with_takes_over_and_calls_nobody(suite_of_six, oracle, refresh):
     change_answers(oracle)
-    said = " ".join(refresh("--all", "--yes", "--accept", "same").split())
+    said = " ".join(refresh("--all", "--yes", "--accept", "same", code=1).split())
     calls, (told,) = len(oracle.prompts), re.findall(r"lmtest (accept --tier \w+)", said)
 
     result = CliRunner(catch_exceptions=False).invoke(cli, told.split())
@@ -145,7 +113,7 @@ def test_the_command_that_a_refresh_ends_with_takes_over_and_calls_nobody(suite_
 def test_a_failed_call_never_overwrites_and_its_cassette_is_tried_again_alone(suite_of_six, oracle, refresh):
     before = snapshot(suite_of_six)
     change_answers(oracle)
-    refresh("--all", "--yes", "--accept", "all")
+    refresh("--all", "--yes", "--accept", "all", code=1)
     for name in ("malformed", "limited"):
         assert snapshot(suite_of_six)[f"test_{name}.yaml"] == before[f"test_{name}.yaml"]
     oracle.says |= {"malformed?": answer("It is Paris", 3), "limited?": answer("It is Paris", 3)}
@@ -348,7 +316,7 @@ def test_a_test_that_is_gone_is_named_and_the_others_run(suite_of_six, oracle, r
     file = suite_of_six / "test_suite.py"
     file.write_text(file.read_text().replace("def test_same", "def test_renamed"))
     paths = [str(cassette(suite_of_six, name)) for name in ("same", "changed")]
-    said = refresh(*paths, "--yes", "--report", "drift.json")
+    said = refresh(*paths, "--yes", "--report", "drift.json", code=1)
     assert "pytest ran no such test: test_suite.py::test_same" in said
     assert list(by_name(report())) == ["changed"]
 
