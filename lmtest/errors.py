@@ -6,7 +6,8 @@
     │   ├── CassetteNotFound        there is no such file to replay
     │   ├── CassetteFormatError     the file does not read as a cassette
     │   ├── CassetteTampered        a digest or a blob differs from what was recorded
-    │   └── CassetteLocked          another process holds the file for longer than the timeout
+    │   └── CassetteUnsaved         the file could not be written; the old one is whole
+    │       └── CassetteLocked      another process holds it for longer than the timeout
     ├── CassetteMiss                the request is not recorded
     │   └── CassetteExhausted       it is, but was asked for more often than it was recorded
     ├── LimitError                  a live call was stopped before it was sent
@@ -92,7 +93,11 @@ class CassetteTampered(CassetteError):
     """An interaction or a blob differs from its digest: it was edited after it was recorded."""
 
 
-class CassetteLocked(CassetteError):
+class CassetteUnsaved(CassetteError):
+    """The file could not be written: the disk is full, or not to be written. What was there is whole."""
+
+
+class CassetteLocked(CassetteUnsaved):
     """Another process held the cassette for longer than the timeout."""
 
 

@@ -25,3 +25,9 @@ def here(path: Path) -> Path:
         return path
     above = (up for up in (working, *working.parents) if any(disk.exists(up / name) for name in _ROOTS))
     return Path(os.path.relpath(path, working)) if path.is_relative_to(next(above, working)) else path
+
+
+def relative(path: Path, root: Path) -> str:
+    """Name a file as plans and reports do: from the project, where it is inside."""
+    absolute = path.resolve()
+    return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else str(path)

@@ -97,7 +97,7 @@ def text(text: str, style: str = "") -> Text:
 def print_table(console: Console, table: Table) -> None:
     """Print a table with its names whole, to be copied: its lines may be longer than the terminal is wide."""
     width = console.width
-    console.width = max(width, console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum)
+    console.width = _ENDLESS  # it takes no more than it needs, and is measured once
     try:
         console.print(table)
     finally:

@@ -74,6 +74,10 @@ class ModeChoice:
 UNSAID: Final = "the default"
 """Who chose a mode that nobody said."""
 
+REFRESHING: Final = ModeChoice(mode=Mode.REFRESH, source="lmtest refresh")
+"""The mode of a refresh, whatever anybody else says."""
+
+
 # What TEST_MODE may say: a layer, for suites that set it already, or a mode, lest one be passed over.
 _LAYERS = {
     **{mode.value: mode for mode in Mode},

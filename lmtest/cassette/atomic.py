@@ -6,13 +6,16 @@ import contextlib
 import os
 import secrets
 import tempfile
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from lmtest import disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_LITTLE: Final = 1 << 14
+"""Bytes that any recording takes: a disk that is full lets empty files be made."""
 
 
 @contextlib.contextmanager
@@ -45,15 +48,21 @@ def put_in_place(fresh: Path, path: Path) -> None:
     _sync_directory(path.parent)
 
 
-def expect_writable(path: Path) -> None:
+def expect_writable(path: Path, *, room: int = 0) -> None:
     """See that a file could be put in a path's place, and leave nothing there.
+
+    Args:
+        path: The path.
+        room: Bytes that there has to be room for; a little in any case.
 
     Raises:
         OSError: It could not.
     """
     place = next(folder for folder in path.absolute().parents if disk.exists(folder))
-    with tempfile.TemporaryFile(dir=place):
-        pass
+    with tempfile.TemporaryFile(dir=place) as file:
+        for _ in range(0, room + 1, _LITTLE):
+            file.write(bytes(_LITTLE))
+        file.flush()
 
 
 def strays(path: Path) -> Iterator[Path]:

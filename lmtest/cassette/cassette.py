@@ -20,7 +20,7 @@ from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.locks import identity
 from lmtest.cassette.player import Player
 from lmtest.cassette.unrecorded import KEEP_FAILURES, unrecorded
-from lmtest.errors import CassetteError, CassetteExhausted, CassetteMiss, CassetteNotFound, LimitError
+from lmtest.errors import CassetteExhausted, CassetteMiss, CassetteNotFound, CassetteUnsaved, LimitError
 from lmtest.here import here
 from lmtest.modes import Mode
 
@@ -144,6 +144,9 @@ class Cassette:
         # In auto the file is added to whoever wrote it, so which writing it was does not matter.
         self._opened = identity(path) if path is not None and mode is Mode.RECORD else None
         self._player = None
+        self._goes_on = False
+        self._beside = 0
+        self._unwell = False
         self._may_be_absent = may_be_absent
         may_be_absent = may_be_absent or mode is Mode.AUTO
         if mode in {Mode.REPLAY, Mode.AUTO} and path is not None and not (may_be_absent and not path.exists()):
@@ -410,14 +413,14 @@ class Cassette:
         """See that what is to be recorded can be saved, before anybody is paid for it.
 
         Raises:
-            CassetteError: It cannot.
+            CassetteUnsaved: It cannot.
         """
         if self.path is None or not self.mode.writes:
             return
         try:
             expect_writable(self.path)
         except OSError as error:
-            raise CassetteError(
+            raise CassetteUnsaved(
                 f"{self.where} could not be saved: {error.strerror or error}. The call was not sent, because what it "
                 "would record would be lost. Give the right to write there, or name another place.",
                 path=self.path,
@@ -435,6 +438,51 @@ class Cassette:
         if self.path is not None and self.path.exists():
             Index(self.path)
 
+    def keep_pending(self) -> None:
+        """In a refresh, add to what an earlier one recorded beside the file, as :meth:`keep_others` does to the file.
+
+        Raises:
+            CassetteFormatError: The file does not read.
+            CassetteUnsaved: It cannot be noted that this run adds to it.
+        """
+        if self.path is not None and self.mode is Mode.REFRESH:
+            pending.adopt(self.path, run=self.run)
+
+    def go_on(self) -> None:
+        """In a refresh, play what an earlier one recorded for this cassette before it was interrupted.
+
+        For tests that share a cassette which is open for all of them: in the middle, nobody can tell by its file which
+        calls are whose. Where it was not interrupted, everything goes live.
+        """
+        if self.mode is Mode.REFRESH and self.path is not None and pending.is_begun(self.path, self.run):
+            self._player, self._goes_on = Player(Index(pending.fresh_path(self.path))), True
+
+    @property
+    def plays_first(self) -> bool:
+        """Whether what is recorded is played, and only the rest goes live."""
+        return self.mode is Mode.AUTO or self._goes_on
+
+    def keep_so_far(self, header: Header, *, well: bool) -> None:
+        """In a refresh, write beside the cassette what was recorded since the last time; the rest follows.
+
+        For tests that share a cassette which is open for all of them: whoever is killed then has paid for one test at
+        most. That they have ended, only :meth:`save` writes down.
+
+        Args:
+            header: The first document.
+            well: Whether the test passed that recorded it.
+
+        Raises:
+            CassetteUnsaved: It could not be written.
+        """
+        if self.mode is Mode.REFRESH and self.path is not None and self.path.exists():
+            self._save_beside(self.path, self._clean(header), ended_well=well, goes_on=True)
+
+    def pass_over(self) -> None:
+        """In a refresh, leave what was recorded since the last time: its test was cut short, and runs again."""
+        with self._lock:
+            self._beside = len(self._fresh)
+
     def save(self, header: Header) -> None:
         """Write what was recorded in the file's place; without a recording the file stays as it is.
 
@@ -445,15 +493,15 @@ class Cassette:
         to the file. In ``refresh`` it is written beside it, see :mod:`lmtest.cassette.pending`.
 
         Raises:
-            CassetteError: It could not be written; the old file is whole.
+            CassetteUnsaved: It could not be written; the old file is whole.
         """
         fresh = self.recorded
-        if self.path is None or not (fresh or self._holds_nothing):
-            return
-        header = self._clean(header)
-        if self.mode is Mode.REFRESH:
-            self._save_beside(self.path, header, ended_well=True)
-        else:
+        if self.mode is Mode.REFRESH and self.path is not None:
+            # A test that called nothing has ended, too.
+            if fresh or (header.test and self.path.exists()):
+                self._save_beside(self.path, self._clean(header), ended_well=True)
+        elif self.path is not None and (fresh or self._holds_nothing):
+            header = self._clean(header)
             beyond = self.mode is Mode.AUTO  # which asks nobody for what is there
             media = self._media_of(fresh)
             store.save(self.path, header, fresh, opened=self._opened, run=self.run, beyond=beyond, media=media)
@@ -468,15 +516,25 @@ class Cassette:
         """After a refresh that did not end well, write what was recorded where it is read but never accepted.
 
         Raises:
-            CassetteError: It could not be written.
+            CassetteUnsaved: It could not be written.
         """
-        if self.mode is Mode.REFRESH and self.path is not None and self.recorded:
+        if self.mode is not Mode.REFRESH or self.path is None:
+            return
+        if self.recorded or pending.fresh_path(self.path).exists():
             self._save_beside(self.path, self._clean(header), ended_well=False)
 
-    def _save_beside(self, path: Path, header: Header, *, ended_well: bool) -> None:
-        fresh = self.recorded if self._record_failures else pending.without_retried(self.recorded)
-        well = ended_well and (self._record_failures or not any(each.failed for each in fresh))
-        pending.save(path, header, fresh, well=well, run=self.run, media=self._media_of(fresh))
+    def _save_beside(self, path: Path, header: Header, *, ended_well: bool, goes_on: bool = False) -> None:
+        further = goes_on or self._beside > 0 or self._goes_on
+        fresh = self.recorded[self._beside :]
+        count = len(fresh)
+        fresh = fresh if self._record_failures else pending.without_retried(fresh)
+        answered = self._record_failures or not any(each.failed for each in fresh)
+        well = ended_well and answered and (goes_on or not self._unwell)
+        header = replace(header, test=None) if goes_on and well else header
+        media = self._media_of(fresh)
+        pending.save(path, header, fresh, well=well, run=self.run, media=media, further=further)
+        self._beside += count
+        self._unwell = self._unwell or not well
 
     def _clean(self, header: Header) -> Header:
         """A header whose tests' ids hold no secret: whoever opens a cassette by hand may name any."""

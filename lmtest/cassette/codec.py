@@ -143,6 +143,7 @@ def encode(interaction: Interaction) -> str:
         name: outcome,
         "cost": None if interaction.cost is None else format(interaction.cost, "f"),
         "latency": interaction.latency,
+        "thought": interaction.thought,
     }
     document = {key: value for key, value in document.items() if value is not None or key == name}
     key = document.pop("key")
@@ -184,6 +185,7 @@ def decode(text: str, *, path: Path, line: int = 1, version: int = FORMAT, reque
             cost=None if cost is None else Decimal(str(cost)),
             latency=document.get("latency"),
             recorded_at=document.get("recorded_at"),
+            thought=document.get("thought"),
         )
     except (KeyError, TypeError, AttributeError, InvalidOperation) as error:
         raise CassetteFormatError(
@@ -199,7 +201,7 @@ def _check(document: Json) -> None:
     _expect(document, "key", str)
     _expect(document, "request", dict)
     _expect(document["request"], "messages", list, optional=True)
-    for name in ("provider", "recorded_at"):
+    for name in ("provider", "recorded_at", "thought"):
         _expect(document, name, str, optional=True)
     _expect(document, "latency", float, optional=True)
     if "reply" in document:

@@ -154,6 +154,8 @@ class Interaction:
         cost: USD by the price list of the day, or None where the price is unknown.
         latency: Seconds from sending to the end of the answer.
         recorded_at: ISO 8601, UTC.
+        thought: The output field that a module of DSPy added for the model to think aloud in, where the request does
+            not tell.
     """
 
     key: str
@@ -163,6 +165,7 @@ class Interaction:
     cost: Decimal | None = None
     latency: float | None = None
     recorded_at: str | None = None
+    thought: str | None = None
 
     @property
     def usage(self) -> Usage:

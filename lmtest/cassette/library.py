@@ -13,7 +13,7 @@ from lmtest import clock
 from lmtest.cassette import blobs, pending, store
 from lmtest.cassette.index import Index
 from lmtest.cassette.verify import REFERENCE, Finding, orphans
-from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
+from lmtest.errors import CassetteError, CassetteFormatError, CassetteUnsaved, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -156,7 +156,7 @@ def _remove(path: Path) -> frozenset[str]:
     """Remove a cassette and what a refresh recorded for it, which has no place any more; give the blobs of all."""
     names = _blobs_of_all(path)
     path.unlink()
-    pending.discard(path)
+    pending.remove(path)
     return names
 
 
@@ -164,7 +164,7 @@ def accept(path: Path) -> None:
     """Put what a refresh recorded in a cassette's place, and remove the blobs that nothing refers to then.
 
     Raises:
-        CassetteError: Nothing was recorded, or it could not be put there; the cassette is as it was.
+        CassetteError: Nothing was recorded, or not yet all, or it could not be put there; the cassette is as it was.
     """
     names = _blobs_of_all(path)
     pending.accept(path)
@@ -214,7 +214,7 @@ def drop_blobs(directory: Path, names: Collection[str]) -> None:
                     file.unlink(missing_ok=True)
                 except OSError as error:
                     told = f"{file}, which no cassette refers to any more, could not be removed: {error.strerror}."
-                    raise CassetteError(told, path=file) from error
+                    raise CassetteUnsaved(told, path=file) from error
 
 
 def _folders(directory: Path) -> Iterator[tuple[Path, list[Path]]]:

@@ -12,7 +12,7 @@ from lmtest.cassette import blobs, codec
 from lmtest.cassette.atomic import replacing, strays
 from lmtest.cassette.index import Index
 from lmtest.cassette.locks import identity, is_of_run, locked, note_writing
-from lmtest.errors import CassetteError
+from lmtest.errors import CassetteUnsaved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -51,7 +51,7 @@ def save(
     Raises:
         CassetteLocked: Another process was saving it for longer than :data:`lmtest.cassette.locks.LOCK_TIMEOUT`.
         CassetteFormatError: What is to be kept does not read.
-        CassetteError: The disk is full, the directory cannot be written, and the like. The old file is whole.
+        CassetteUnsaved: The disk is full, the directory cannot be written, and the like. The old file is whole.
     """
     with saving(path):
         put(path, header, interactions, opened=opened, run=run, beyond=beyond, media=media)
@@ -89,7 +89,7 @@ def rewrite(path: Path, change: Callable[[Index], Iterable[str | bytes]], *, und
 
     Raises:
         CassetteFormatError: It does not read as a cassette.
-        CassetteError: It could not be written; the old file is whole.
+        CassetteUnsaved: It could not be written; the old file is whole.
     """
     with saving(under or path):
         write(path, (piece if isinstance(piece, bytes) else piece.encode() for piece in change(Index(path))))
@@ -100,14 +100,14 @@ def saving(path: Path) -> Iterator[None]:
     """Only one process saves a file at a time; what the system refuses is told.
 
     Raises:
-        CassetteError: Saving was refused.
+        CassetteUnsaved: Saving was refused.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path):
             yield
     except OSError as error:
-        raise CassetteError(
+        raise CassetteUnsaved(
             f"{path} could not be saved: {error.strerror or error}. What was to be written is lost; the file "
             "is as it was before. Make room or give the right to write, and do it again.",
             path=path,
@@ -149,7 +149,12 @@ def preamble(index: Index, header: Header) -> bytes:
     sources = ", ".join(sorted({*was.sources, *header.sources}))
     tests = "\n".join(dict.fromkeys([*was.tests, *header.tests])) or None
     now = replace(was, format=codec.FORMAT, source=sources, test=tests)
-    return _ended(index.preamble) if now == was else codec.encode_header(now).encode()
+    return _ended(index.preamble) if now == was else preamble_of(now)
+
+
+def preamble_of(header: Header) -> bytes:
+    """A header as a file begins with it."""
+    return codec.encode_header(header).encode()
 
 
 def document(index: Index, entry: Entry) -> bytes:

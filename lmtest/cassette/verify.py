@@ -213,7 +213,7 @@ _LEAK: Final = "holds what looks like a secret. Revoke it, and take it out of wh
 
 
 # What lmtest itself writes of a call; a pattern of somebody's may look like it.
-_OURS: Final = ("key:", "digest:", "recorded_at:", "provider:", "cost:", "latency:")
+_OURS: Final = ("key:", "digest:", "recorded_at:", "provider:", "cost:", "latency:", "thought:")
 
 
 _LEAK_OF_A_NAME: Final = (

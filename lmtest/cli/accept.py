@@ -41,6 +41,7 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
     """
     from lmtest import literal
     from lmtest.refresh.accept import waiting
+    from lmtest.refresh.lock import running
     from lmtest.report.drift_data import as_data
     from lmtest.report.drift_terminal import print_drift
 
@@ -52,6 +53,8 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
     if not cassettes and not paths[0].is_dir():
         raise ConfigurationError(f"there is no directory {paths[0]}, where cassettes are kept: record some first.")
     console = literal.console(width=None if sys.stdout.isatty() else _WIDE)
+    if other := running(root):
+        console.print(f"A refresh of this project runs ({other}): what it is not through with yet is left.")
     drift = waiting(paths)
     if not (drift.cassettes or drift.left):
         console.print("Nothing waits to be accepted.")
@@ -66,14 +69,14 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
 
 
 def _accepted(console: Console, drift: Drift, data: Json, tier: Policy | None, root: Path) -> tuple[CassetteDrift, ...]:
+    from lmtest.here import relative
     from lmtest.refresh.accept import accept_unseen, why_left
-    from lmtest.report.drift_data import relative
     from lmtest.report.drift_review import review
 
     accepted = accept_unseen(drift, tier) if tier else review(console, drift, data, decide)
     for cassette in accepted:
         console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
     for cassette in drift.cassettes:
-        if tier and (reason := why_left(cassette, tier)):
+        if tier and cassette not in accepted and (reason := why_left(cassette, tier)):
             console.print(f"left: {relative(cassette.path, root)}: {reason}", style="yellow", soft_wrap=True)
     return accepted

@@ -6,7 +6,7 @@ import enum
 import errno
 from typing import TYPE_CHECKING, Final
 
-from lmtest.errors import LimitError
+from lmtest.errors import CassetteUnsaved, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,7 +74,9 @@ def of_error(error: BaseException) -> Exit:
     >>> of_error(OSError(errno.ENOSPC, "No space left on device"))
     <Exit.UNKEPT: 4>
     """
-    if any(isinstance(each, OSError) and each.errno in _UNKEPT for each in _causes(error)):
+    if isinstance(error, CassetteUnsaved) or any(
+        isinstance(each, OSError) and each.errno in _UNKEPT for each in _causes(error)
+    ):
         return Exit.UNKEPT
     return Exit.LIMIT if isinstance(error, LimitError) else Exit.USAGE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -15,13 +16,14 @@ from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from decimal import Decimal
 
     from rich.console import Console
 
     from lmtest.cassette.interaction import Json
     from lmtest.money.limits import Limits
+    from lmtest.refresh.outcomes import Outcomes
     from lmtest.refresh.plan import Choice, Plan
     from lmtest.refresh.result import Drift
 
@@ -88,15 +90,39 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     console = literal.console(width=None if sys.stdout.isatty() else _WIDE)
     given["limits"] = _limits(given)
     paths = _paths(cassettes, cassette_directory(), given)
-    if given["missing"]:
-        sys.exit(_complete(console, paths, given, root))
-    plan, choice = _planned(console, paths, given, root)
-    if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
-        return
-    if plan.due and not _consents(given):
-        return
-    drift = _carried_out(console, plan, choice, given, root)
+    _expect_there(cassettes)
+    with _alone(console, given, root):
+        if given["missing"]:
+            sys.exit(_complete(console, paths, given, root))
+        plan, choice = _planned(console, paths, given, root)
+        if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
+            return
+        if plan.due and not _consents(given):
+            return
+        drift = _carried_out(console, plan, choice, given, root)
     sys.exit(_concluded(console, drift, given, root))
+
+
+def _expect_there(cassettes: tuple[Path, ...]) -> None:
+    """Refuse what is not there before anything is written."""
+    from lmtest.refresh.plan import find_cassettes
+
+    for _ in find_cassettes(path for path in cassettes if not path.is_dir()):
+        pass
+
+
+@contextlib.contextmanager
+def _alone(console: Console, given: dict[str, Any], root: Path) -> Iterator[None]:
+    """Plan and refresh while nobody else does; a plan alone says who does."""
+    from lmtest.refresh import lock
+
+    if not given["dry_run"]:
+        with lock.only_one(root):
+            yield
+        return
+    if other := lock.running(root):
+        console.print(f"Another refresh of this project runs ({other}): what it records is not due after it.")
+    yield
 
 
 def _limits(given: dict[str, Any]) -> Limits:
@@ -119,7 +145,7 @@ def _paths(cassettes: tuple[Path, ...], directory: Path, given: dict[str, Any]) 
 
 def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> tuple[Plan, Choice]:
     from lmtest.refresh.plan import Choice, make_plan
-    from lmtest.report.drift_terminal import print_plan
+    from lmtest.report.plan_terminal import print_plan
 
     choice = Choice(
         recorded_before=given["older_than"],
@@ -137,9 +163,9 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
 
 def _budget(limits: Limits) -> Decimal | None:
     """USD that the run may cost, whoever says so."""
+    from lmtest.modes import REFRESHING
     from lmtest.money.defaults import default_limits
     from lmtest.money.limits import Limits
-    from lmtest.refresh.run import REFRESHING
     from lmtest.variables import run_variables
 
     configured = Limits.from_mapping(load()[0].limits, source="[tool.lmtest.limits] in pyproject.toml")
@@ -164,8 +190,9 @@ def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, 
 
 
 def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path) -> int:
-    from lmtest.refresh.accept import accept_unseen
-    from lmtest.report.drift_data import as_data, relative
+    from lmtest.here import relative
+    from lmtest.refresh.accept import accept_unseen, why_left
+    from lmtest.report.drift_data import as_data
     from lmtest.report.drift_review import review
     from lmtest.report.drift_terminal import print_drift
 
@@ -179,6 +206,9 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
         accepted = review(console, drift, data, decide)
     for cassette in accepted:
         console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
+    for cassette in drift.cassettes:
+        if given["accept"] and cassette not in accepted and (reason := why_left(cassette, given["accept"])):
+            console.print(f"left: {relative(cassette.path, root)}: {reason}", style="yellow", soft_wrap=True)
     waiting = [each for each in drift.cassettes if each.acceptable]
     if waiting:
         # What was just accepted has no such file any more, and this command would call for it again.
@@ -199,11 +229,13 @@ def _exit(drift: Drift, fail_on: str | None) -> Exit:
         Exit.FOUND: bool(drift.outcomes.red) or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
         Exit.UNANSWERED: not drift.answered and not drift.stopped and (failed or idle),
     }
-    return worst([_stop(drift.stopped), *(code for code, held in holds.items() if held)])
+    return worst([_stop(drift), *(code for code, held in holds.items() if held)])
 
 
-def _stop(stopped: str) -> Exit:
-    return Exit.DONE if not stopped else Exit.INTERRUPTED if stopped == "interrupted" else Exit.LIMIT
+def _stop(run: Drift | Outcomes) -> Exit:
+    if run.unkept:
+        return Exit.UNKEPT
+    return Exit.DONE if not run.stopped else Exit.INTERRUPTED if run.stopped == "interrupted" else Exit.LIMIT
 
 
 def _consents(given: dict[str, Any]) -> bool:
@@ -227,8 +259,9 @@ def _write_reports(paths: Sequence[Path], data: Json) -> bool:
 
 
 def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> int:
+    from lmtest.here import relative
     from lmtest.refresh.complete import complete, tests_to_run
-    from lmtest.report.drift_data import as_told, relative
+    from lmtest.report.drift_data import as_told
     from lmtest.report.drift_terminal import print_outcomes
     from lmtest.report.drift_text import tests_headline
 
@@ -248,4 +281,4 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
         console.print(f"Stopped early: {outcomes.stopped}", style="bold yellow")
     held = [Exit.FOUND] if outcomes.red else []
     held += [Exit.UNANSWERED] if outcomes.unanswered and not completed.gained and not outcomes.stopped else []
-    return worst([_stop(outcomes.stopped), *held])
+    return worst([_stop(completed.outcomes), *held])

@@ -132,7 +132,7 @@ def _known(scope: Scope, embedding: Embedding) -> Answer | None:
     cassette = scope.cassette
     if cassette.mode is Mode.MOCK:
         return _made_up(cassette, embedding)
-    found = cassette.find(embedding.data) if cassette.mode in {Mode.REPLAY, Mode.AUTO} else None
+    found = cassette.find(embedding.data) if cassette.mode is Mode.REPLAY or cassette.plays_first else None
     if found is None and cassette.mode is Mode.REPLAY:
         with scope.spoiled_by(CassetteMiss, CassetteNotFound):
             found = cassette.play(embedding.data)

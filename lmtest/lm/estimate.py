@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.lm import media
 from lmtest.lm.families import family
-from lmtest.lm.seam import most_input_tokens
 from lmtest.lm.tokenizer import text_tokens
 from lmtest.money.estimate import Estimate
 
@@ -96,6 +95,8 @@ def _medium(found: media.Medium, rules: Family, model: str) -> dict[str, int]:
         return {"image": rules.image(media.size(content) if content else None, found.detail)}
     if found.kind == "text" and content is not None:
         return {"text": text_tokens(media.as_text(content), model)}
+    from lmtest.lm.seam import most_input_tokens  # late: it brings DSPy, and text is estimated without its table
+
     most = most_input_tokens(model) or _UNKNOWN_WINDOW
     if content is None:
         return {"document" if found.kind == "text" else found.kind: most}

@@ -30,6 +30,7 @@ from lmtest.lm.count import count, count_async
 from lmtest.lm.estimate import estimate, received_tokens
 from lmtest.lm.retry import retry_after, with_patience
 from lmtest.lm.seam import dspy_estimate, handed_through, most_output_tokens
+from lmtest.lm.thoughts import thought_of_call
 from lmtest.money.prices import price, price_of
 from lmtest.money.terms import billed
 
@@ -83,6 +84,7 @@ class _Live:
         self._more: list[Response] = []
         self._failed: list[Interaction] = []  # DSPy asks the same engine when it tries a call again
         self._request = query.several if self._together else query.data
+        self._thought = thought_of_call(str(self._request.get("system") or ""))  # here, where the modules are known
         self._gate = gate
         self._stop = stop
         self._cassette = cassette
@@ -133,7 +135,9 @@ class _Live:
     def _finish(self, outcome: ModelOutcome, watch: _Watch, *, billed: bool = True) -> Call:
         latency = round(watch.seconds, 4)  # before the first price is looked up, which brings the price list
         key, normal = self._cassette.normalise(self._request)
-        bare = Interaction(key=key, request=normal, outcome=outcome, provider=str(self._provider) or None)
+        bare = Interaction(
+            key=key, request=normal, outcome=outcome, provider=str(self._provider) or None, thought=self._thought
+        )
         cost, price_version = self._price(bare) if billed else (Decimal(0), None)
         self._provider.cost = None if cost is None else float(cost)
         interaction = replace(bare, cost=cost, latency=latency, recorded_at=clock.stamp(watch.started_at))

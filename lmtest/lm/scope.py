@@ -163,7 +163,7 @@ class Scope:
             mock = AsyncMockEngine if asynchronous else MockEngine
             return mock(self.cassette, self._script, query), query.request, provider
         go_live = partial(self._go_live, lm, query, live, asynchronous=asynchronous)
-        if mode is Mode.AUTO and (first := recorded(self.cassette, query)) is not None:
+        if self.cassette.plays_first and (first := recorded(self.cassette, query)) is not None:
             from lmtest.lm.auto import AsyncAutoEngine, AutoEngine
 
             auto = AsyncAutoEngine if asynchronous else AutoEngine

@@ -205,7 +205,7 @@ class _Asked:
         if mode is Mode.REPLAY:
             with self._scope.spoiled_by(CassetteMiss, CassetteNotFound):
                 found = self._cassette.play(self._request)
-        elif mode is Mode.AUTO:
+        elif self._cassette.plays_first:
             found = self._cassette.find(self._request)
         if found is None:
             return None

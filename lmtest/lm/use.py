@@ -215,20 +215,32 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         if error is not None:
             if cassette.refused and not isinstance(error, LimitError):
                 error.add_note(f"Before, a limit refused a call, and the program caught that: {cassette.refused[0]}")
-            # Whoever interrupts has seen no answer fail: there is nothing to report on.
-            if isinstance(error, Exception):
+            # Whoever interrupts has seen no answer fail: there is nothing to report on. What a limit has cut short runs
+            # again, and says nothing of its answers.
+            if isinstance(error, Exception) and not (cassette.refused or isinstance(error, LimitError)):
                 cassette.keep_failed(self._header(cassette))
             return
         if cassette.missed and not self._allow_misses:
             raise cassette.missed[0]
         if cassette.refused and cassette.mode.writes:
             # What is recorded lacks a call that the program wanted. One that records nothing may do without.
-            cassette.keep_failed(self._header(cassette))
             raise cassette.refused[0]
         if cassette.mode.writes:
             cassette.save(self._header(cassette))
             for doubt in cassette.doubts:
                 _LOG.warning("%s: %s", cassette.where, doubt)
+
+    def keep_so_far(self, cassette: Cassette, *, well: bool) -> None:
+        """In a refresh, write down what a test recorded into a cassette that others share with it, and stays open.
+
+        Args:
+            cassette: What :meth:`open` gave.
+            well: Whether the test passed.
+
+        Raises:
+            CassetteUnsaved: It could not be written.
+        """
+        cassette.keep_so_far(self._header(cassette), well=well)
 
     def __getstate__(self) -> dict[str, Any]:
         # What it decorates may be saved with a program; what is open here is not open where that is loaded.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from lmtest import disk
+from lmtest import disk, variables
 from lmtest import settings as project
 from lmtest.cassette.told import sums
 from lmtest.errors import ConfigurationError, LimitError, LMTestError, NetworkBlocked
@@ -197,6 +197,7 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
         if sharing not in opened:
             path = _place(sharing, asked, folder / (named or shared_name(sharing)), older)
             opened[sharing] = _open(item, asked, path, test=sharing.nodeid or None, together=True)
+            opened[sharing].cassette.go_on()
         own = opened[sharing]
         if not sharing.nodeid:
             own.own(test_id(item))
@@ -397,6 +398,8 @@ def close_for(item: pytest.Item, *, failed: bool) -> None:
             closing.callback(opened.close)
         if covered.sharing is None:
             closing.callback(covered.own.close)
+        elif covered.own.cassette.mode is Mode.REFRESH:
+            closing.callback(covered.own.keep_so_far, well=not covered.failed, cut_short=bool(covered.refused))
     if problem:
         raise problem
 
@@ -457,6 +460,10 @@ def _open(item: pytest.Item, asked: Wishes, path: Path, *, test: str | None, tog
         raise freshness.refuse(path, found, command=command(item))
     if opened.cassette.mode.value == "record" and not company.all_run(item, path, owner=test or ""):
         _keep_others(opened, path)
+    # A refresh by the command has settled beforehand what it adds to.
+    by_hand = opened.cassette.mode is Mode.REFRESH and variables.REFRESH_WANTED not in os.environ
+    if by_hand and path.exists() and not company.all_run(item, path, owner=test or ""):
+        opened.cassette.keep_pending()
     return opened
 
 

@@ -85,15 +85,34 @@ class Opened:
         """Keep that a test of it did not pass: nothing will be saved."""
         self.failed = self.failed or test
 
-    def close(self) -> None:
+    def keep_so_far(self, *, well: bool, cut_short: bool) -> None:
+        """In a refresh, write down what a test recorded that others share this with.
+
+        Args:
+            well: Whether it passed.
+            cut_short: Whether a limit stopped it, so that it says nothing of its answers.
+
+        Raises:
+            CassetteUnsaved: It could not be written.
+        """
+        if cut_short:
+            self.cassette.pass_over()
+        else:
+            self._scope.keep_so_far(self.cassette, well=well)
+
+    def close(self, *, interrupted: bool = False) -> None:
         """Save what was recorded, if every test passed.
+
+        Args:
+            interrupted: Whether tests that share it did not run to the end.
 
         Raises:
             CassetteError: It could not be saved.
         """
         self.closed = True
         _outer[self._own] = self._before
-        error = LMTestError(f"{self.failed} did not pass") if self.failed else None
+        error: BaseException | None = LMTestError(f"{self.failed} did not pass") if self.failed else None
+        error = KeyboardInterrupt() if interrupted else error
         self._scope.__exit__(type(error) if error else None, error, None)
 
     def tell(self, root: Path) -> File:

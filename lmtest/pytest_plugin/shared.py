@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lmtest.modes import Mode
 from lmtest.pytest_plugin import options
 
 if TYPE_CHECKING:
@@ -47,8 +48,17 @@ def close_ended(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     goes_on = set(nextitem.listchain()) if nextitem is not None else set()
     for node in [node for node in opened if node not in goes_on]:
         each = opened.pop(node)
-        each.close()
+        each.close(interrupted=each.cassette.mode is Mode.REFRESH and _is_cut_off(item, node))
         item.session.stash.setdefault(_CLOSED, []).append(each.tell(item.config.rootpath))
+
+
+def _is_cut_off(item: pytest.Item, node: pytest.Collector) -> bool:
+    """Whether the run stops after a test though others of the same class, module or session were to follow."""
+    session = item.session
+    if not (session.shouldstop or session.shouldfail):
+        return False
+    following = session.items[session.items.index(item) + 1 :]
+    return any(node in each.listchain() for each in following)
 
 
 def written_ids(config: pytest.Config) -> dict[str, str]:
@@ -79,5 +89,4 @@ def abandon(session: pytest.Session) -> None:
     opened = session.stash.get(OPEN, {})
     while opened:
         _, each = opened.popitem()
-        each.fail("the run")
-        each.close()
+        each.close(interrupted=True)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from lmtest.cassette import library, store
 from lmtest.cassette.index import Index
 from lmtest.cassette.locks import identity
-from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
+from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending, told_unfinished, unfinished
 from lmtest.errors import ConfigurationError
 from lmtest.refresh.drift import Tier
+from lmtest.refresh.prompt import outputs_of, prompt_of
 from lmtest.refresh.result import Drift, Left, compare_anew, furthest_first, read_calls, recorded_anew
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
+    from lmtest.cassette.interaction import Interaction
     from lmtest.refresh.result import CassetteDrift
 
 Policy = Literal["all", "same", "wording"]
@@ -62,8 +65,11 @@ def waiting(paths: Iterable[Path]) -> Drift:
             reason = f"{fresh.path.name} is older than the cassette itself, of {newest}: record it anew, or delete it"
             left.append(Left(path=path, reason=reason))
             continue
+        elif (missing := unfinished(path)) and not failed_path(path).exists():
+            left.append(Left(path=path, reason=told_unfinished(path, missing)))
+            continue
         else:
-            tests, failure = fresh.header.tests, ""
+            tests, failure = fresh.header.tests, "its last refresh failed" if missing else ""
         cassettes.append(compare_anew(path, tests=tests, failure=failure))
     return Drift(cassettes=furthest_first(cassettes), left=tuple(left))
 
@@ -90,15 +96,31 @@ def why_left(cassette: CassetteDrift, policy: Policy) -> str:
     """Say why a policy does not accept a cassette; empty where it does."""
     if not cassette.acceptable:
         return cassette.failure or "a call failed, so it cannot be accepted"
+    if cassette.loses:
+        lost = [call.before for call in cassette.calls if call.before is not None and call.after is None]
+        return (
+            f"it would lose {len(lost)} call{'' if len(lost) == 1 else 's'}, which another test may play: its test "
+            f"{_unasked(lost)}; lmtest accept without --tier shows them and asks, on a terminal"
+        )
     if cassette.tier > _FURTHEST[policy]:
         return f"it moved as far as {cassette.tier.value!r}"
-    if cassette.loses:
-        lost = sum(call.after is None for call in cassette.calls)
-        return (
-            f"it would lose {lost} call{'' if lost == 1 else 's'}, which another test may play; "
-            "lmtest accept without --tier shows them and asks, on a terminal"
-        )
     return ""
+
+
+def _unasked(lost: Iterable[Interaction]) -> str:
+    """Say what a shorter chain leaves out, by who asked for it, how often."""
+    asked = Counter(_wanted(call) for call in lost)
+    said = [f"{what}{f' ({count} times)' if count > 1 else ''}" for what, count in asked.items()]
+    return f"no longer {' and '.join(said)}"
+
+
+def _wanted(call: Interaction) -> str:
+    if call.tool:
+        return f"calls the tool {call.tool!r}"
+    if call.embeds:
+        return "asks for an embedding"
+    fields = outputs_of(prompt_of(call.request))
+    return f"asks for {', '.join(fields)}" if fields else f"makes the call {call.key[:12]}"
 
 
 def hangs_together(cassette: CassetteDrift) -> bool:

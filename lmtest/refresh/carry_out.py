@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lmtest.cassette import pending
 from lmtest.modes import Mode
+from lmtest.refresh import history
 from lmtest.refresh.resend import resend
 from lmtest.refresh.restart import Together, run_through
 from lmtest.refresh.result import read_calls, recorded_anew
-from lmtest.refresh.run import Run, run_tests
+from lmtest.refresh.run import Run, run_name, run_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,26 +37,32 @@ def carry_out(
 
     Raises:
         LMTestError: The tests could not be run.
-        CassetteError: What they record could not be written. Nothing was called.
+        CassetteUnsaved: What they record could not be written. Nothing was called.
     """
+    name = run_name()
     for job in plan.due:
-        pending.prepare(job.path)
+        pending.prepare(job.path, run=name, goes_on=job.begun)
+    with contextlib.suppress(OSError):
+        history.shorten(root)
     if by_test:
-        how = partial(run_tests, root=root, mode=Mode.REFRESH, limits=sending.limits, to=sending.to, on_end=on_end)
+        how = partial(
+            run_tests, root=root, mode=Mode.REFRESH, limits=sending.limits, to=sending.to, name=name, on_end=on_end
+        )
         run = run_through(map(_together, plan.due), how)
     else:
         run = _resend_all(plan, sending, on_end)
     for job in plan.due:
+        if by_test:
+            pending.forget_failure(job.path, run=name, again=lambda test: run.of(test) is not None)
         ended = run.of(*job.names)
-        if ended and ended.limit:
-            pending.discard(job.path)  # it was cut short, which says nothing of its answers
-        elif (ended and ended.red) or run.left_out(*job.names):
+        red = (ended and ended.red and not (ended.limit or ended.unkept)) or run.left_out(*job.names)
+        if red and not pending.unfinished(job.path):  # it failed after its calls were recorded
             pending.set_apart(job.path)
     return run
 
 
 def _together(job: Job) -> Together:
-    return Together(tests=job.tests, is_lost=lambda: recorded_anew(job.path) is None)
+    return Together(tests=job.to_run, is_lost=lambda: recorded_anew(job.path) is None)
 
 
 def _resend_all(plan: Plan, sending: Sending, on_end: Callable[[Ended], None]) -> Run:
@@ -62,10 +70,9 @@ def _resend_all(plan: Plan, sending: Sending, on_end: Callable[[Ended], None]) -
     try:
         for job in plan.due:
             ended = resend(job, read_calls(job.path), sending)
-            run.ended.append(ended)
+            run.add(ended)
             on_end(ended)
-            if ended.limit:
-                run.stopped = ended.limit
+            if run.stopped:
                 break
     except KeyboardInterrupt:
         run.stopped = "interrupted"

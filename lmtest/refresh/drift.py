@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import enum
-import re
-import unicodedata
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -12,27 +10,21 @@ from typing import TYPE_CHECKING, Any, Final
 from lmtest.cassette import blobs
 from lmtest.cassette.vectors import nearness, unpacked, vectors_of
 from lmtest.refresh.answer import read_answer
+from lmtest.refresh.prompt import prompt_of
+from lmtest.refresh.typed import PROSE, Type, defaulted, normal_form, same_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from lmtest.cassette.interaction import Interaction
-    from lmtest.refresh.answer import Answer
+    from lmtest.refresh.answer import Answer, Use
 
-PROSE: Final = frozenset({"reasoning", "next_thought"})
-"""Fields that DSPy's modules add for the model to think aloud in; nobody's program reads them."""
-
-_TOOL_FIELDS: Final = ("next_tool_name", "next_tool_args")
 _TEXT: Final = "text"
 _MEDIA: Final = "media"
+_CALLS: Final = "calls"
 _NEAR: Final = 0.999
 """The least cosine of vectors that have moved by no more than noise."""
-
-# What says something about a number stays; else a mark is dropped, and a dash parts words.
-_MARK = re.compile(
-    r"(?P<kept>(?<=\d)[.,:*/-](?=\d)|(?<!\w)-(?=\d))|[.,;:!?'\"()\[\]{}…*_`“”‘’«»¿¡]|(?P<dash>[-–—])"  # noqa: RUF001 - these are the marks
-)
 
 
 class Tier(enum.StrEnum):
@@ -72,7 +64,8 @@ class Change:
     """A part of an answer that differs.
 
     Attributes:
-        field: The output field; ``text`` where none were asked for; ``result`` or ``raised`` of a tool.
+        field: The output field; ``text`` where none were asked for; ``calls`` of tools that are to be called;
+            ``result`` or ``raised`` of a tool.
         before: Its value, as DSPy parsed it.
         after: Likewise.
         wording: Whether they differ in wording alone.
@@ -144,7 +137,11 @@ def _judge(before: Interaction | None, after: Interaction | None, folder: Path |
         return _judge_results(before, after)
     if after.embeds:
         return _judge_vectors(before, after, folder)
-    return _judge_answers(read_answer(before), read_answer(after))
+    one, other = read_answer(before), read_answer(after)
+    alike = prompt_of(before.request) == prompt_of(after.request)
+    # What one recording knows of a prompt holds for another, which may be older.
+    thoughts = one.thoughts | other.thoughts if alike else one.thoughts & other.thoughts
+    return _judge_answers(one, other, thoughts)
 
 
 def _judge_results(before: Interaction, after: Interaction) -> _Judgement:
@@ -179,8 +176,8 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _judge_answers(before: Answer, after: Answer) -> _Judgement:
-    changes = tuple(_changes(before, after))
+def _judge_answers(before: Answer, after: Answer, thoughts: frozenset[str]) -> _Judgement:
+    changes = tuple(_changes(before, after, thoughts))
     if broken := _broken(before, after):
         return Tier.STRUCTURE, broken, changes
     if not changes:
@@ -196,54 +193,48 @@ def _broken(before: Answer, after: Answer) -> str:
     """What keeps the program from going on as it did."""
     if before.finish != after.finish:
         return f"ended with {after.finish!r}, was {before.finish!r}"
-    if before.tool_calls != after.tool_calls:
+    if [_intent(use) for use in before.uses] != [_intent(use) for use in after.uses]:
         return f"calls {_called(after)}, called {_called(before)}"
     if before.problem is None and after.problem is not None:
         return f"no longer parses: {after.problem}"
     if before.problem is not None and after.problem is None:
         return "parses now, did not before"
-    if all(name in before.fields and name in after.fields for name in _TOOL_FIELDS):
-        was, now = ([answer.fields[name] for name in _TOOL_FIELDS] for answer in (before, after))
-        if was != now:
-            return f"calls {now[0]}({now[1]}), called {was[0]}({was[1]})"
     return ""
 
 
+def _intent(use: Use) -> Any:
+    """A tool with its arguments as it is given them: what one tool takes for wording is another's search."""
+    return use.name, defaulted(use.arguments, use.declared)
+
+
 def _called(answer: Answer) -> str:
-    return ", ".join(f"{name}({arguments})" for name, arguments in answer.tool_calls) or "no tool"
+    return ", ".join(map(str, answer.uses)) or "no tool"
 
 
-def _changes(before: Answer, after: Answer) -> Iterator[Change]:
-    was, now = _parts(before), _parts(after)
+def _changes(before: Answer, after: Answer, thoughts: frozenset[str]) -> Iterator[Change]:
+    if before.uses or after.uses:
+        yield from _changed_uses(before, after)
     if before.text == after.text and before.media == after.media:
         return  # also where a value equals nothing, as NaN does
+    was, now = _parts(before), _parts(after)
     if was.keys() != now.keys():
         was, now = {_TEXT: before.text}, {_TEXT: after.text}
     for name, value in was.items():
-        if value != now[name]:
-            prose = name in PROSE and isinstance(value, str) and isinstance(now[name], str)
-            alike = prose or normalise(value) == normalise(now[name])
+        declared = before.types.get(name, Type()) if name in before.fields else PROSE
+        if same_form(value, declared) != same_form(now[name], declared):
+            alike = name in thoughts or normal_form(value, declared) == normal_form(now[name], declared)
             yield Change(field=name, before=value, after=now[name], wording=alike)
 
 
+def _changed_uses(before: Answer, after: Answer) -> Iterator[Change]:
+    was, now = ([(use.name, same_form(use.arguments, use.declared)) for use in each.uses] for each in (before, after))
+    if was != now:
+        alike = [*map(_intent, before.uses)] == [*map(_intent, after.uses)]
+        yield Change(field=_CALLS, before=_called(before), after=_called(after), wording=alike)
+
+
 def _parts(answer: Answer) -> dict[str, Any]:
-    parts = dict(answer.fields) or {_TEXT: answer.text}
-    return parts | {_MEDIA: answer.media} if answer.media else parts
-
-
-def normalise(value: Any) -> Any:
-    """Bring a value to a form in which another wording of the same is equal: case, white space, punctuation of texts.
-
-    >>> normalise("It's  Paris.") == normalise("its paris")
-    True
-    >>> normalise("-5") == normalise("5"), normalise("3.5") == normalise("35"), normalise("well-known")
-    (False, False, 'well known')
-    """
-    if isinstance(value, str):
-        plain = unicodedata.normalize("NFKC", value).casefold()
-        return " ".join(_MARK.sub(lambda mark: mark["kept"] or (" " if mark["dash"] else ""), plain).split())
-    if isinstance(value, dict):
-        return {key: normalise(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [normalise(item) for item in value]
-    return value
+    """What there is beside calls of tools, which `_changed_uses` compares."""
+    fields = {name: value for name, value in answer.fields.items() if name not in answer.asking}
+    parts = fields if answer.fields else {_TEXT: answer.text}
+    return parts | {_MEDIA: list(answer.media)} if answer.media else parts

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from lmtest import disk, settings
 from lmtest.cassette.atomic import replacing
 from lmtest.money.ledger import default_path
-from lmtest.refresh.ids import belongs
+from lmtest.refresh.ids import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,7 +42,7 @@ class Attempt:
 
     Attributes:
         test: Its id, as it is written down; of calls that were sent without tests, what they were told under.
-        outcome: ``passed``, ``failed``, ``errored``, ``skipped``, ``crashed`` or ``limit``.
+        outcome: ``passed``, ``failed``, ``errored``, ``skipped``, ``crashed`` or ``limit``, which a full disk is, too.
         reason: Why it did not pass, in a line without secrets.
         at: When it ended, ISO 8601, UTC.
         run: The run, by its id.
@@ -65,9 +65,10 @@ class History:
     """
 
     def __init__(self, attempts: Iterable[Attempt] = ()) -> None:
-        self._by_file: dict[str, list[Attempt]] = {}
+        self._by_name: dict[str, list[Attempt]] = {}
         for each in attempts:
-            self._by_file.setdefault(_file(each.test), []).append(each)
+            for name in names(each.test):
+                self._by_name.setdefault(name, []).append(each)
 
     @classmethod
     def read(cls, root: Path) -> History:
@@ -84,8 +85,7 @@ class History:
             test: Its id.
             to: The model of the rehearsals that are meant; None for refreshes by the recorded model.
         """
-        among = self._by_file.get(_file(test), ())
-        return [each for each in among if each.to == to and belongs(each.test, test)]
+        return [each for each in self._by_name.get(test, ()) if each.to == to]
 
     def last(self, test: str, *, to: str | None = None) -> Attempt | None:
         """Give the last attempt of a test, or of those in a class or module, that says how it fared.
@@ -175,7 +175,3 @@ def _ends_well(path: Path) -> bool:
 
 def _tells(attempt: Attempt) -> bool:
     return attempt.outcome not in {SKIPPED, LIMIT}
-
-
-def _file(test: str) -> str:
-    return test.partition("::")[0]

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ENDS: Final = re.compile(r"::|\[|/")
+
 
 def belongs(test: str, wanted: str) -> bool:
     """Whether a test is the one that was named, or one of its file, class, parameters or directory.
@@ -12,3 +20,14 @@ def belongs(test: str, wanted: str) -> bool:
     False
     """
     return test == wanted or test.startswith((f"{wanted}::", f"{wanted}[", f"{wanted.rstrip('/')}/"))
+
+
+def names(test: str) -> Iterator[str]:
+    """Give all that a test belongs to, the nearest first: to look it up among many, which `belongs` would go through.
+
+    >>> list(names("tests/test_qa.py::test_capital[fr]"))
+    ['tests/test_qa.py::test_capital[fr]', 'tests/test_qa.py::test_capital', 'tests/test_qa.py', 'tests']
+    """
+    yield test
+    for end in reversed([found.start() for found in _ENDS.finditer(test)]):
+        yield test[:end]

@@ -40,6 +40,11 @@ class Outcomes:
         return tuple(each for each in self.tests if each.red and not (self.stopped and each.outcome == "not run"))
 
     @property
+    def unkept(self) -> bool:
+        """Whether it was stopped because a recording could not be kept."""
+        return any(each.unkept for each in self.tests)
+
+    @property
     def unanswered(self) -> bool:
         """Whether a model did not answer one of them."""
         return any(each.unanswered for each in self.tests)

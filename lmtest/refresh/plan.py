@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 import shlex
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from lmtest import clock
-from lmtest.cassette import blobs, library
+from lmtest.cassette import library, pending
 from lmtest.cassette.index import Index
-from lmtest.cassette.lengths import Lengths
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
-from lmtest.lm.estimate import estimate
-from lmtest.money.prices import price_of, worst_case
-from lmtest.money.terms import asked
+from lmtest.money.prices import price_of
+from lmtest.refresh.backoff import failures_of
+from lmtest.refresh.history import History
 from lmtest.refresh.ids import belongs
+from lmtest.refresh.order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lmtest.cassette.interaction import Interaction
+    from lmtest.refresh.backoff import Failures
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +53,11 @@ class Choice:
     again: bool = False
     by_test: bool = True
 
+    @property
+    def insists(self) -> bool:
+        """Whether what failed lately is wanted at once, not when its time has come."""
+        return self.failed or self.again or self.test is not None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
@@ -64,7 +72,10 @@ class Job:
         unpriced: Calls of unknown price.
         seconds: What they took, one after the other.
         recorded_at: When the oldest was recorded, ISO 8601.
-        least: USD that the cheapest of its calls sets aside of a budget; None where that is not known beforehand.
+        to: The model that is asked instead of the recorded ones.
+        failures: How often in a row its refresh failed.
+        ended: Those of its tests that an earlier refresh, which was interrupted, ran to their end.
+        begun: Whether what an earlier refresh recorded for it is added to, and not replaced.
     """
 
     path: Path
@@ -75,7 +86,23 @@ class Job:
     unpriced: int
     seconds: float
     recorded_at: str
-    least: Decimal | None = None
+    to: str | None = None
+    failures: int = 0
+    ended: tuple[str, ...] = ()
+    begun: bool = False
+
+    @property
+    def least(self) -> Decimal | None:
+        """USD that the cheapest of its calls sets aside of a budget; None where that is not known beforehand."""
+        from lmtest.refresh.aside import least_aside  # late: it reads prices and tokenizers
+
+        # How long another model's answers are, nothing recorded tells.
+        return None if self.to else least_aside(self.path)
+
+    @property
+    def to_run(self) -> tuple[str, ...]:
+        """Those of its tests that are run: an interrupted refresh goes on where it stopped."""
+        return tuple(test for test in self.tests if test not in self.ended)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,23 +124,61 @@ class Skipped:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Postponed:
+    """A cassette that is due, and whose refresh failed too lately to be tried again.
+
+    Attributes:
+        path: The cassette.
+        failures: How often it did, in a row, and until when it is left alone.
+    """
+
+    path: Path
+    failures: Failures
+
+    @property
+    def reason(self) -> str:
+        """Why it is left, and what tries it now."""
+        count, until = self.failures.count, self.failures.until
+        times = "once" if count == 1 else f"{count} times"
+        said = f" ({textwrap.shorten(self.failures.reason, 120)})" if self.failures.reason else ""
+        return f"failed {times}{said}, next try after {until:%Y-%m-%d %H:%M} UTC; --failed or --again tries now"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """What a refresh will do.
 
     Attributes:
-        due: What is to be re-recorded, the longest recorded first.
+        due: What is to be re-recorded, in the order in which it is: what failed last time comes last, and of the rest
+            the longest recorded first, but that the tests of a module stay together.
         done: What an earlier refresh re-recorded and nobody has accepted yet; it is compared, not recorded again.
         skipped: What cannot be.
+        postponed: What failed, and is not tried again yet.
     """
 
     due: tuple[Job, ...]
     done: tuple[Job, ...]
     skipped: tuple[Skipped, ...]
+    postponed: tuple[Postponed, ...] = ()
 
     @property
-    def least(self) -> Decimal | None:
-        """USD below which a budget lets no call through, where that is known."""
-        return min((job.least for job in self.due if job.least is not None), default=None)
+    def usd(self) -> Decimal:
+        """What it costs, as far as prices are known."""
+        return sum((job.usd for job in self.due), Decimal(0))
+
+    def nights(self, budget: Decimal) -> int:
+        """How many runs of this budget it takes, by what the recorded calls took."""
+        return math.ceil(self.usd / budget)
+
+    def least_beyond(self, budget: Decimal) -> Decimal | None:
+        """USD that a budget would need to let any call through; None where this one does, or where nobody knows."""
+        least: Decimal | None = None
+        for job in self.due:
+            needed = job.least
+            if needed is not None and needed <= budget:
+                return None  # the rest need not be looked at
+            least = min((each for each in (least, needed) if each is not None), default=None)
+        return least
 
 
 def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
@@ -128,7 +193,8 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         ConfigurationError: A path leads nowhere.
         CassetteFormatError: A file that was named is no cassette.
     """
-    due, done, skipped = [], [], []
+    due, done, skipped, postponed = [], [], [], []
+    history = History.read(root)
     for path in find_cassettes(paths):
         try:
             index = Index(path)
@@ -141,14 +207,23 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         job = _job(path, index.header.tests, calls, choice.to)
         if not _wanted(job, calls, choice):
             continue
-        if not choice.again and _is_done(calls, fresh_path(path), choice.to):
-            done.append(job)
-        elif reason := _obstacle(job, calls, choice, root):
+        if not choice.again and _is_begun(calls, fresh_path(path), choice.to):
+            left = pending.unfinished(path)
+            ended = tuple(test for test in job.tests if test not in left)
+            job = replace(job, ended=ended, begun=choice.by_test)
+            if not left:
+                done.append(job)
+                continue
+        if reason := _obstacle(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         else:
-            due.append(job)
-    due.sort(key=lambda job: job.recorded_at)
-    return Plan(due=tuple(due), done=tuple(done), skipped=tuple(skipped))
+            newest = max((call.recorded_at or "" for call in calls), default="")
+            failures = failures_of(path, job.names, history, recorded_at=newest, to=choice.to)
+            if failures and not (choice.insists or path in paths) and clock.utc_now() < failures.until:
+                postponed.append(Postponed(path=path, failures=failures))
+            else:
+                due.append(replace(job, failures=failures.count if failures else 0))
+    return Plan(due=in_order(due), done=tuple(done), skipped=tuple(skipped), postponed=tuple(postponed))
 
 
 def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:
@@ -179,24 +254,8 @@ def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: s
         unpriced=prices.count(None),
         seconds=sum(call.latency or 0 for call in calls),
         recorded_at=min((call.recorded_at or "" for call in calls), default=""),
-        # How long another model's answers are, nothing recorded tells.
-        least=None if to else _least(calls, path.parent),
+        to=to,
     )
-
-
-def _least(calls: Sequence[Interaction], directory: Path) -> Decimal | None:
-    lengths, found = Lengths(calls), []
-    for call in calls:
-        most = (call.request.get("config") or {}).get("max_tokens") or lengths.most(call.key, call.model)
-        most = 0 if call.embeds else most
-        if not call.tool and most is not None:
-            try:
-                request = blobs.attach(call.request, directory)
-            except CassetteError:  # nobody can say what it would send; its own test may
-                continue
-            sent = estimate(request, call.model)
-            found.append(worst_case(call.model, sent, most, clock.utc_now(), terms=asked(call.request)))
-    return min((usd for usd in found if usd is not None), default=None)
 
 
 def _price(call: Interaction, to: str | None) -> Decimal | None:
@@ -226,8 +285,8 @@ def _is_model(model: str, wanted: str) -> bool:
     return fnmatch.fnmatchcase(model, wanted) or fnmatch.fnmatchcase(model.partition("/")[2], wanted)
 
 
-def _is_done(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
-    """Whether a refresh of these very recordings, by the model that is wanted, waits to be accepted."""
+def _is_begun(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
+    """Whether a refresh of these very recordings, by the model that is wanted, recorded some or all of them."""
     if not fresh.exists():
         return False
     try:

@@ -12,15 +12,14 @@ from dspy.clients.engines import LiteLLMEngine
 
 from lmtest.cassette import blobs
 from lmtest.cassette.interaction import EventStream
-from lmtest.errors import LimitError
+from lmtest.errors import CassetteUnsaved, LimitError
 from lmtest.lm.compat import CompatEngine
 from lmtest.lm.explicit import connect
 from lmtest.lm.query import Query
 from lmtest.lm.use import use_cassette
-from lmtest.modes import Mode
+from lmtest.modes import REFRESHING, Mode
 from lmtest.money.limits import Limits
 from lmtest.money.origin import REFRESH_FLAG
-from lmtest.refresh.run import REFRESHING
 from lmtest.refresh.witness import Ended
 from lmtest.variables import run_variables
 
@@ -67,9 +66,14 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
                 _send(replace(call, request=blobs.attach(call.request, job.path.parent)), scope, sending, connections)
             except LimitError as error:
                 return Ended(test=job.names[0], outcome="failed", reason=str(error), limit=str(error))
+            except CassetteUnsaved as error:
+                return Ended(test=job.names[0], outcome="failed", reason=str(error), unkept=str(error))
             except dspy.lm15.LM15Error:
                 continue  # it is in the cassette as a failure, which keeps the whole from being accepted
-    use.close(cassette, None)
+    try:
+        use.close(cassette, None)
+    except CassetteUnsaved as error:
+        return Ended(test=job.names[0], outcome="failed", reason=str(error), unkept=str(error))
     return Ended(test=job.names[0], outcome="passed")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from lmtest.cassette import pending
 from lmtest.cassette.index import Index
 from lmtest.cassette.pending import failed_path, fresh_path
 from lmtest.refresh.drift import CallDrift, Tier, compare
@@ -57,8 +58,9 @@ class CassetteDrift:
 
     @property
     def acceptable(self) -> bool:
-        """Whether what was recorded may take the cassette's place: its test passed, and each call was answered."""
-        return not self.failure and self.tier < Tier.UNREACHED and fresh_path(self.path).exists()
+        """Whether what was recorded may take the cassette's place: all its tests passed, each call was answered."""
+        well = not self.failure and self.tier < Tier.UNREACHED and fresh_path(self.path).exists()
+        return well and not pending.unfinished(self.path)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +84,7 @@ class Drift:
         cassettes: What was re-recorded, what moved furthest first.
         left: What was not.
         stopped: Why it ended early; empty where it did not.
+        unkept: Whether that was because a recording could not be kept.
         to: The model that was asked instead of the recorded ones.
         outcomes: How the tests ended; of calls that were sent without tests, nothing.
     """
@@ -89,6 +92,7 @@ class Drift:
     cassettes: tuple[CassetteDrift, ...]
     left: tuple[Left, ...] = ()
     stopped: str = ""
+    unkept: bool = False
     to: str | None = None
     outcomes: Outcomes = field(default_factory=Outcomes)
 
@@ -171,19 +175,24 @@ def gather(
         score: Scores a call before and after.
     """
     cassettes, left = [], []
-    for job in (*plan.done, *plan.due):
+    for due, job in [*((False, job) for job in plan.done), *((True, job) for job in plan.due)]:
         ended = run.of(*job.names)
         failure = _failure(ended, run.left_out(*job.names), run)
-        if ended and ended.limit:
-            left.append(Left(path=job.path, reason="stopped by the limit"))
-        elif recorded_anew(job.path) is None and not failure:
-            left.append(Left(path=job.path, reason=_not_recorded(job, run)))
+        if reason := _why_left(job, ended, run, failed=bool(failure), due=due):
+            left.append(Left(path=job.path, reason=reason))
         else:
             drift = compare_anew(job.path, tests=job.tests, failure=failure)
             scored = [replace(each, scores=score(each)) for each in drift.calls] if score else drift.calls
             cassettes.append(replace(drift, calls=tuple(scored)))
-    outcomes = sum_up([test for job in plan.due for test in job.tests], run) if by_test else Outcomes()
-    return Drift(cassettes=furthest_first(cassettes), left=tuple(left), stopped=run.stopped, to=to, outcomes=outcomes)
+    outcomes = sum_up([test for job in plan.due for test in job.to_run], run) if by_test else Outcomes()
+    return Drift(
+        cassettes=furthest_first(cassettes),
+        left=tuple(left),
+        stopped=run.stopped,
+        unkept=run.unkept,
+        to=to,
+        outcomes=outcomes,
+    )
 
 
 def _failure(ended: Ended | None, left_out: Sequence[str], run: Run) -> str:
@@ -194,6 +203,23 @@ def _failure(ended: Ended | None, left_out: Sequence[str], run: Run) -> str:
     if left_out:
         return f"{', '.join(left_out)} did not run: {run.died}"
     return ""
+
+
+def _why_left(job: Job, ended: Ended | None, run: Run, *, failed: bool, due: bool) -> str:
+    """Why a cassette cannot be compared; empty where it can."""
+    if ended and ended.limit:
+        return "stopped by the limit"
+    if ended and ended.unkept:
+        return "what was recorded could not be kept"
+    if failed:
+        return ""
+    if recorded_anew(job.path) is None or (due and (ended is None or ended.outcome == "skipped")):
+        return _not_recorded(job, run)
+    left = pending.unfinished(job.path)
+    if left and run.stopped:
+        reached = len(job.tests) - len(left)
+        return f"{NOT_REACHED}: {reached} of its {len(job.tests)} tests are done, and the next refresh goes on there"
+    return pending.told_unfinished(job.path, left) if left else ""
 
 
 def recorded_anew(path: Path) -> Path | None:
@@ -212,10 +238,11 @@ def compare_anew(path: Path, *, tests: Iterable[str], failure: str = "") -> Cass
     Raises:
         CassetteFormatError: One of the two does not read.
     """
-    anew = recorded_anew(path)
     before = read_calls(path) if path.exists() else []
-    pairs = pair(before, read_calls(anew) if anew else ())
-    calls = (compare(*each, folder=path.parent) for each in pairs)
+    # Of several tests one that failed has its part in the other file.
+    files = [each for each in (fresh_path(path), failed_path(path)) if each.exists()]
+    pairs = pair(before, [call for each in files for call in read_calls(each)])
+    calls = (compare(*each, folder=path.parent) for each in pairs) if files or failure else ()
     if failure:
         calls = (_unreached(each) if each.after is None else each for each in calls)
     return CassetteDrift(path=path, test=", ".join(tests) or None, calls=tuple(calls), failure=failure)

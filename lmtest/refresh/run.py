@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from lmtest import variables
 from lmtest.errors import LMTestError
-from lmtest.modes import Mode, ModeChoice
 from lmtest.money.origin import REFRESH_FLAG
 from lmtest.refresh.ids import belongs
 from lmtest.refresh.witness import JOURNAL, WANTED, Ended, note
@@ -25,10 +24,8 @@ from lmtest.refresh.witness import JOURNAL, WANTED, Ended, note
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from lmtest.modes import Mode
     from lmtest.money.limits import Limits
-
-REFRESHING: Final = ModeChoice(mode=Mode.REFRESH, source="lmtest refresh")
-"""The mode of a refresh, whatever anybody else says."""
 
 _EVERY: Final = 0.1
 """Seconds between looks at how far the tests are."""
@@ -50,7 +47,8 @@ class Run:
     Attributes:
         chosen: The tests that were to run.
         ended: Each test that ran, in order; and each file that could not be collected.
-        stopped: Why not all ran, where a limit or somebody stopped the run; empty where nobody did.
+        stopped: Why not all ran, where a limit, a full disk or somebody stopped the run; empty where nobody did.
+        unkept: Whether that was because a recording could not be kept.
         died: How a process ended that took a test with it, and perhaps others' turn.
         log: What pytest printed.
     """
@@ -58,8 +56,15 @@ class Run:
     chosen: list[str] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
     stopped: str = ""
+    unkept: bool = False
     died: str = ""
     log: str = ""
+
+    def add(self, ended: Ended) -> None:
+        """Keep how a test ended, and that the run stops if it does."""
+        self.ended.append(ended)
+        self.stopped = self.stopped or ended.unkept or ended.limit
+        self.unkept = self.unkept or bool(ended.unkept)
 
     def of(self, *tests: str) -> Ended | None:
         """How tests, or those of a file or class, ended together: the first that did not pass; None if none ran."""
@@ -86,9 +91,10 @@ def run_tests(
     mode: Mode,
     limits: Limits | None = None,
     to: str | None = None,
+    name: str | None = None,
     on_end: Callable[[Ended], None] = lambda _: None,
 ) -> Run:
-    """Run tests in another mode, stopping at a limit, and at Ctrl-C with what is finished.
+    """Run tests in another mode, stopping at a limit, at a recording that cannot be kept, and at Ctrl-C.
 
     Args:
         tests: Ids of tests, or of the classes and files they are in.
@@ -96,6 +102,7 @@ def run_tests(
         mode: The mode they run in.
         limits: What the run may use up, before what the environment says.
         to: The model that is asked instead of the tests' own.
+        name: The run's id, where it has one.
         on_end: Called with each test that ended.
 
     Raises:
@@ -108,7 +115,10 @@ def run_tests(
         wanted, journal, log = (Path(scratch) / name for name in ("wanted", "journal", "log"))
         wanted.write_text("\n".join(tests), encoding="utf-8")
         journal.touch()
-        environ = _environ(os.environ, mode, limits, to) | {WANTED: str(wanted), JOURNAL: str(journal)}
+        environ = _environ(os.environ, mode, limits, to, name or run_name()) | {
+            WANTED: str(wanted),
+            JOURNAL: str(journal),
+        }
         with log.open("wb") as output, journal.open(encoding="utf-8") as told:
             # In a session of its own, so that Ctrl-C reaches us, and we the tests: at once, and once.
             child = subprocess.Popen(  # noqa: S603 - our own interpreter, and files of the project
@@ -176,8 +186,7 @@ class _Story:
 
     def _end(self, ended: Ended) -> None:
         self._open.pop(ended.test, None)
-        self.run.ended.append(ended)
-        self.run.stopped = self.run.stopped or ended.limit
+        self.run.add(ended)
         self._on_end(ended)
 
 
@@ -199,8 +208,15 @@ def _command(tests: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", *options, *files]
 
 
-def _environ(environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: str | None) -> dict[str, str]:
-    changed = {variables.MODE: mode.value, variables.RUN: environ.get(variables.RUN) or uuid.uuid4().hex[:12]}
+def run_name() -> str:
+    """The id of a run that begins now: the environment's, where that has one."""
+    return os.environ.get(variables.RUN) or uuid.uuid4().hex[:12]
+
+
+def _environ(
+    environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: str | None, name: str
+) -> dict[str, str]:
+    changed = {variables.MODE: mode.value, variables.RUN: name}
     changed |= limits.over(environ, flag=REFRESH_FLAG) if limits is not None else {}
     changed |= {variables.REFRESH_TO: to} if to else {}
     return {**environ, **changed}

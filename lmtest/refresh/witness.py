@@ -21,11 +21,11 @@ import pytest
 
 from lmtest import clock, settings, variables
 from lmtest.cassette import redact
-from lmtest.errors import LimitError, LMTestError
+from lmtest.errors import BudgetExceeded, CassetteUnsaved, LimitError, LMTestError
 from lmtest.modes import Mode
-from lmtest.refresh import history
+from lmtest.refresh import history, lock
 from lmtest.refresh.history import Attempt
-from lmtest.refresh.ids import belongs
+from lmtest.refresh.ids import belongs, names
 from lmtest.refresh.written import first_line, test_id
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ JOURNAL: Final = variables.REFRESH_JOURNAL
 """The variable that names the file in which each test's end is told, one JSON object a line."""
 
 _LIMIT: Final = "lmtest_limit"
+_UNKEPT: Final = "lmtest_unkept"
 _NAME: Final = "lmtest_name"
+_TOO_LARGE: Final = "lmtest_too_large"
 _UNANSWERED: Final = "lmtest_unanswered"
 _REASON: Final = "lmtest_reason"
 _GONE: Final = "whoever started this refresh is gone"
@@ -78,14 +80,18 @@ class Ended:
         outcome: In a word.
         reason: Why it did not pass.
         limit: What the limit said that stopped a call of it.
+        unkept: Why what it recorded could not be kept.
         unanswered: Whether a model did not answer it, or refused to.
+        too_large: Whether its calls alone used up what the limit allows, so that the next run holds no more of them.
     """
 
     test: str
     outcome: Outcome
     reason: str = ""
     limit: str = ""
+    unkept: str = ""
     unanswered: bool = False
+    too_large: bool = False
 
     @property
     def red(self) -> bool:
@@ -113,17 +119,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 class _Witness:
     def __init__(self, config: pytest.Config) -> None:
-        self._wanted = Path(os.environ[WANTED]).read_text(encoding="utf-8").splitlines()
+        wanted = Path(os.environ[WANTED]).read_text(encoding="utf-8").splitlines()
+        self._wanted = {name.rstrip("/"): place for place, name in reversed([*enumerate(wanted)])}
         self._leads = not hasattr(config, "workerinput")
         self._parent = os.getppid()
         self._root = config.rootpath
+        if self._leads:
+            lock.hold_for_tests(self._root)
         self._phases: dict[str, list[pytest.TestReport]] = {}
+        self._is_first = True
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        chosen = [item for item in items if self._name(item) is not None]
+        places = {item: place for item in items if (place := self._place(item)) is not None}
+        # In the order in which they are wanted: a budget may not hold all of them.
+        chosen = sorted(places, key=places.__getitem__)
         _tell(chosen=[self._name(item) for item in chosen])
-        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        config.hook.pytest_deselected(items=[item for item in items if item not in places])
         items[:] = chosen
 
     @pytest.hookimpl(wrapper=True)
@@ -140,13 +152,26 @@ class _Witness:
         if call.excinfo is not None and isinstance(call.excinfo.value, LimitError):
             limit = str(call.excinfo.value)
             report.user_properties = [*report.user_properties, (_LIMIT, limit)]
+            if isinstance(call.excinfo.value, BudgetExceeded):
+                alone = "usd_per_test" in limit or ("usd_per_run" in limit and self._is_first)
+                report.user_properties = [*report.user_properties, (_TOO_LARGE, alone and call.excinfo.value.spent > 0)]
             item.session.shouldstop = limit
+        if call.excinfo is not None and (unkept := _unkept(call.excinfo.value)):
+            report.user_properties = [*report.user_properties, (_UNKEPT, unkept)]
+            item.session.shouldstop = unkept  # each further call would be paid for, and lost
         return report
 
     def _name(self, item: pytest.Item) -> str | None:
         """The id by which a test is wanted: as it is written down, or as pytest has it, as it once was written."""
         ids = (item.nodeid, test_id(item))
-        return next((each for each in ids if any(belongs(each, wanted) for wanted in self._wanted)), None)
+        return next((each for each in ids if any(name in self._wanted for name in names(each))), None)
+
+    def _place(self, item: pytest.Item) -> int | None:
+        """The place of a test among what is wanted, in that order; None where it is not."""
+        found = [
+            self._wanted[name] for each in (item.nodeid, test_id(item)) for name in names(each) if name in self._wanted
+        ]
+        return min(found, default=None)
 
     def pytest_collectstart(self, collector: pytest.Collector) -> None:
         if isinstance(collector, pytest.File):
@@ -172,6 +197,7 @@ class _Witness:
             return
         self._phases.setdefault(report.nodeid, []).append(report)
         if report.when == "teardown":
+            self._is_first = False
             phases = self._phases.pop(report.nodeid)
             if all(each.outcome != "rerun" for each in phases):  # type: ignore[comparison-overlap]  # of a plugin
                 self._end(_summed_up(phases))
@@ -201,7 +227,8 @@ def note(root: Path, ended: Ended, environ: Mapping[str, str]) -> None:
         return
     attempt = Attempt(
         test=ended.test,
-        outcome=history.LIMIT if ended.limit else ended.outcome,
+        # Who uses up all that a run may would else be the first of every run, and the last.
+        outcome=history.LIMIT if (ended.limit and not ended.too_large) or ended.unkept else ended.outcome,
         reason=ended.reason,
         at=clock.stamp(clock.utc_now()),
         run=environ[variables.RUN],
@@ -245,8 +272,19 @@ def _summed_up(phases: list[pytest.TestReport]) -> Ended:
         outcome=outcome,
         reason=next((str(text) for name, text in bad.user_properties if name == _REASON), ""),
         limit=str(said.get(_LIMIT, "")),
+        unkept=str(said.get(_UNKEPT, "")),
         unanswered=bool(said.get(_UNANSWERED)),
+        too_large=bool(said.get(_TOO_LARGE)),
     )
+
+
+def _unkept(error: BaseException | None) -> str:
+    """Why a recording could not be kept, if that is what an error, or one that it came of, says."""
+    while error is not None:
+        if isinstance(error, CassetteUnsaved):
+            return str(error)
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _told(report: pytest.TestReport) -> str:

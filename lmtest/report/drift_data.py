@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.cassette.compare import last_said
+from lmtest.here import relative
 from lmtest.refresh.prompt import read_inputs
 from lmtest.refresh.result import amounts
 
@@ -115,12 +116,6 @@ def asked(call: Interaction) -> str:
         text = "".join(part.get("text") or "" for part in last.get("parts") or ())
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
-
-
-def relative(path: Path, root: Path) -> str:
-    """A path as it is told: from the project, where it is inside."""
-    absolute = path.resolve()
-    return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else str(path)
 
 
 def _number(value: Any) -> Any:

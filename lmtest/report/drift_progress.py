@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lmtest.cassette.pending import failed_path, fresh_path
+from lmtest.here import relative
 from lmtest.refresh.result import amounts, read_calls
-from lmtest.report.drift_data import relative
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,29 +1,22 @@
-"""A refresh on a terminal: the plan, the calls that moved, the sum; on a console that prints text as it is."""
+"""A refresh on a terminal: the calls that moved, the sum; on a console that prints text as it is."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from lmtest import literal
 from lmtest.cassette.marking import cut
 from lmtest.refresh.result import NOT_REACHED
-from lmtest.report.drift_data import relative
 from lmtest.report.drift_text import brief, by_reason, consumption, difference, headline, measures, score
 from lmtest.report.terminal import styled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from decimal import Decimal
-    from pathlib import Path
-
     from rich.console import Console
 
     from lmtest.cassette.interaction import Json
-    from lmtest.refresh.plan import Job, Plan
 
 _STYLES: Final = {
     "same": "green",
@@ -34,47 +27,6 @@ _STYLES: Final = {
     "failed": "bold magenta",
 }
 _MOST_LINES: Final = 30
-
-
-def print_plan(console: Console, plan: Plan, *, root: Path, budget: Decimal | None = None) -> None:
-    """Say what a refresh will do, and what it takes.
-
-    Args:
-        console: Where.
-        plan: What.
-        root: The project, which paths are told relative to.
-        budget: USD that the run may cost, where anything says so.
-    """
-    if plan.due:
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for name in ("cassette", "recorded", "calls", "tokens", "cost", "seconds"):
-            table.add_column(name, justify="left" if name in {"cassette", "recorded"} else "right", no_wrap=True)
-        for job in plan.due:
-            table.add_row(relative(job.path, root), job.recorded_at[:10], *_costs([job]))
-        if len(plan.due) > 1:
-            table.add_section()
-            table.add_row(f"{len(plan.due)} cassettes", "", *_costs(plan.due))
-        literal.print_table(console, table)
-        if budget is not None and plan.least is not None and budget < plan.least:
-            console.print(
-                f"The budget is ${budget:f}, and a budget below ${plan.least:f} sends nothing: the cheapest call sets "
-                "that much aside. Raise it with --budget.",
-                style="bold yellow",
-            )
-    else:
-        console.print("Nothing is due.")
-    for job in plan.done:
-        console.print(f"{relative(job.path, root)}: re-recorded already, waits to be accepted", soft_wrap=True)
-    for skipped in plan.skipped:
-        console.print(f"{relative(skipped.path, root)}: {skipped.reason}", style="yellow", soft_wrap=True)
-
-
-def _costs(jobs: Iterable[Job]) -> tuple[str, str, str, str]:
-    jobs = list(jobs)
-    unpriced = sum(job.unpriced for job in jobs)
-    usd = f"${sum(job.usd for job in jobs):f}" + (f" + {unpriced} of unknown price" if unpriced else "")
-    seconds = sum(job.seconds for job in jobs)
-    return f"{sum(job.calls for job in jobs):,}", f"{sum(job.tokens for job in jobs):,}", usd, f"{seconds:.1f}"
 
 
 def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None:

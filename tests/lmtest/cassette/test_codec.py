@@ -55,6 +55,7 @@ INTERACTIONS = st.builds(
     provider=st.none() | TEXT,
     cost=st.none() | st.decimals(0, 100, allow_nan=False, allow_infinity=False),
     latency=st.none() | st.floats(0, 1000),
+    thought=st.none() | st.just("reasoning"),
     recorded_at=st.none() | TEXT,
 )
 

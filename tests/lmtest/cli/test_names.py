@@ -12,7 +12,7 @@ import lmtest as library
 from lmtest import literal
 from lmtest.here import here
 from lmtest.refresh.plan import Choice, make_plan
-from lmtest.report.drift_terminal import print_plan
+from lmtest.report.plan_terminal import print_plan
 from lmtest.settings import cassette_directory
 
 LONG = "a_question_of_which_the_name_is_longer_than_any_terminal_is_wide_because_its_author_took_pains"

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmtest.cassette.interaction import EventStream, Failure, Interaction, Reply, StreamedEvent
-from lmtest.refresh.drift import Tier, compare, normalise
+from lmtest.refresh.drift import Tier, compare
 from lmtest.refresh.pairs import pair
+from lmtest.refresh.wording import normal_text
 
 from .oracle import fields
 
@@ -20,8 +21,16 @@ def system(signature, adapter=None):
 
 
 SYSTEM = system("question -> answer: str, n: int, sure: bool")
-THOUGHT = system("question -> reasoning: str, answer: str")
-STEP = system("question -> next_thought: str, next_tool_name: str, next_tool_args: dict[str, str]")
+
+
+def look_up(city: str, most: int = 3, share: float = 1.0) -> str:
+    """Look a city up."""
+    return city
+
+
+THOUGHT = system(dspy.ChainOfThought("question -> answer: str").predict.signature)
+OWN = system("question -> reasoning: str, answer: str")
+STEP = system(dspy.ReAct("question -> answer: str", tools=[look_up]).react.signature)
 
 
 def call(text="", *, asked=SYSTEM, finish="stop", parts=(), question="?"):
@@ -45,6 +54,10 @@ def answer(text="Paris", n=3, sure=True):  # noqa: FBT002
 
 def tool(name="look_up", **arguments):
     return call(parts=[{"type": "tool_call", "id": "call-1", "name": name, "input": arguments}], finish="tool_call")
+
+
+def step(thought, name, **arguments):
+    return call(fields(next_thought=thought, next_tool_name=name, next_tool_args=arguments), asked=STEP)
 
 
 # ── same ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -178,11 +191,8 @@ def test_another_tool_call_is_structure():
 
 
 def test_another_step_of_an_agent_is_structure_and_another_thought_is_wording():
-    def step(thought, name, **arguments):
-        return call(fields(next_thought=thought, next_tool_name=name, next_tool_args=arguments), asked=STEP)
-
-    assert compare(step("Look.", "look_up"), step("Enough.", "finish")).tier is Tier.STRUCTURE
-    assert compare(step("Look.", "look_up", a="b"), step("Now look.", "look_up", a="b")).tier is Tier.WORDING
+    assert compare(step("Look.", "look_up", city="b"), step("Enough.", "finish")).tier is Tier.STRUCTURE
+    assert compare(step("Look.", "look_up", city="b"), step("Now look.", "look_up", city="b")).tier is Tier.WORDING
 
 
 @pytest.mark.parametrize(
@@ -248,7 +258,7 @@ def test_between_answers_that_parse_the_tier_is_the_same_both_ways(one, other):
 def test_wording_is_what_the_normal_form_does_not_show(one, other):
     one, other = one.strip() or "x", other.strip() or "x"
     tier = compare(call(one, asked=""), call(other, asked="")).tier
-    expected = Tier.SAME if one == other else Tier.WORDING if normalise(one) == normalise(other) else Tier.CHANGED
+    expected = Tier.SAME if one == other else Tier.WORDING if normal_text(one) == normal_text(other) else Tier.CHANGED
     assert tier is expected
 
 

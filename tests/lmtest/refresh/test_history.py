@@ -29,7 +29,8 @@ def test_each_test_that_ends_is_written_down_with_how_it_fared(project, oracle, 
             "    yield\n"
             f"    assert 'changed' not in request.node.name, 'no room for {KEY}'\n"
         )
-    run_tests(["test_suite.py"], root=project, mode=Mode.REFRESH)
+    run = run_tests(["test_suite.py"], root=project, mode=Mode.REFRESH)
+    assert len(run.ended) == 4, run.log
 
     found = History.read(project)
 

@@ -3,6 +3,8 @@
 import base64
 import io
 import re
+import subprocess
+import sys
 import wave
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +15,7 @@ import pytest
 
 import lmtest
 from lmtest.cassette.pending import failed_path
+from lmtest.refresh import aside
 from lmtest.refresh.plan import Choice, make_plan
 
 from .recordings import record
@@ -153,3 +156,24 @@ def test_what_a_sound_sets_aside_goes_by_the_file_beside_the_cassette(plan, lm):
     next(Path("blobs").iterdir()).unlink()
     [job] = plan().due
     assert job.least is None
+
+
+def test_a_plan_is_told_without_importing_dspy_or_pytest(plan, owned):
+    """Each takes longer to import than 300 cassettes take to plan."""
+    program = (
+        "import sys; from click.testing import CliRunner; from lmtest.cli import cli\n"
+        "told = CliRunner().invoke(cli, ['refresh', 'owned.yaml', '--dry-run', '--budget', '0.01']).output\n"
+        "print('owned.yaml' in told, sorted({'dspy', 'pytest', 'litellm'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "True []\n"
+
+
+def test_a_plan_looks_no_further_than_to_the_first_call_that_a_budget_holds(plan, lm, owned, monkeypatch):
+    record(lm, "three?", path="z.yaml", test="tests/test_qa.py::test_two")
+    looked_at, least_aside = [], aside.least_aside
+    monkeypatch.setattr(aside, "least_aside", lambda path: looked_at.append(path.name) or least_aside(path))
+    assert plan().least_beyond(Decimal("0.10")) is None
+    assert len(looked_at) == 1
+    assert 0 < plan().least_beyond(Decimal("0.0000001")) < 1
+    assert len(looked_at) == 3

@@ -72,8 +72,20 @@ def test_where_one_of_a_cassettes_tests_failed_all_of_it_is_never_accepted(lm, r
     ask(lm, "two?", test="t.py::test_two")
     if not failed_first:
         fail(lm, "one?", "t.py::test_one")
-    assert len(Index(Path("qa.failed.yaml")).entries) == 2
-    assert not Path("qa.new.yaml").exists()
+    assert len(Index(Path("qa.failed.yaml")).entries) == 1
+    assert len(Index(Path("qa.new.yaml")).entries) == 1, "what the other recorded is not paid for again"
+    assert pending.unfinished(Path("qa.yaml")) == ("t.py::test_one",)
+    with pytest.raises(lmtest.CassetteError, match=r"t\.py::test_one of its tests did not run to the end"):
+        pending.accept(Path("qa.yaml"))
+    assert Path("qa.yaml").read_bytes() == recorded
+
+
+def test_a_test_that_passed_and_fails_when_run_again_has_not_ended(lm, recorded, monkeypatch):
+    ask(lm, "one?", test="t.py::test_one")
+    ask(lm, "two?", test="t.py::test_two")
+    monkeypatch.setenv("LMTEST_RUN", "another")
+    fail(lm, "one?", "t.py::test_one")
+    assert pending.unfinished(Path("qa.yaml")) == ("t.py::test_one",)
 
 
 def test_a_test_that_failed_and_passes_when_run_again_may_be_accepted(lm, recorded):

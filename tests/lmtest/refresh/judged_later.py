@@ -1,0 +1,57 @@
+"""Hold pairs that were judged after the rules had been written, and that no rule has been made for since."""
+
+from datetime import date
+from typing import Any, Final
+
+from .judged import CHANGED, SAME, STRUCTURE, TOOL, WORDING, Mood, Person, Python, Shell, Sql, judged
+
+PAIRS: Final = judged(
+    (str, "The invoice is due on 3 March 2025.", "the invoice is due on 3 March 2025", WORDING, "case and a full stop"),
+    (str, "The invoice is due on 3 March 2025.", "The invoice is due on 3 May 2025.", CHANGED, "another month"),
+    (str, "Refund approved", "Refund approved!", WORDING, "how loud it is said"),
+    (str, "Refund: approved", "Refund: not approved", CHANGED, "a negation"),
+    (str, "**Verdict:** guilty", "Verdict: guilty", WORDING, "bold type"),
+    (str, "### Summary\nAll went well.", "## Summary\n\nAll went well.", WORDING, "another level of heading"),
+    (str, "1. Open the lid.\n2. Press start.", "1. Open the lid\n2. Press start", WORDING, "full stops of items"),
+    (str, "1. Open the lid.\n2. Press start.", "1. Press start.\n2. Open the lid.", CHANGED, "another order"),
+    (str, "• Milk\n• Eggs", "- Milk\n- Eggs", WORDING, "another bullet"),
+    (str, "Die Antwort lautet: Berlin.", "Die Antwort lautet Berlin.", WORDING, "a colon in German"),
+    (str, "Nein, danke.", "Nein danke.", WORDING, "a comma in German"),
+    (str, "答案是四十二！", "答案是四十二。", WORDING, "how loud it is said, in Chinese"),
+    (str, "不，不是。", "不是。", CHANGED, "a word less"),
+    (str, "Ответ: да.", "Ответ: Да", WORDING, "case and a full stop in Russian"),
+    (str, "는 맞습니다.", "는 맞습니다", WORDING, "a full stop in Korean"),
+    (str, "Temperature: 21°C", "Temperature: 21 °C", WORDING, "a space before the unit"),
+    (str, "Temperature: 21°C", "Temperature: -21°C", CHANGED, "a sign"),
+    (str, "p < 0.05", "p > 0.05", CHANGED, "the opposite"),
+    (str, "$1,299.00", "$1,299", CHANGED, "another notation, which programs parse", True),
+    (str, "3/4", "3-4", CHANGED, "a fraction is no range"),
+    (str, "E = mc²", "E = mc2", CHANGED, "an exponent"),
+    (str, "Order #4521", "Order 4521", CHANGED, "a number that programs look for by its sign", True),
+    (str, "jane.doe@example.org", "janedoe@example.org", CHANGED, "another mailbox"),
+    (str, "C:\\Users\\jane", "C:\\Users\\Jane", CHANGED, "a path, told by case on most systems", True),
+    (str, "config.yaml", "config.yml", CHANGED, "another file"),
+    (str, "Call get_user(id) first.", "Call get_user() first.", CHANGED, "another call"),
+    (str, "Run `npm test`.", "Run npm test.", WORDING, "type of code"),
+    (str, '"The cat sat."', "The cat sat.", WORDING, "quotes around the whole"),
+    (None, "yes", "Yes.", WORDING, "case and a full stop"),
+    (None, "I think it's B", "I think it's D", CHANGED, "another choice"),
+    (None, '```json\n{"ok": true}\n```', '{"ok":true}', WORDING, "a fence, and white space of JSON"),
+    (
+        Python,
+        "def f(a, b):\n    return a+b",
+        "def f(a, b):\n    return a + b\n",
+        WORDING,
+        "spaces the language ignores",
+    ),
+    (Python, "def f(a, b):\n    return a - b", "def f(a, b):\n    return a + b", CHANGED, "another operator"),
+    (Sql, "SELECT name FROM users", "SELECT   name\nFROM users;", WORDING, "white space, and the last semicolon", True),
+    (Shell, "rm -r build", "rm -R build", CHANGED, "another option to somebody's tool", True),
+    (Mood, "positive", "positive.", STRUCTURE, "not one of the labels"),
+    (date, "2024-02-29", "2024-02-30", STRUCTURE, "no date"),
+    (list[int], "[1, 2, 3]", "[1,2,3]", SAME, "white space of JSON"),
+    (list[Person], '[{"name": "Ann"}]', '[{"name": "Ann", "tags": []}]', WORDING, "a default written out"),
+    (dict[str, Any], '{"paid": "yes"}', '{"paid": true}', CHANGED, "another type"),
+    (TOOL, '{"query": "weather in Paris"}', '{"query": "Weather in Paris"}', STRUCTURE, "another query", True),
+    (float, "3.14", "3.1400", SAME, "one value of the type"),
+)
