@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import jsonschema
 import pydantic
 
-from lmtest.refresh.wording import normal_code, normal_text
+from lmtest.refresh.code import normal_code
+from lmtest.refresh.wording import normal_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Normal forms of texts and of code: two that are put in other words of the same wording have one.
+"""The normal form of a text: two that differ in wording alone have one.
 
 A text does not say whether it is prose, a name, a formula or code, so each line and each word is read for what it may
 be, and only what is prose in every reading loses its dress. Nothing here takes away a digit or an operator.
@@ -6,15 +6,16 @@ be, and only what is prose in every reading loses its dress. Nothing here takes 
 
 from __future__ import annotations
 
-import ast
 import functools
-import json
 import re
 import unicodedata
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lmtest.refresh.code import json_form
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 # Characters that are one to a reader. Fullwidth forms of ASCII stand 0xFEE0 above it.
 _SPELT: Final = {
@@ -34,13 +35,15 @@ _SPELT: Final = {
 }
 _DIGIT: Final = re.compile(r"(?![0-9])\d")
 
-_FENCED: Final = re.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*?)\n?\1", re.DOTALL)
-_FENCE: Final = re.compile(r"\s*(?:`{3,}|~{3,})")
-_GUILLEMETS: Final = re.compile(r"(?<=«)\s+|\s+(?=»)")
+_FENCED: Final = re.compile(r"(`{3,9}|~{3,9})[^\n`]*\n(.*?)\n?\1", re.DOTALL)
+_FENCE: Final = re.compile(r"\s*(?:`{3,}|~{3,})[ ]?[\w+#.-]*\s*$")
+# A long dash between words is a pause; a short one may take the one from the other.
+_DASHED: Final = re.compile(r"(?<=[^\W\d_])\s*—\s*(?=[^\W\d_])|(?<=[^\W\d_]{2}) – (?=[^\W\d_]{2})")  # noqa: RUF001
+_GUILLEMETS: Final = re.compile(r"(?<=«)\s+|\s{1,3}(?=»)")
 _HEADING: Final = re.compile(r"#{1,6} +(?=[^\W_a-z])(?=[^\n=(){}\[\];<>]*$)")
 _BULLET: Final = re.compile(r"[-*•] +")
 _NUMBERED: Final = re.compile(r"(\d+)[.)] +")
-_RULE: Final = re.compile(r"\|[|:\- ]*-[|:\- ]*")
+_RULE: Final = re.compile(r"\|[|:\- ]*")
 _CHOICE: Final = re.compile(r"\(?([^\W\d_])\)[.]?|\(([^\W\d_]+)\)[.]?")
 _QUOTED: Final = re.compile(r'"([^"\n]*)"[.]?')
 
@@ -54,11 +57,14 @@ _INITIALS: Final = re.compile(r"(?:[A-Z]\.){2,}")
 _SPREAD: Final = re.compile(r"(?<=\d) ([-+*/×÷=<>]|[<>=!]=) (?=\d)")  # noqa: RUF001
 _UNIT: Final = re.compile(r"(?<=\d) (?=%(?!\w)|°)|(?<=[$€£¥₹]) (?=\d)")
 
-# Lines in which every mark counts: of programs, and of data. Case tells "return" from the "Return" of a sentence.
+_KEY: Final = re.compile(r"\s*[a-z_][\w.-]*:(?: +|$)")
+"""What a line of data begins with, in small letters; its colon counts."""
+
+# Lines in which every mark counts, of programs. Case tells "return" from the "Return" of a sentence.
 _STATEMENT: Final = re.compile(
     r"\s*(?:(?:return|yield|assert|del|import|raise|global|nonlocal|def|class|elif|export|const|let|var|echo|sudo|cd|rm"
     r"|git|pip|npm|docker|curl)\b(?! (?:is|are|was|were)\b)|from [\w.]+ import\b"
-    r"|(?:for|while|if|with|else|try|except|finally)\b.*:$|[a-z_][\w.-]*:(?: |$)|[\w.]+\(.*\)[;:]?$|.*[;{}]$"
+    r"|(?:for|while|if|with|else|try|except|finally)\b.*:(?: |$)|[\w.]+\(.*\)[;:]?$|.*[;{}]$"
     r"|[\w.\[\]]+ ?[-+*/|&]?= ?[^=\s]|@\w|</?\w|(?i:select\b.*\bfrom\b|insert into\b|update\b.*\bset\b|delete from\b"
     r"|(?:create|alter|drop) (?:table|view|index)\b))"
 )
@@ -66,8 +72,12 @@ _TOKEN: Final = re.compile(r'\t|"[^"]*"[^\s"]*|[^\s"]+|"')
 _NUMBER: Final = re.compile(r"[-+]?[$€£¥₹]?\d+(?:[.,:]\d+)*%?|\[\d+\]")
 _ENDS: Final = ".,;:!?"
 _PAUSES: Final = frozenset(",;:")
+_DASHES: Final = frozenset({"-", "--"})
 _OPEN: Final = "/\\*=<>|&^~@$([{"
 """After these a full stop is no full stop."""
+
+_CLAUSE: Final = 4
+"""The least words in a row that make a clause, and no name."""
 
 _STRESSED: Final = 5
 """The least length at which capitals in a sentence are stress; shorter ones may be a name of letters, as US."""
@@ -84,83 +94,26 @@ def normal_text(text: str) -> str:
     >>> normal_text("-5") == normal_text("5"), normal_text("f(x)") == normal_text("fx")
     (False, False)
     """
-    if not text.isascii():
-        text = _GUILLEMETS.sub("", unicodedata.normalize("NFC", text)).translate(_SPELT)
-        text = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
-    spelt = text.replace("\r\n", "\n").strip()
-    if fenced := _FENCED.fullmatch(spelt):
-        return normal_text(fenced[2]) or spelt
-    if spelt[:1] in {"{", "["} and (data := _json(spelt)) is not None:
+    written = spelt = text.replace("\r\n", "\n").strip()
+    if (fenced := _FENCED.fullmatch(written)) and fenced[2].strip():
+        written = spelt = fenced[2].strip()
+    if not written.isascii():
+        spelt = _DASHED.sub(", ", _GUILLEMETS.sub("", unicodedata.normalize("NFC", written))).translate(_SPELT)
+        spelt = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), spelt).strip()
+    if spelt[:1] in {"{", "["} and (data := json_form(spelt)) is not None:
         return data
     if whole := _CHOICE.fullmatch(spelt):
         spelt = whole[1] or whole[2]
     elif (whole := _QUOTED.fullmatch(spelt)) and _is_prose(whole[1]):
         spelt = whole[1]
-    return "\n".join(_lines(spelt)) or spelt
-
-
-def normal_code(code: str, language: str) -> str:
-    r"""Bring code to its normal form: Python's is its syntax tree, of another language only what none of them heeds.
-
-    >>> normal_code("x=1", "python") == normal_code("x = 1  # one", "python")
-    True
-    >>> normal_code("if a:\n  b()\nc()", "python") == normal_code("if a:\n  b()\n  c()", "python")
-    False
-    """
-    form = _FORMS.get(language.lower(), _plain_code)
-    return form(code) or _plain_code(code)
-
-
-def _tree(code: str) -> str | None:
-    try:
-        return ast.dump(ast.parse(code))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _json(text: str) -> str | None:
-    """JSON with its keys in order; a number stays as it is written."""
-    try:
-        data = json.loads(text, parse_int=_Written, parse_float=_Written, parse_constant=_Written)
-        return json.dumps(data, sort_keys=True)
-    except (ValueError, RecursionError):
-        return None
-
-
-class _Written(dict[str, str]):
-    """A number as it is written; an object, so that it is no text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__({"": text})
-
-
-_SQL_WORD: Final = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\s+|.", re.DOTALL)
-
-
-def _sql(code: str) -> str | None:
-    """SQL on one line, without its last semicolon; None where a remark ends with its line."""
-    words = _SQL_WORD.findall(code.strip())
-    text = "".join(" " if word.isspace() else word for word in words)
-    return None if "--" in text or "#" in text else text.removesuffix(";").rstrip()
-
-
-def _plain_code(code: str) -> str:
-    lines = [line.rstrip() for line in code.splitlines()]
-    while lines and not lines[-1]:
-        lines.pop()
-    return "\n".join(lines).lstrip("\n")
-
-
-_FORMS: Final[dict[str, Callable[[str], str | None]]] = {
-    "python": _tree, "py": _tree, "python3": _tree, "json": _json, "sql": _sql
-}  # fmt: skip
+    return "\n".join(_lines(spelt)) or spelt or written
 
 
 def _lines(text: str) -> Iterator[str]:
     """Its lines, without those that are blank; in a fence as they are."""
     loud = text.isupper()
     lines = list(_unwrapped(text.split("\n")))
-    program = any(map(_is_code, lines))
+    program = any(_is_code(line) or _KEY.match(line) for line in lines)
     fenced = False
     for line in lines:
         if _FENCE.match(line):
@@ -186,7 +139,7 @@ def _unwrapped(lines: list[str]) -> Iterator[str]:
 
 
 def _flows(line: str) -> bool:
-    return not _is_code(line) and all(_is_plain(token) for token in _TOKEN.findall(line))
+    return not _is_code(line) and not _KEY.match(line) and all(_is_plain(token) for token in _TOKEN.findall(line))
 
 
 def _is_code(line: str) -> bool:
@@ -194,6 +147,8 @@ def _is_code(line: str) -> bool:
 
 
 def _line(line: str, *, loud: bool, program: bool) -> str:
+    if key := _KEY.match(line):
+        return f"{key[0].rstrip()} {_words(line[key.end() :], loud=loud)}"
     body = line.lstrip()
     indent = line[: len(line) - len(body)]
     if _RULE.fullmatch(body):
@@ -223,8 +178,10 @@ def _words(text: str, *, loud: bool) -> str:
     text = _SERIAL.sub("", text) if "," in text else text
     text = _STRONG.sub(r"\2", text) if "**" in text else text
     text = _TICKED.sub(_unticked, text) if "`" in text else text
-    if ("*" in text or "_" in text) and (slanted := _Line.read(_SLANTED.sub(r"\2", text), loud=loud)).sentence:
-        return slanted.normal()  # else it is a mark of a formula, or of a pattern
+    if "*" in text or "_" in text:
+        slanted = _Line.read(_SLANTED.sub(r"\2", text), loud=loud)
+        if slanted.sentence and len(slanted.tokens) >= _CLAUSE:  # else it may be a pattern
+            return slanted.normal()
     return _Line.read(text, loud=loud).normal()
 
 
@@ -247,33 +204,35 @@ class _Line(NamedTuple):
 
     @classmethod
     def read(cls, text: str, *, loud: bool) -> _Line:
+        """Read a line."""
         tokens = _TOKEN.findall(_SPREAD.sub(r"\1", text))
         formal = not all(map(_is_plain, tokens))
-        return cls(text, tokens, formal, not formal and _is_sentence(text, tokens), loud and not formal)
+        return cls(text, tokens, formal, not formal and _is_sentence(tokens), loud and not formal)
 
     def normal(self) -> str:
+        """The line in its normal form."""
         said, last = [], len(self.tokens) - 1
         before = ""
         for place, token in enumerate(self.tokens):
-            if token not in {"-", "--"} or not self._pauses(place):
+            if token not in _DASHES or not self._pauses(place):
                 free = self.sentence and place != last
-                said.append(_dressed(token, free=free, follows=_is_word(before), line=self[2:]))
+                said.append(_dressed(token, free=free, before=_kind(before), line=self[2:]))
             before = token
         return " ".join(said) or self.text
 
     def _pauses(self, place: int) -> bool:
-        """Whether a dash is a pause in a sentence, and does not take the one from the other."""
-        return self.sentence and 0 < place < len(self.tokens) - 1 and (place == 1 or self.text[-1] in ".!?")
+        """Whether a dash is a pause: after the first word of a sentence, and not where it may be a minus."""
+        return self.sentence and place == 1 and len(self.tokens) > _CLAUSE - 1 and _is_long(self.tokens[0])
 
 
 @functools.lru_cache(maxsize=8192)
-def _dressed(token: str, *, free: bool, follows: bool, line: tuple[bool, bool, bool]) -> str:
+def _dressed(token: str, *, free: bool, before: str, line: tuple[bool, bool, bool]) -> str:
     """A word as it stands in a line.
 
     Args:
         token: The word, with its marks.
         free: Whether it stands within a sentence, where a pause after a word says nothing.
-        follows: Whether it stands after a word.
+        before: What it stands after: a ``word``, a ``number`` or anything else.
         line: Whether the line is formal, a sentence, and loud.
     """
     if initials := _INITIALS.match(token):
@@ -286,12 +245,18 @@ def _dressed(token: str, *, free: bool, follows: bool, line: tuple[bool, bool, b
     kept = "?" if "?" in marks else ""
     if "!" in marks and not (word and (len(core) > 1 or not core.isascii())):
         kept += "!"  # of a factorial, say
-    if marks[:1] in _PAUSES and not (free and (word or follows)):
+    if marks[:1] in _PAUSES and not (free and (word or before == "word")):
         kept += marks[0]
+    if before == "number" and len(core) < _CLAUSE:
+        return core + kept  # a unit, which is told by case
     stressed = loud or (sentence and len(core) >= _STRESSED and core.isupper())
     if word and (stressed or core[1:].islower() or (len(core) == 1 and not formal)):
         core = core.lower()
     return core + kept
+
+
+def _kind(token: str) -> str:
+    return "word" if _is_word(token) else "number" if _NUMBER.fullmatch(token) else ""
 
 
 def _unticked(ticked: re.Match[str]) -> str:
@@ -299,15 +264,26 @@ def _unticked(ticked: re.Match[str]) -> str:
     return ticked[1] if ticked[1] == ticked[1].lower() else ticked[0]
 
 
-def _is_sentence(text: str, tokens: list[str]) -> bool:
-    """Whether words follow each other with no mark between, and begin or end as a sentence: no list, and no formula."""
-    bare = [token.rstrip(_ENDS) for token in tokens]
+def _clauses(tokens: list[str]) -> list[int]:
+    """How many words and numbers stand between the pauses of a line."""
+    lengths = [0]
+    for token in tokens:
+        if token not in _DASHES:
+            lengths[-1] += 1
+        if token in _DASHES or token[-1] in _PAUSES:
+            lengths.append(0)
+    return lengths if lengths[-1] else lengths[:-1]
+
+
+def _is_sentence(tokens: list[str]) -> bool:
+    """Whether words follow each other as in a sentence: in a list of names the parts are short, and of one length."""
     follow = any(
-        token == before and _is_plain(after) and (_is_long(before) or _is_long(after))
-        for token, before, after in zip(tokens, bare, bare[1:], strict=False)
+        _is_word(one) and _is_plain(other) and (len(one) > 1 or _is_long(other.rstrip(_ENDS)))
+        for one, other in pairwise(tokens)
+        if other not in _DASHES
     )
-    begins = text[:1].isupper() and any(word.islower() or word.isdigit() for word in bare)
-    return follow and (begins or text[-1:] in ".!?")
+    lengths = _clauses(tokens)
+    return follow and (len(lengths) == 1 or max(lengths) >= _CLAUSE or len(set(lengths)) > 1)
 
 
 def _is_prose(text: str) -> bool:
@@ -319,7 +295,7 @@ def _is_prose(text: str) -> bool:
 def _is_plain(token: str) -> bool:
     bare = token.rstrip(_ENDS)
     return (
-        token in {"-", "--"}
+        token in _DASHES
         or _is_word(bare)
         or _NUMBER.fullmatch(bare) is not None
         or _INITIALS.match(token) is not None

@@ -196,6 +196,32 @@ def test_another_step_of_an_agent_is_structure_and_another_thought_is_wording():
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "tier"),
+    [
+        ({"most": 1}, {"most": True}, Tier.STRUCTURE),
+        ({"most": 1}, {"most": "1"}, Tier.STRUCTURE),
+        ({"most": 1}, {"most": 1.0}, Tier.SAME),
+        ({"share": 2}, {"share": 2.0}, Tier.SAME),
+        ({}, {"most": 3}, Tier.WORDING),
+        ({}, {"most": 4}, Tier.STRUCTURE),
+    ],
+)
+def test_arguments_of_an_agent_are_compared_by_the_types_of_its_tool(before, after, tier):
+    found = compare(step("Look.", "look_up", city="Paris", **before), step("Look.", "look_up", city="Paris", **after))
+    assert found.tier is tier
+    if tier is Tier.WORDING:
+        assert [(each.field, each.after) for each in found.changes] == [("calls", 'look_up({"city":"Paris","most":3})')]
+
+
+def test_fields_are_read_whichever_form_a_request_has():
+    def told(n):
+        asked = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "[[ ## question ## ]]\n?"}]
+        return replace(answer(n=n), request={"model": "openai/gpt-5-mini", "messages": asked})
+
+    assert [each.field for each in compare(told(3), told(4)).changes] == ["n"]
+
+
+@pytest.mark.parametrize(
     ("before", "after", "reason"),
     [
         (answer(), None, "no longer asked"),
