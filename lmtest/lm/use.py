@@ -74,6 +74,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         stop: Ends calls from another thread.
         allow_misses: Whether the block may end well though a request was missed and the error caught inside.
         run: The run that records, where it is not this process's: what it recorded into the file before is kept.
+        to: In a refresh, the model that answers instead of the program's own, where it is not this process's refresh.
 
     Attributes:
         owners: The tests that own the cassette, where they are known only while it is open.
@@ -116,6 +117,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         command: str | None = None,
         stop: Stop | None = None,
         run: str | None = None,
+        to: str | None = None,
     ) -> None:
         self._path = None if path is None else Path(path)
         self._mode = mode
@@ -136,6 +138,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         self._command = command or by_test
         self._stop = stop
         self._recorded_by = run
+        self._to = to
         self._scope: Scope | None = None
         self.owners: dict[str, None] = {}
 
@@ -155,7 +158,7 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             # Now, for a test may put mocks in the place of the disk. What is wrong, the first call says.
             with contextlib.suppress(LMTestError):
                 gate()
-        to = os.environ.get(variables.REFRESH_TO) if cassette.mode is Mode.REFRESH else None
+        to = (self._to or os.environ.get(variables.REFRESH_TO)) if cassette.mode is Mode.REFRESH else None
         script = self._script(cassette)
         return Scope(cassette, gate, left=self._left, replay_speed=self._speed, to=to, script=script, stop=self._stop)
 

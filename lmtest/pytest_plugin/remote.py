@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 import lmtest
-from lmtest import clock, running
+from lmtest import clock, running, variables
 from lmtest.cassette import pending
 from lmtest.cassette.atomic import replacing
 from lmtest.cassette.codec import FORMAT
@@ -157,6 +158,7 @@ def remote_of(
         allow_misses=wishes.allow_misses,
         keeps_others=keeps,
         shares=shares,
+        to=os.environ.get(variables.REFRESH_TO, "") if cassette.mode is Mode.REFRESH else "",
         options=functools.partial(_options, wishes, mocked=not opened.said or cassette.mode is Mode.MOCK),
     )
     assert cassette.path is not None, "the plugin's cassettes have files"

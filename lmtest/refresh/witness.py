@@ -249,12 +249,13 @@ def _tell(**event: Any) -> None:
 
 
 def _is_unanswered(error: BaseException | None) -> bool:
-    """Whether a model's answer did not come, as DSPy says it, which may be what another error came of."""
-    if (dspy := sys.modules.get("dspy")) is None:
-        return False
+    """Whether a model's answer did not come, as DSPy or a client says it, which may be what another error came of."""
+    dspy = sys.modules.get("dspy")
     while error is not None:
+        if getattr(error, "unanswered", None) is True:  # of a process that hosts programs
+            return True
         # An error of lm15 also stands behind our own words for a key that is missing.
-        if isinstance(error, dspy.LMError | dspy.lm15.LM15Error) and not isinstance(error, LMTestError):
+        if dspy and isinstance(error, dspy.LMError | dspy.lm15.LM15Error) and not isinstance(error, LMTestError):
             return True
         error = error.__cause__ or error.__context__
     return False

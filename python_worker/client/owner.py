@@ -94,6 +94,7 @@ def _owner(test: Any) -> Owner:
         allow_misses=test.allow_misses,
         keep_others=test.keeps_others(),
         shares=test.shares,
+        to=test.to,
         options=test.options(),
     )
 
