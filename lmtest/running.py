@@ -13,7 +13,7 @@ Close = Callable[[str], "Sequence[CassetteReport]"]
 """Closes a test's cassette in another process, given why nothing is to be saved there ("" where all went well)."""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class RunningTest:
     """A test while it runs, as another process has to know it.
 

@@ -76,7 +76,7 @@ VARIABLES: Final = (
     Variable(name=RECORDS_IN_CI, says="1 lets `auto` and stale cassettes record under `CI=true`"),
     Variable(name=DEFAULT_LIMITS, says="the limits of a run that hold where nobody set any", internal=True),
     Variable(name=LIMIT_FLAG, says="the flag that set the limits, for messages", internal=True),
-    Variable(name=REFRESH_TO, says="the model that answers instead of the program's own", internal=True),
+    Variable(name=REFRESH_TO, says="the models that answer instead of the program's own", internal=True),
     Variable(name=REFRESH_WANTED, says="the file of the tests that a refresh runs", internal=True),
     Variable(name=REFRESH_JOURNAL, says="the file in which a refresh is told how they ended", internal=True),
     Variable(name="LMTEST_TEST_POSTGRES", says="the PostgreSQL of lmtest's own tests", internal=True),

@@ -144,9 +144,6 @@ class Cassette:
         # In auto the file is added to whoever wrote it, so which writing it was does not matter.
         self._opened = identity(path) if path is not None and mode is Mode.RECORD else None
         self._player = None
-        self._goes_on = False
-        self._beside = 0
-        self._unwell = False
         self._may_be_absent = may_be_absent
         may_be_absent = may_be_absent or mode is Mode.AUTO
         if mode in {Mode.REPLAY, Mode.AUTO} and path is not None and not (may_be_absent and not path.exists()):
@@ -165,6 +162,9 @@ class Cassette:
         self._closed = threading.Event()
         self._under_way: dict[object, Callable[[], None]] = {}
         self._media: dict[str, bytes] = {}
+        self._goes_on = False
+        self._beside = 0
+        self._unwell = False
 
     def __repr__(self) -> str:
         return f"<Cassette {str(self.path)!r}, mode {self.mode.value}, {len(self.calls)} answered>"
@@ -504,7 +504,11 @@ class Cassette:
             header = self._clean(header)
             beyond = self.mode is Mode.AUTO  # which asks nobody for what is there
             media = self._media_of(fresh)
-            store.save(self.path, header, fresh, opened=self._opened, run=self.run, beyond=beyond, media=media)
+            known = [entry.key for entry in self._player.index.entries] if self._player is not None else []
+            store.save(
+                self.path, header, fresh, opened=self._opened, run=self.run, beyond=beyond,
+                known=known if beyond else None, media=media,
+            )  # fmt: skip
 
     @property
     def _holds_nothing(self) -> bool:

@@ -26,6 +26,9 @@ IN_ALL: Final = 4_000
 
 _ELLIPSIS: Final = "…"
 _ALIKE: Final = 0.3
+_LONG: Final = 400
+"""Words from which on those that are everywhere begin no match."""
+
 _MOST_STEPS: Final = 4_000_000
 """Pairs of words above which comparing them all would take seconds."""
 
@@ -143,7 +146,8 @@ def _by_word(was: str, now: str) -> Iterator[Piece]:
     if len(middle[0]) * len(middle[1]) > _MOST_STEPS:
         yield from _replaced("".join(middle[0]), "".join(middle[1]))
     else:
-        matcher = difflib.SequenceMatcher(None, *middle, autojunk=False)
+        # In long texts not by what is on every side, such as spaces: 800 other words took a minute.
+        matcher = difflib.SequenceMatcher(None, *middle, autojunk=min(map(len, middle)) > _LONG)
         for tag, from_was, to_was, from_now, to_now in matcher.get_opcodes():
             gone, come = "".join(middle[0][from_was:to_was]), "".join(middle[1][from_now:to_now])
             if tag == "equal":

@@ -15,7 +15,7 @@ from lmtest.cassette.locks import identity, is_of_run, locked, note_writing
 from lmtest.errors import CassetteUnsaved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from lmtest.cassette.index import Entry
@@ -31,6 +31,7 @@ def save(
     opened: Identity | None,
     run: str = "",
     beyond: bool = False,
+    known: Collection[str] | None = None,
     media: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
     """Replace a cassette by what was recorded.
@@ -46,6 +47,8 @@ def save(
         opened: The identity of the file when recording began.
         run: The run that records, or "" where no other writing belongs to it.
         beyond: Whether the answers come after those that are there instead of in their places.
+        known: With `beyond`, the keys that were there when recording began, each as often: what others recorded since
+            for the same requests is kept, and not doubled.
         media: What the interactions refer to, by the blob's name; written before the cassette.
 
     Raises:
@@ -54,7 +57,7 @@ def save(
         CassetteUnsaved: The disk is full, the directory cannot be written, and the like. The old file is whole.
     """
     with saving(path):
-        put(path, header, interactions, opened=opened, run=run, beyond=beyond, media=media)
+        put(path, header, interactions, opened=opened, run=run, beyond=beyond, known=known, media=media)
 
 
 def put(
@@ -65,6 +68,7 @@ def put(
     opened: Identity | None,
     run: str = "",
     beyond: bool = False,
+    known: Collection[str] | None = None,
     media: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
     """Do what :func:`save` does, for whoever keeps all others from saving already."""
@@ -73,7 +77,9 @@ def put(
     if now is None or (now == opened and not is_of_run(path, run)):
         pieces: Iterable[bytes] = map(str.encode, [codec.encode_header(header), *map(codec.encode, interactions)])
     else:
-        pieces = _added(Index(path), header, interactions, beyond=beyond)
+        index = Index(path)
+        wanted = interactions if known is None else _without_doubles(index, interactions, known)
+        pieces = _added(index, header, wanted, beyond=beyond)
     write(path, pieces)
     if run:
         note_writing(path, run)
@@ -122,6 +128,18 @@ def write(path: Path, pieces: Iterable[bytes]) -> None:
     with replacing(path) as file:
         for piece in pieces:
             file.write(piece)
+
+
+def _without_doubles(
+    index: Index, interactions: Iterable[Interaction], known: Collection[str]
+) -> Iterator[Interaction]:
+    """Leave out what others recorded meanwhile, too: the next run asks once, and would leave the second unplayed."""
+    since = Counter(entry.key for entry in index.entries) - Counter(known)
+    for each in interactions:
+        if since[each.key] > 0:
+            since[each.key] -= 1
+        else:
+            yield each
 
 
 def _added(index: Index, header: Header, interactions: Iterable[Interaction], *, beyond: bool) -> Iterator[bytes]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmtest.cli.exits import found
-from lmtest.cli.params import CassettePath, decide
+from lmtest.cli.exits import Exit, found
+from lmtest.cli.params import CassettePath
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from lmtest.cassette.interaction import Json
     from lmtest.refresh.accept import Policy
     from lmtest.refresh.result import CassetteDrift, Drift
 
@@ -36,18 +35,16 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
     """Put what `lmtest refresh` recorded in the cassettes' place. Nothing is called.
 
     CASSETTE is a cassette, what was recorded for it (NAME.new.yaml), or a directory; without any, all that waits in the
-    project. Without --tier it shows what moved and asks call by call, on a terminal. Exits with 1 when one that was
-    named was not accepted.
+    project. Without --tier it shows what moved and asks call by call, on a terminal: accept, skip (Enter: it waits
+    on), reject; ? says what else. Exits with 1 when one that was named was not accepted, and with 130 on Ctrl-C.
     """
     from lmtest import literal
     from lmtest.refresh.accept import waiting
     from lmtest.refresh.lock import running
     from lmtest.report.drift_data import as_data
+    from lmtest.report.drift_review import review
     from lmtest.report.drift_terminal import print_drift
 
-    asks = tier is None and not dry_run
-    if asks and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("Nobody can be asked here: say what to take over with --tier same, wording or all.")
     root = load()[1]
     paths = cassettes or (cassette_directory(),)
     if not cassettes and not paths[0].is_dir():
@@ -59,24 +56,32 @@ def command(cassettes: tuple[Path, ...], *, tier: Policy | None, dry_run: bool) 
     if not (drift.cassettes or drift.left):
         console.print("Nothing waits to be accepted.")
         return
+    asks = tier is None and not dry_run and any(each.acceptable for each in drift.cassettes)
+    if asks and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("Nobody can be asked here: say what to take over with --tier same, wording or all.")
     data = as_data(drift, root=root)
     print_drift(console, data, reviewed=asks)
     if dry_run:
         return
-    accepted = _accepted(console, drift, data, tier, root)
+    if asks:
+        reviewed = review(console, drift, data)
+        if reviewed.interrupted:
+            sys.exit(Exit.INTERRUPTED)
+        accepted = reviewed.accepted
+    else:
+        accepted = _accepted(console, drift, tier or "same", root)
     named = [each for each in cassettes if not each.is_dir()]
     sys.exit(found(bool(named) and len(accepted) < len(drift.cassettes) + len(drift.left)))
 
 
-def _accepted(console: Console, drift: Drift, data: Json, tier: Policy | None, root: Path) -> tuple[CassetteDrift, ...]:
+def _accepted(console: Console, drift: Drift, tier: Policy, root: Path) -> tuple[CassetteDrift, ...]:
     from lmtest.here import relative
     from lmtest.refresh.accept import accept_unseen, why_left
-    from lmtest.report.drift_review import review
 
-    accepted = accept_unseen(drift, tier) if tier else review(console, drift, data, decide)
+    accepted = accept_unseen(drift, tier)
     for cassette in accepted:
         console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
     for cassette in drift.cassettes:
-        if tier and cassette not in accepted and (reason := why_left(cassette, tier)):
+        if cassette not in accepted and (reason := why_left(cassette, tier)):
             console.print(f"left: {relative(cassette.path, root)}: {reason}", style="yellow", soft_wrap=True)
     return accepted

@@ -1,11 +1,10 @@
-"""Arguments of several commands: cassettes, amounts of money, moments told as a date or an age, and decisions."""
+"""Arguments of several commands: cassettes, amounts of money, and moments told as a date or an age."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -95,9 +94,3 @@ def _is_of_tests(path: Path, kept: Path) -> bool:
     from lmtest.cassette import library
 
     return path.is_dir() and kept.is_dir() and not kept.samefile(path) and not any(library.find([path]))
-
-
-def decide(question: str) -> Any:
-    """Ask whether to accept, to keep, or to quit; the answer is one of these words."""
-    choices = {"a": "accept", "k": "keep", "q": "quit"}
-    return choices[click.prompt(question, type=click.Choice(list(choices)), default="k")]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmtest.cli.exits import Exit, worst
-from lmtest.cli.params import CassettePath, Moment, Usd, decide
+from lmtest.cli.params import CassettePath, Moment, Usd
 from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from lmtest.cassette.interaction import Json
     from lmtest.money.limits import Limits
+    from lmtest.refresh.metric import Metric
     from lmtest.refresh.outcomes import Outcomes
     from lmtest.refresh.plan import Choice, Plan
     from lmtest.refresh.result import Drift
@@ -55,7 +56,12 @@ class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.par
 @click.option("--failed", is_flag=True, help="Only those whose last refresh failed.")
 @click.option("--missing", is_flag=True, help="Record what the tests ask for and is not recorded; nothing is replaced.")
 @click.option("--again", is_flag=True, help="Also what is re-recorded already, and waits to be accepted.")
-@click.option("--to", metavar="MODEL", help="Ask this model instead: the rehearsal of a migration.")
+@click.option(
+    "--to",
+    metavar="[OLD=]NEW",
+    multiple=True,
+    help="Ask this model instead, of all or of one: the rehearsal of a migration; once for each.",
+)
 @click.option("--calls-only", is_flag=True, help="Send the recorded requests without running their tests.")
 @click.option("--api-base", metavar="URL", help="With --calls-only: where the provider is, if not at its own address.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and what it takes.")
@@ -85,16 +91,21 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     is full, with 5 where no call was answered.
     """
     from lmtest import literal
+    from lmtest.lm.substitution import Substitution
+    from lmtest.refresh.unmatched import as_id
 
     root = load()[1]
     console = literal.console(width=None if sys.stdout.isatty() else _WIDE)
     given["limits"] = _limits(given)
+    given["to"] = Substitution.parse(given["to"])
+    given["test"] = as_id(given["test"], root) if given["test"] else None
     paths = _paths(cassettes, cassette_directory(), given)
     _expect_there(cassettes)
     with _alone(console, given, root):
         if given["missing"]:
             sys.exit(_complete(console, paths, given, root))
         plan, choice = _planned(console, paths, given, root)
+        given["metric"] = _metric(given["metric"], plan, root)
         if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
             return
         if plan.due and not _consents(given):
@@ -161,6 +172,18 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
     return plan, choice
 
 
+def _metric(name: str | None, plan: Plan, root: Path) -> Metric | None:
+    """The metric, tried on what is recorded before anything is sent."""
+    if not name:
+        return None
+    from lmtest.refresh.metric import Metric
+    from lmtest.refresh.result import read_calls
+
+    metric = Metric(name, root)
+    metric.try_on(call for job in (*plan.due, *plan.done) for call in read_calls(job.path))
+    return metric
+
+
 def _budget(limits: Limits) -> Decimal | None:
     """USD that the run may cost, whoever says so."""
     from lmtest.modes import REFRESHING
@@ -177,16 +200,15 @@ def _budget(limits: Limits) -> Decimal | None:
 
 def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, Any], root: Path) -> Drift:
     from lmtest.refresh.carry_out import carry_out
-    from lmtest.refresh.metric import Metric
     from lmtest.refresh.resend import Sending
     from lmtest.refresh.result import gather
     from lmtest.report.drift_progress import DriftProgress
 
-    metric = Metric(given["metric"], root) if given["metric"] else None
     sending = Sending(to=given["to"], api_base=given["api_base"], limits=given["limits"])
     with DriftProgress(console, plan, root=root) as progress:
         run = carry_out(plan, sending, root=root, by_test=choice.by_test, on_end=progress.ended)
-    return gather(plan, run, to=given["to"], by_test=choice.by_test, score=metric.score if metric else None)
+    score = given["metric"].score if given["metric"] else None
+    return gather(plan, run, to=str(given["to"]) or None, by_test=choice.by_test, score=score)
 
 
 def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path) -> int:
@@ -202,13 +224,12 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
     asks = asks and drift.stopped != "interrupted"
     print_drift(console, data, reviewed=asks)
     accepted = accept_unseen(drift, given["accept"]) if given["accept"] else ()
-    if asks:
-        accepted = review(console, drift, data, decide)
     for cassette in accepted:
         console.print(f"accepted: {relative(cassette.path, root)}", soft_wrap=True)
     for cassette in drift.cassettes:
         if given["accept"] and cassette not in accepted and (reason := why_left(cassette, given["accept"])):
             console.print(f"left: {relative(cassette.path, root)}: {reason}", style="yellow", soft_wrap=True)
+    interrupted = asks and review(console, drift, data).interrupted
     waiting = [each for each in drift.cassettes if each.acceptable]
     if waiting:
         # What was just accepted has no such file any more, and this command would call for it again.
@@ -216,7 +237,9 @@ def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path
             f"{len(waiting)} re-recorded beside the old as NAME.new.yaml. To take them over, without another call: "
             "lmtest accept asks call by call, on a terminal; lmtest accept --tier wording takes what moved no further.",
         )
-    return worst([_exit(drift, given["fail_on"]), Exit.DONE if written else Exit.UNKEPT])
+    held = [Exit.UNKEPT] if not written else []
+    held += [Exit.INTERRUPTED] if interrupted else []
+    return worst([_exit(drift, given["fail_on"]), *held])
 
 
 def _exit(drift: Drift, fail_on: str | None) -> Exit:
@@ -239,7 +262,12 @@ def _stop(run: Drift | Outcomes) -> Exit:
 
 
 def _consents(given: dict[str, Any]) -> bool:
-    return bool(given["yes"]) or click.confirm("Call the model?")
+    try:
+        return bool(given["yes"]) or click.confirm("Call the model?")
+    except click.Abort:
+        if sys.stdin.isatty():
+            sys.exit(Exit.INTERRUPTED)
+        raise click.UsageError("Nobody can be asked here: say --yes to call the model.") from None
 
 
 def _write_reports(paths: Sequence[Path], data: Json) -> bool:

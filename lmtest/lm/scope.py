@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lmtest.lm.gate import Gate
     from lmtest.lm.rules import Script
     from lmtest.lm.stop import Stop
+    from lmtest.lm.substitution import Substitution
     from lmtest.money.limits import Limits
 
 _CONNECTION: Final = frozenset({"api_key", "api_base", "base_url", "api_version"})
@@ -54,7 +55,7 @@ class Scope:
         gate: Gives what live calls pass, when one is made.
         left: As the attribute.
         replay_speed: How fast streams are played; 0 is at once.
-        to: The model that answers instead of the program's own.
+        to: The models that answer instead of the program's own.
         script: What mock mode replies to some calls.
         stop: Ends calls from another thread.
     """
@@ -66,7 +67,7 @@ class Scope:
         *,
         left: Callable[[str, Limits], Decimal | None],
         replay_speed: float = 0.0,
-        to: str | None = None,
+        to: Substitution | None = None,
         script: Script | None = None,
         stop: Stop | None = None,
     ) -> None:
@@ -107,12 +108,12 @@ class Scope:
 
     def model(self, lm: Any) -> Any:
         """Say which LM answers a call to one: itself, but where another model is tried out."""
-        if self._to is None or lm.model == self._to:
+        if self._to is None or not self._to.replaces(lm.model):
             return lm
         with _lock:
             # With the one it stands for, so that its id is no other's meanwhile.
             if id(lm) not in self._others:
-                self._others[id(lm)] = lm, _as(lm, self._to)
+                self._others[id(lm)] = lm, _as(lm, self._to.of(lm.model))
             return self._others[id(lm)][1]
 
     def answerer(

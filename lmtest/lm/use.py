@@ -24,6 +24,7 @@ from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError, Li
 from lmtest.lm.billing import gate_for, left_of, row_of, run_id, write_played
 from lmtest.lm.ready import make_ready
 from lmtest.lm.scope import Scope
+from lmtest.lm.substitution import Substitution
 from lmtest.modes import Mode, choose_mode
 from lmtest.money.limits import NO_LIMITS, Limits
 
@@ -158,7 +159,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             # Now, for a test may put mocks in the place of the disk. What is wrong, the first call says.
             with contextlib.suppress(LMTestError):
                 gate()
-        to = (self._to or os.environ.get(variables.REFRESH_TO)) if cassette.mode is Mode.REFRESH else None
+        said = (self._to or os.environ.get(variables.REFRESH_TO)) if cassette.mode is Mode.REFRESH else None
+        to = Substitution.parse(said.split()) if said else None
         script = self._script(cassette)
         return Scope(cassette, gate, left=self._left, replay_speed=self._speed, to=to, script=script, stop=self._stop)
 

@@ -90,7 +90,7 @@ def doubts(path: Path) -> Iterator[str]:
     """
     for name in own_prices(path)[0]:
         if (why := _doubt(name)) is not None:
-            near = _nearest(name)
+            near = nearest_model(name)
             hint = f" Did you mean {near!r}?" if near else " Name it as DSPy does: 'provider/model'."
             yield f"{path.name} ({variables.PRICES}) has a price of {name!r}, {why}.{hint}"
 
@@ -108,7 +108,12 @@ def _doubt(name: str) -> str | None:
     return None
 
 
-def _nearest(name: str) -> str | None:
+def nearest_model(name: str) -> str | None:
+    """Find the model of the public list whose name is nearest to one, as DSPy names it.
+
+    >>> nearest_model("gemini-2.5-pro"), nearest_model("gemini/gemini-2.5-porr")
+    ('gemini/gemini-2.5-pro', 'gemini/gemini-2.5-pro')
+    """
     wanted = name.strip().strip("*?").lower()
     names = _by_letters() if "/" in wanted else _by_letters_without_provider()
     near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.7)

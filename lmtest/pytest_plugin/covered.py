@@ -291,11 +291,11 @@ def run(item: pytest.Item) -> Generator[None, Any, Any]:
     return result
 
 
-def _settled(covered: Covered) -> Exception | None:
-    """Have other processes close the cassette of a test that went well so far; give what went wrong with that."""
+def _settled(covered: Covered, *, failed: bool = False) -> Exception | None:
+    """Have other processes close the cassette of a test; give what went wrong with that."""
     try:
         if covered.remote is not None:
-            covered.remote.settle(failed=_failed_of(covered))
+            covered.remote.settle(failed=f"{test_id(covered.item)} did not pass" if failed else _failed_of(covered))
     except LMTestError as error:
         return error
     return None
@@ -380,12 +380,7 @@ def close_for(item: pytest.Item, *, failed: bool) -> None:
     covered = covered_of(item)
     if covered is None:
         return
-    remote, problem = covered.remote, None
-    if remote is not None:
-        try:
-            remote.settle(failed=f"{test_id(item)} did not pass" if failed else _failed_of(covered))
-        except LMTestError as error:
-            problem = error
+    remote, problem = covered.remote, _settled(covered, failed=failed)
     covered.exits.close()
     if failed or problem or covered.failed or covered.untold:
         covered.failed = True

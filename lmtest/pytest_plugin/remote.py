@@ -77,11 +77,13 @@ class Remote:
         return tuple(text for each in self.reports for text in getattr(each, name))
 
     def files(self, root: Path) -> list[File]:
-        """Tell what became of the cassette there; a mode without a file tells nothing."""
+        """Tell what became of the cassette there; of modes without a file only where no other was used."""
         from lmtest.pytest_plugin.tally import File, relative
 
+        called = [each for each in self.reports if each.calls]
+        told = [each for each in called if each.mode not in {Mode.MOCK, Mode.LIVE}] or called
         path = relative(self._path, root)
-        return [File(path=path, mode=each.mode, unplayed=each.unplayed) for each in self.reports if each.calls]
+        return [File(path=path, mode=each.mode, unplayed=each.unplayed) for each in told]
 
     def settle(self, *, failed: str = "") -> None:
         """Close the cassette wherever it is open.

@@ -53,11 +53,11 @@ def close_ended(item: pytest.Item, nextitem: pytest.Item | None) -> None:
 
 
 def _is_cut_off(item: pytest.Item, node: pytest.Collector) -> bool:
-    """Whether the run stops after a test though others of the same class, module or session were to follow."""
+    """Whether the run stops before or after a test though others of the same class, module or session would follow."""
     session = item.session
     if not (session.shouldstop or session.shouldfail):
         return False
-    following = session.items[session.items.index(item) + 1 :]
+    following = session.items[session.items.index(item) + (COVERED in item.stash) :]
     return any(node in each.listchain() for each in following)
 
 

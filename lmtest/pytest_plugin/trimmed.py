@@ -112,4 +112,5 @@ def _without_steps(error: BaseException) -> BaseException:
     try:
         pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
     except pytest.fail.Exception as failed:
+        failed.__cause__ = error  # for hooks that look at what failed; pytest shows the words alone
         return failed

@@ -7,17 +7,18 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from lmtest.cassette import library, store
+from lmtest.cassette import codec, library, store
 from lmtest.cassette.index import Index
 from lmtest.cassette.locks import identity
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending, told_unfinished, unfinished
 from lmtest.errors import ConfigurationError
+from lmtest.refresh.decisions import Decision, hangs_together, moved
 from lmtest.refresh.drift import Tier
 from lmtest.refresh.prompt import outputs_of, prompt_of
 from lmtest.refresh.result import Drift, Left, compare_anew, furthest_first, read_calls, recorded_anew
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from lmtest.cassette.interaction import Interaction
@@ -123,38 +124,60 @@ def _wanted(call: Interaction) -> str:
     return f"asks for {', '.join(fields)}" if fields else f"makes the call {call.key[:12]}"
 
 
-def hangs_together(cassette: CassetteDrift) -> bool:
-    """Whether its calls are accepted or kept all at once: a request moved, with an answer or to another model."""
-    return any(
-        call.before is None or call.after is None or call.before.key != call.after.key for call in cassette.calls
-    )
+def carry_out_decisions(cassette: CassetteDrift, decided: Mapping[int, Decision]) -> bool:
+    """Carry out what was decided about a cassette: what is skipped waits on, beside what was accepted.
 
-
-def accept_calls(cassette: CassetteDrift, kept: Collection[int]) -> None:
-    """Put what was re-recorded in the cassette's place, but for some calls, which stay as they were recorded.
+    Calls that did not move go the way of those that were accepted; where none moved, all is taken over.
 
     Args:
-        cassette: One that is acceptable, and whose calls do not hang together if any is kept.
-        kept: The places of the calls that stay, counted from 0.
+        cassette: One that is acceptable.
+        decided: What becomes of each call that moved, by its place, counted from 0; of calls that hang together the
+            same.
+
+    Returns:
+        Whether the cassette changed.
 
     Raises:
         CassetteError: It could not be written; the cassette is as it was.
     """
     assert cassette.acceptable, "a failed call never overwrites"
-    if not kept:
+    assert decided.keys() == set(moved(cassette)), "each call that moved is decided"
+    found = set(decided.values())
+    assert len(found) <= 1 or not hangs_together(cassette), "a call that was left would never be asked for"
+    if found <= {Decision.ACCEPT}:
         library.accept(cassette.path)
-        return
-    assert not hangs_together(cassette), "a call that was kept would never be asked for"
-    if len(kept) == len(cassette.calls):
+    elif found == {Decision.REJECT}:
         library.discard(cassette.path)
-        return
-    fresh = fresh_path(cassette.path)
-    header = replace(Index(fresh).header, source=_both(Index(fresh).header.source, Index(cassette.path).header.source))
-    chosen = [call.before if place in kept else call.after for place, call in enumerate(cassette.calls)]
-    left_out = library.references(Index(fresh))
-    store.save(fresh, header, [call for call in chosen if call is not None], opened=identity(fresh))
-    library.accept(cassette.path)
-    library.drop_blobs(fresh.parent, left_out)
+    elif found != {Decision.SKIP}:
+        _part(cassette, decided)
+    return not decided or Decision.ACCEPT in found
+
+
+def _part(cassette: CassetteDrift, decided: Mapping[int, Decision]) -> None:
+    """Write the cassette with the calls that were accepted, and what waits without those that were rejected."""
+    path, fresh = cassette.path, fresh_path(cassette.path)
+    names = library.references(Index(path)) | library.references(Index(fresh))
+    old, new = Index(path).header, Index(fresh).header
+    accepted = _chosen(cassette, lambda place: decided.get(place, Decision.ACCEPT) is Decision.ACCEPT)
+    kept = _chosen(cassette, lambda place: decided.get(place) is not Decision.REJECT)
+    if Decision.SKIP not in decided.values():
+        both = replace(new, format=codec.FORMAT, source=_both(new.source, old.source))
+        store.save(fresh, both, kept, opened=identity(fresh))
+        library.accept(path)
+    else:
+        if Decision.ACCEPT in decided.values():
+            # Its age stays: there are calls in it as old as ever.
+            both = replace(old, format=codec.FORMAT, source=_both(old.source, new.source))
+            store.save(path, both, accepted, opened=identity(path))
+        if Decision.REJECT in decided.values():
+            store.save(fresh, replace(new, format=codec.FORMAT), kept, opened=identity(fresh))
+    library.drop_blobs(path.parent, names)
+
+
+def _chosen(cassette: CassetteDrift, takes_new: Callable[[int], bool]) -> list[Interaction]:
+    """The calls of a cassette, each as it was or as it was recorded anew."""
+    chosen = (call.after if takes_new(place) else call.before for place, call in enumerate(cassette.calls))
+    return [call for call in chosen if call is not None]
 
 
 def _both(one: str, other: str) -> str:

@@ -33,6 +33,7 @@ _ADAPTERS: Final = {"chat": dspy.ChatAdapter, "json": dspy.JSONAdapter, "xml": d
 _NAME: Final = "next_tool_name"
 _ARGUMENTS: Final = "next_tool_args"
 _STEP: Final = frozenset({_NAME, _ARGUMENTS})
+_NULL: Final = {"type": "null"}
 _BESIDE: Final = frozenset({"text", "tool_call", "thinking", "citation"})
 
 
@@ -194,10 +195,12 @@ def _annotation(declared: Type) -> Any:
         return dspy.Code
     if "enum" in declared.schema:
         return Literal[tuple(declared.schema["enum"])]
+    if all(option in (declared.schema.get("anyOf") or ()) for option in ({"type": "string"}, _NULL)):
+        return str | None  # which DSPy takes as it stands
     return _TYPES.get(str(declared.schema.get("type")), Any)
 
 
 def _output(declared: Type) -> Any:
     """A field; one that may be None need not be there, as DSPy has it."""
-    optional = {"type": "null"} in (declared.schema.get("anyOf") or ())
+    optional = _NULL in (declared.schema.get("anyOf") or ())
     return dspy.OutputField(default=None) if optional else dspy.OutputField()

@@ -13,6 +13,7 @@ from lmtest.refresh.outcomes import Outcomes, sum_up
 from lmtest.refresh.plan import Choice, find_cassettes, make_plan
 from lmtest.refresh.restart import Together, run_through
 from lmtest.refresh.run import run_tests
+from lmtest.refresh.unmatched import refuse_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,8 +42,12 @@ def tests_to_run(paths: Iterable[Path], *, root: Path, test: str | None) -> list
         paths: Cassettes, and directories of cassettes, whose tests are meant.
         root: The project.
         test: Only this test, or the tests in this file or class; it may have no cassette yet.
+
+    Raises:
+        ConfigurationError: There is no such file.
     """
     if test:
+        refuse_gone(test, root)
         return [test]
     plan = make_plan([path for path in paths if path.exists()], Choice(again=True), root=root)
     return sorted({test for job in plan.due for test in job.tests})

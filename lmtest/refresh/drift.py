@@ -88,6 +88,7 @@ class CallDrift:
         reason: What happened, where fields do not say it.
         changes: The fields that differ.
         scores: What a metric says of both; None where there is none, or nothing to score.
+        unscored: Why a metric gave no score for an answer; empty where none is missing.
     """
 
     before: Interaction | None
@@ -96,6 +97,7 @@ class CallDrift:
     reason: str = ""
     changes: tuple[Change, ...] = ()
     scores: tuple[float | None, float | None] = (None, None)
+    unscored: str = ""
 
     @property
     def either(self) -> Interaction:

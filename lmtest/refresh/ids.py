@@ -12,22 +12,32 @@ _ENDS: Final = re.compile(r"::|\[|/")
 
 
 def belongs(test: str, wanted: str) -> bool:
-    """Whether a test is the one that was named, or one of its file, class, parameters or directory.
+    """Whether a test is the one that was named, or one of its file, class, parameters or directory; ``.`` has them all.
 
     >>> belongs("tests/test_qa.py::test_capital[fr]", "tests/test_qa.py")
     True
     >>> belongs("tests/test_qa.py::test_capital", "tests/test_qa.py::test_cap")
     False
     """
-    return test == wanted or test.startswith((f"{wanted}::", f"{wanted}[", f"{wanted.rstrip('/')}/"))
+    return wanted in {test, "."} or test.startswith((f"{wanted}::", f"{wanted}[", f"{wanted.rstrip('/')}/"))
+
+
+def owns(owner: str, wanted: str) -> bool:
+    """Whether an owner is among what is wanted, or what is wanted is among the tests of a module or class that owns.
+
+    >>> owns("tests/test_qa.py", "tests/test_qa.py::test_capital"), owns("tests/test_qa.py", "tests")
+    (True, True)
+    """
+    return belongs(owner, wanted) or belongs(wanted, owner)
 
 
 def names(test: str) -> Iterator[str]:
     """Give all that a test belongs to, the nearest first: to look it up among many, which `belongs` would go through.
 
     >>> list(names("tests/test_qa.py::test_capital[fr]"))
-    ['tests/test_qa.py::test_capital[fr]', 'tests/test_qa.py::test_capital', 'tests/test_qa.py', 'tests']
+    ['tests/test_qa.py::test_capital[fr]', 'tests/test_qa.py::test_capital', 'tests/test_qa.py', 'tests', '.']
     """
     yield test
     for end in reversed([found.start() for found in _ENDS.finditer(test)]):
         yield test[:end]
+    yield "."

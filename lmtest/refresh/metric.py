@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import inspect
+import math
+import numbers
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import dspy
 
 from lmtest.errors import ConfigurationError
+from lmtest.literal import sentence
 from lmtest.refresh.answer import read_answer
 from lmtest.refresh.prompt import read_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from lmtest.cassette.interaction import Interaction
     from lmtest.refresh.drift import CallDrift
+
+_TAKES = "It takes (example, prediction), and gives a number, a truth, or a dspy.Prediction with a score."
 
 
 class Metric:
@@ -41,28 +49,89 @@ class Metric:
         self.name = name
         self._function = _load(name, root)
 
-    def score(self, call: CallDrift) -> tuple[float | None, float | None]:
-        """Score a call before and after; None for an answer that is missing, failed or has no fields.
+    def try_on(self, calls: Iterable[Interaction]) -> bool:
+        """Score the first recorded answer that has fields with itself, so that a metric that cannot is told early.
+
+        Args:
+            calls: Recorded calls.
+
+        Returns:
+            Whether there was one.
 
         Raises:
             ConfigurationError: The metric raised, or gave no number.
         """
+        call = next((each for each in calls if _fields(each)), None)
+        if call is None:
+            return False
+        try:
+            self._of(_example(call, _fields(call)), _fields(call))
+        except _NoScoreError as error:
+            raise ConfigurationError(
+                f"--metric {self.name} {error}, tried on call {call.key[:12]}. Nothing was called. {_TAKES}"
+            ) from error
+        return True
+
+    def score(self, call: CallDrift) -> tuple[tuple[float | None, float | None], str]:
+        """Score a call before and after; None for an answer that is missing, failed or has no fields.
+
+        Returns:
+            The scores; and why one is missing that could not be told, or nothing.
+        """
         before, after = _fields(call.before), _fields(call.after)
-        asked = call.before or call.after
-        inputs = read_inputs(asked.request) if asked else {}
-        example = dspy.Example(**inputs, **(before or {})).with_inputs(*inputs)
-        return self._of(example, before), self._of(example, after)
+        example = _example(call.before or call.after, before)
+        scores: list[float | None] = []
+        problems: list[str] = []
+        for when, fields in (("before", before), ("now", after)):
+            try:
+                scores.append(self._of(example, fields))
+            except _NoScoreError as error:
+                scores.append(None)
+                problems.append(f"--metric {self.name} {error}, for the answer {when}")
+        return (scores[0], scores[1]), "; ".join(problems)
 
     def _of(self, example: dspy.Example, fields: Mapping[str, Any] | None) -> float | None:
+        """Score an answer.
+
+        Raises:
+            _NoScoreError: The metric raised, or gave no number.
+        """
         if not fields:
             return None
         try:
-            return float(self._function(example, dspy.Prediction(**fields)))
+            given = self._function(example, dspy.Prediction(dict(fields)))
         except Exception as error:
-            raise ConfigurationError(
-                f"--metric {self.name} raised {type(error).__name__}: {error}, for {example!r} and {dict(fields)!r}. "
-                "It takes (example, prediction), and gives a number or a truth."
-            ) from error
+            raise _NoScoreError(f"raised {type(error).__name__}: {sentence(str(error))}") from error
+        return _number(given)
+
+
+class _NoScoreError(Exception):
+    """A metric that raised, or gave no number; its text says which, after the metric's name."""
+
+
+def _number(given: Any) -> float:
+    score = given.get("score") if isinstance(given, dspy.Prediction) else given
+    if inspect.iscoroutine(score):
+        score.close()
+        raise _NoScoreError("is asynchronous, and cannot be awaited here")
+    if hasattr(score, "item"):  # a number of numpy's, or a tensor of torch's
+        with contextlib.suppress(Exception):  # it has several elements
+            score = score.item()
+    if not isinstance(score, (numbers.Real, Decimal)):
+        what = "a dspy.Prediction without a score" if isinstance(given, dspy.Prediction) else _shown(score)
+        raise _NoScoreError(f"gave {what}, which is no number")
+    if not math.isfinite(score):
+        raise _NoScoreError(f"gave {score}, which no mean can be taken of")
+    return float(score)
+
+
+def _shown(value: Any) -> str:
+    return "nothing (None)" if value is None else sentence(f"{value!r:.60} ({type(value).__name__})")
+
+
+def _example(call: Interaction | None, labels: Mapping[str, Any] | None) -> dspy.Example:
+    inputs = read_inputs(call.request) if call else {}
+    return dspy.Example({**inputs, **(labels or {})}).with_inputs(*inputs)
 
 
 def _fields(call: Interaction | None) -> Mapping[str, Any] | None:
@@ -75,9 +144,10 @@ def _load(name: str, root: Path | None) -> Callable[..., Any]:
         sys.path.insert(0, str(root))
     try:
         found = getattr(importlib.import_module(module), function) if function else None
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # of an import: whatever the module does
         raise ConfigurationError(
-            f"--metric {name!r} does not load: {error}. Write it as package.module:function."
+            f"--metric {name!r} does not load: {type(error).__name__}: {sentence(str(error))}. Write it as "
+            "package.module:function."
         ) from error
     if not callable(found):
         raise ConfigurationError(f"--metric {name!r} is no function. Write it as package.module:function.")

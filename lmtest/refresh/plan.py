@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fnmatch
 import math
 import shlex
 import textwrap
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -16,11 +16,13 @@ from lmtest.cassette import library, pending
 from lmtest.cassette.index import Index
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
+from lmtest.lm.substitution import Substitution, is_model
 from lmtest.money.prices import price_of
 from lmtest.refresh.backoff import failures_of
 from lmtest.refresh.history import History
-from lmtest.refresh.ids import belongs
+from lmtest.refresh.ids import owns
 from lmtest.refresh.order import in_order
+from lmtest.refresh.unmatched import refuse_unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +42,7 @@ class Choice:
         test: Only of this test, which may share it with its class or module, or of the tests in this file, class or
             directory.
         failed: Only where the last refresh failed.
-        to: The model to ask instead of the recorded one.
+        to: The models to ask instead of the recorded ones; where it names some, only with a call to one of them.
         again: Whether what a refresh recorded earlier, and nobody accepted yet, is recorded once more.
         by_test: Whether the owning tests are run; else calls are sent without them.
     """
@@ -49,7 +51,7 @@ class Choice:
     model: str | None = None
     test: str | None = None
     failed: bool = False
-    to: str | None = None
+    to: Substitution = field(default_factory=Substitution)
     again: bool = False
     by_test: bool = True
 
@@ -190,11 +192,12 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         root: The project, which test ids are relative to.
 
     Raises:
-        ConfigurationError: A path leads nowhere.
+        ConfigurationError: A path leads nowhere, or no cassette has a model or test that was asked for.
         CassetteFormatError: A file that was named is no cassette.
     """
     due, done, skipped, postponed = [], [], [], []
     history = History.read(root)
+    models, tests = set[str](), set[str]()
     for path in find_cassettes(paths):
         try:
             index = Index(path)
@@ -205,24 +208,28 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
             skipped.append(Skipped(path=path, reason=str(error)))
             continue
         job = _job(path, index.header.tests, calls, choice.to)
+        models |= {call.model for call in calls}
+        tests |= {*job.tests}
         if not _wanted(job, calls, choice):
             continue
-        if not choice.again and _is_begun(calls, fresh_path(path), choice.to):
-            left = pending.unfinished(path)
-            ended = tuple(test for test in job.tests if test not in left)
-            job = replace(job, ended=ended, begun=choice.by_test)
-            if not left:
-                done.append(job)
-                continue
+        anew = None if choice.again else _recorded_anew(calls, fresh_path(path), choice.to)
+        if anew is not None and not (left := pending.unfinished(path)):
+            done.append(job)
+            continue
+        if anew is not None and choice.by_test:
+            rest = _job(path, job.tests, _without(calls, anew), choice.to)
+            ended = tuple(each for each in job.tests if each not in left)
+            job = replace(rest, recorded_at=job.recorded_at, ended=ended, begun=True)
         if reason := _obstacle(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         else:
             newest = max((call.recorded_at or "" for call in calls), default="")
-            failures = failures_of(path, job.names, history, recorded_at=newest, to=choice.to)
+            failures = failures_of(path, job.names, history, recorded_at=newest, to=str(choice.to) or None)
             if failures and not (choice.insists or path in paths) and clock.utc_now() < failures.until:
                 postponed.append(Postponed(path=path, failures=failures))
             else:
                 due.append(replace(job, failures=failures.count if failures else 0))
+    refuse_unmatched(choice, models=models, tests=tests)
     return Plan(due=in_order(due), done=tuple(done), skipped=tuple(skipped), postponed=tuple(postponed))
 
 
@@ -242,7 +249,7 @@ def find_cassettes(paths: Iterable[Path]) -> Iterator[Path]:
     return (path for path in dict.fromkeys(library.find(paths)) if not is_pending(path))
 
 
-def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: str | None) -> Job:
+def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: Substitution) -> Job:
     usages = [call.usage for call in calls]
     prices = [_price(call, to) for call in calls]
     return Job(
@@ -254,50 +261,57 @@ def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: s
         unpriced=prices.count(None),
         seconds=sum(call.latency or 0 for call in calls),
         recorded_at=min((call.recorded_at or "" for call in calls), default=""),
-        to=to,
+        to=str(to) if any(_successor(call, to) for call in calls) else None,
     )
 
 
-def _price(call: Interaction, to: str | None) -> Decimal | None:
+def _without(calls: Sequence[Interaction], anew: Sequence[Interaction]) -> list[Interaction]:
+    """The calls that are not recorded anew yet, as far as their requests are the same."""
+    recorded = Counter(call.key for call in anew)
+    left = []
+    for call in calls:
+        recorded[call.key] -= 1
+        if recorded[call.key] < 0:
+            left.append(call)
+    return left
+
+
+def _price(call: Interaction, to: Substitution) -> Decimal | None:
     if call.failed or call.tool:
         return Decimal(0)
-    # Another model's vectors would be no answer to the same search.
-    found = price_of(call, at=clock.utc_now(), model=None if call.embeds else to)
+    found = price_of(call, at=clock.utc_now(), model=_successor(call, to))
     return None if found is None else found.usd
+
+
+def _successor(call: Interaction, to: Substitution) -> str | None:
+    """The other model that is asked, if one is; another model's vectors would be no answer to the same search."""
+    return None if call.tool or call.embeds or not to.replaces(call.model) else to.of(call.model)
 
 
 def _wanted(job: Job, calls: Sequence[Interaction], choice: Choice) -> bool:
     before = choice.recorded_before
     return (
         (before is None or not job.recorded_at or datetime.fromisoformat(job.recorded_at) < before)
-        and (choice.model is None or any(_is_model(call.model, choice.model) for call in calls))
-        and (choice.test is None or any(_owns(test, choice.test) for test in job.tests))
+        and (choice.model is None or any(is_model(call.model, choice.model) for call in calls))
+        and (not choice.to.named or any(_successor(call, choice.to) for call in calls))
+        and (choice.test is None or any(owns(test, choice.test) for test in job.tests))
         and (not choice.failed or failed_path(job.path).exists())
     )
 
 
-def _owns(owner: str, wanted: str) -> bool:
-    """Whether an owner is among what is wanted, or what is wanted is among the tests of a module or class that owns."""
-    return belongs(owner, wanted) or belongs(wanted, owner)
-
-
-def _is_model(model: str, wanted: str) -> bool:
-    return fnmatch.fnmatchcase(model, wanted) or fnmatch.fnmatchcase(model.partition("/")[2], wanted)
-
-
-def _is_begun(calls: Sequence[Interaction], fresh: Path, to: str | None) -> bool:
-    """Whether a refresh of these very recordings, by the model that is wanted, recorded some or all of them."""
+def _recorded_anew(calls: Sequence[Interaction], fresh: Path, to: Substitution) -> list[Interaction] | None:
+    """What a refresh of these very recordings, by the model that is wanted, recorded; None where none has begun."""
     if not fresh.exists():
-        return False
+        return None
     try:
         index = Index(fresh)
         anew = [index.read(entry) for entry in index.entries]
     except CassetteError:  # it is recorded once more, and so mended
-        return False
+        return None
     newest = max((call.recorded_at or "" for call in calls), default="")
-    models = {to} if to else {call.model for call in calls}
-    asked = {call.model for call in anew if not (call.tool or (to and call.embeds))}
-    return index.header.recorded_at >= newest and asked <= models
+    models = {_successor(call, to) or call.model for call in calls}
+    asked = {call.model for call in anew if not call.tool}
+    return anew if index.header.recorded_at >= newest and asked <= models else None
 
 
 def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:

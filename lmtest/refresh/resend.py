@@ -16,6 +16,7 @@ from lmtest.errors import CassetteUnsaved, LimitError
 from lmtest.lm.compat import CompatEngine
 from lmtest.lm.explicit import connect
 from lmtest.lm.query import Query
+from lmtest.lm.substitution import Substitution
 from lmtest.lm.use import use_cassette
 from lmtest.modes import REFRESHING, Mode
 from lmtest.money.limits import Limits
@@ -36,12 +37,12 @@ class Sending:
     """How recorded requests are sent.
 
     Attributes:
-        to: The model that is asked instead of the recorded ones.
+        to: The models that are asked instead of the recorded ones.
         api_base: Where the provider is; None for the provider's own address.
         limits: What the run may use up, before what the environment says.
     """
 
-    to: str | None = None
+    to: Substitution = field(default_factory=Substitution)
     api_base: str | None = None
     limits: Limits = field(default_factory=Limits)
 
@@ -94,7 +95,7 @@ def _limited(limits: Limits) -> Iterator[None]:
 
 
 def _send(call: Interaction, scope: Scope, sending: Sending, connections: ExitStack) -> None:
-    lm = dspy.LM(sending.to or call.model, **({"api_base": sending.api_base} if sending.api_base else {}))
+    lm = dspy.LM(sending.to.of(call.model), **({"api_base": sending.api_base} if sending.api_base else {}))
     query = Query.recorded(call.request, model=lm.model)
     if query.body is None:
         backend = connect(lm, asynchronous=False)

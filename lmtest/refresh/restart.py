@@ -81,5 +81,5 @@ def _add(run: Run, part: Run) -> None:
     again = {each.test for each in part.ended}
     run.ended = [*(each for each in run.ended if each.test not in again), *part.ended]
     run.chosen = [*dict.fromkeys((*run.chosen, *part.chosen))]
-    run.stopped, run.died = part.stopped, part.died
+    run.stopped, run.unkept, run.died = part.stopped, part.unkept, part.died
     run.log += part.log

@@ -85,7 +85,7 @@ class Drift:
         left: What was not.
         stopped: Why it ended early; empty where it did not.
         unkept: Whether that was because a recording could not be kept.
-        to: The model that was asked instead of the recorded ones.
+        to: The models that were asked instead of the recorded ones, as --to names them; None where none were.
         outcomes: How the tests ended; of calls that were sent without tests, nothing.
     """
 
@@ -163,16 +163,16 @@ def gather(
     *,
     to: str | None = None,
     by_test: bool = True,
-    score: Callable[[CallDrift], tuple[float | None, float | None]] | None = None,
+    score: Callable[[CallDrift], tuple[tuple[float | None, float | None], str]] | None = None,
 ) -> Drift:
     """Compare what was re-recorded with what was there.
 
     Args:
         plan: What was to be re-recorded.
         run: What became of it.
-        to: The model that was asked instead of the recorded ones.
+        to: The models that were asked instead of the recorded ones, as --to names them; None where none were.
         by_test: Whether the owning tests ran; else the calls were sent without them.
-        score: Scores a call before and after.
+        score: Scores a call before and after, and says why where it cannot.
     """
     cassettes, left = [], []
     for due, job in [*((False, job) for job in plan.done), *((True, job) for job in plan.due)]:
@@ -182,7 +182,7 @@ def gather(
             left.append(Left(path=job.path, reason=reason))
         else:
             drift = compare_anew(job.path, tests=job.tests, failure=failure)
-            scored = [replace(each, scores=score(each)) for each in drift.calls] if score else drift.calls
+            scored = [_scored(each, score) for each in drift.calls] if score else drift.calls
             cassettes.append(replace(drift, calls=tuple(scored)))
     outcomes = sum_up([test for job in plan.due for test in job.to_run], run) if by_test else Outcomes()
     return Drift(
@@ -220,6 +220,11 @@ def _why_left(job: Job, ended: Ended | None, run: Run, *, failed: bool, due: boo
         reached = len(job.tests) - len(left)
         return f"{NOT_REACHED}: {reached} of its {len(job.tests)} tests are done, and the next refresh goes on there"
     return pending.told_unfinished(job.path, left) if left else ""
+
+
+def _scored(call: CallDrift, score: Callable[[CallDrift], tuple[tuple[float | None, float | None], str]]) -> CallDrift:
+    scores, unscored = score(call)
+    return replace(call, scores=scores, unscored=unscored)
 
 
 def recorded_anew(path: Path) -> Path | None:

@@ -24,6 +24,7 @@ from lmtest.refresh.witness import JOURNAL, WANTED, Ended, note
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from lmtest.lm.substitution import Substitution
     from lmtest.modes import Mode
     from lmtest.money.limits import Limits
 
@@ -90,7 +91,7 @@ def run_tests(
     root: Path,
     mode: Mode,
     limits: Limits | None = None,
-    to: str | None = None,
+    to: Substitution | None = None,
     name: str | None = None,
     on_end: Callable[[Ended], None] = lambda _: None,
 ) -> Run:
@@ -101,7 +102,7 @@ def run_tests(
         root: The project, which the ids are relative to.
         mode: The mode they run in.
         limits: What the run may use up, before what the environment says.
-        to: The model that is asked instead of the tests' own.
+        to: The models that are asked instead of the tests' own.
         name: The run's id, where it has one.
         on_end: Called with each test that ended.
 
@@ -214,11 +215,11 @@ def run_name() -> str:
 
 
 def _environ(
-    environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: str | None, name: str
+    environ: Mapping[str, str], mode: Mode, limits: Limits | None, to: Substitution | None, name: str
 ) -> dict[str, str]:
     changed = {variables.MODE: mode.value, variables.RUN: name}
     changed |= limits.over(environ, flag=REFRESH_FLAG) if limits is not None else {}
-    changed |= {variables.REFRESH_TO: to} if to else {}
+    changed |= {variables.REFRESH_TO: str(to)} if to else {}
     return {**environ, **changed}
 
 

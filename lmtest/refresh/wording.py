@@ -36,7 +36,7 @@ _SPELT: Final = {
 _DIGIT: Final = re.compile(r"(?![0-9])\d")
 
 _FENCED: Final = re.compile(r"(`{3,9}|~{3,9})[^\n`]*\n(.*?)\n?\1", re.DOTALL)
-_FENCE: Final = re.compile(r"\s*(?:`{3,}|~{3,})[ ]?[\w+#.-]*\s*$")
+_FENCE: Final = re.compile(r"\s*(?:`{3,}|~{3,})[ ]?(?:[A-Za-z][\w+#.-]*)?\s*$")
 # A long dash between words is a pause; a short one may take the one from the other.
 _DASHED: Final = re.compile(r"(?<=[^\W\d_])\s*—\s*(?=[^\W\d_])|(?<=[^\W\d_]{2}) – (?=[^\W\d_]{2})")  # noqa: RUF001
 _GUILLEMETS: Final = re.compile(r"(?<=«)\s+|\s{1,3}(?=»)")

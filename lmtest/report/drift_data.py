@@ -78,6 +78,7 @@ def _call(number: int, call: CallDrift) -> Json:
         ],
         **_moved([call]),
         "scores": dict(zip(("before", "after"), call.scores, strict=True)),
+        "unscored": call.unscored,
     }
 
 

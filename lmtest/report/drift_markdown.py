@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmtest.cassette.marking import cut, marked
 from lmtest.literal import block, code, prose
-from lmtest.report.drift_text import MEANING, brief, by_reason, consumption, difference, headline, score
+from lmtest.report.drift_text import MEANING, brief, by_reason, consumption, difference, headline, score, unscored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,6 +63,8 @@ def _head(data: Json) -> Iterator[str]:
     yield from ("", f"Before and now: {consumption(data) or 'no call was answered both times'}.", "")
     if told := score(data["scores"]):
         yield from (f"Mean score of {data['scores']['calls']} calls: {told}.", "")
+    if told := unscored(data):
+        yield from (prose(brief(told)), "")
 
 
 def _tests(tests: Json) -> Iterator[str]:
@@ -122,8 +124,7 @@ def _cassette(cassette: Json, room: int) -> list[str]:
 def _call(call: Json) -> Iterator[str]:
     told = f", score {score(call['scores'])}" if score(call["scores"]) else ""
     yield f"- **{call['tier']}** call {call['number']} ({code(call['asked'])}{told})"
-    if call["reason"]:
-        yield f"  - {code(brief(call['reason']))}"
+    yield from (f"  - {code(brief(each))}" for each in (call["reason"], call["unscored"]) if each)
     for change in call["changes"]:
         yield from _change(change)
 

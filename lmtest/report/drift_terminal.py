@@ -10,7 +10,7 @@ from rich.text import Text
 from lmtest import literal
 from lmtest.cassette.marking import cut
 from lmtest.refresh.result import NOT_REACHED
-from lmtest.report.drift_text import brief, by_reason, consumption, difference, headline, measures, score
+from lmtest.report.drift_text import brief, by_reason, consumption, difference, headline, measures, score, unscored
 from lmtest.report.terminal import styled
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None
         console.print(f"Before and now: {consumption(data)}")
     if told := score(data["scores"]):
         console.print(f"Mean score of {data['scores']['calls']} calls: {told}")
+    if told := unscored(data):
+        console.print(told, style="yellow", soft_wrap=True)
 
 
 def print_outcomes(console: Console, tests: Json) -> None:

@@ -105,7 +105,7 @@ def brief(text: str) -> str:
 def measures(call: Json) -> str:
     """Say in a line what a call took and how it scored, before and now."""
     told = score(call["scores"])
-    return ", ".join(each for each in (consumption(call), f"score {told}" if told else "") if each)
+    return ", ".join(each for each in (consumption(call), f"score {told}" if told else "", call["unscored"]) if each)
 
 
 def score(scores: Json) -> str:
@@ -113,6 +113,16 @@ def score(scores: Json) -> str:
     if scores["before"] is None and scores["after"] is None:
         return ""
     return " → ".join("none" if scores[when] is None else f"{scores[when]:g}" for when in ("before", "after"))
+
+
+def unscored(data: Json) -> str:
+    """Say in a line of how many calls a metric gave no score, and why of the first; nothing where of none."""
+    found = [(each["path"], call) for each in data["cassettes"] for call in each["calls"] if call["unscored"]]
+    if not found:
+        return ""
+    path, call = found[0]
+    told = f"call {call['number']} of {path}: {call['unscored']}"
+    return f"{_many(len(found), 'call')} not scored{'' if len(found) == 1 else '; the first'}: {told}"
 
 
 def _amount(value: Any) -> str:

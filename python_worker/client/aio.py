@@ -115,7 +115,7 @@ class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods, AsyncToolMethods):
             metadata = self._owned.metadata if call.owned else self._metadata
             response = await self._methods[call.method](call.request, timeout=deadline, metadata=metadata)
         except grpc.RpcError as error:
-            raise from_rpc(error) from error
+            raise self._owned.noted(from_rpc(error)) from error
         return call.read(response)
 
     def open_watch(self, request: pb.WatchRequest) -> Any:

@@ -129,7 +129,7 @@ class Client(ProgramMethods, ExecutionMethods, ToolMethods):
             metadata = self._owned.metadata if call.owned else self._metadata
             response = self._methods[call.method](call.request, timeout=deadline, metadata=metadata)
         except grpc.RpcError as error:
-            raise from_rpc(error) from error
+            raise self._owned.noted(from_rpc(error)) from error
         return call.read(response)
 
     def open_watch(self, request: pb.WatchRequest) -> Any:

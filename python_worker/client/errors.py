@@ -146,14 +146,7 @@ def from_rpc(error: grpc.RpcError) -> WorkerError:
 def from_message(detail: pb.ErrorDetail) -> WorkerError:
     """The error of a detail, of the kind that fits its reason."""
     if detail.HasField("stop") and (stopped := _STOPS.get(detail.stop.kind)):
-        return _noted(from_detail(detail, kind=stopped))
+        return from_detail(detail, kind=stopped)
     missing_variable = detail.reason == Reason.NOT_FOUND and detail.field == "variable"
     kind = VariableNotFound if missing_variable else _KINDS.get(detail.reason, WorkerError)
     return from_detail(detail, kind=kind)
-
-
-def _noted(error: WorkerError) -> WorkerError:
-    """Have the running test know of a stop, whatever its program does with the error."""
-    if (test := lmtest.running_test()) is not None:
-        test.noted.append(error)
-    return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -92,10 +93,10 @@ def batch_request(orders: Sequence[Order], parallel: int) -> pb.ExecuteBatchRequ
     return pb.ExecuteBatchRequest(requests=[each.request() for each in orders], parallel=parallel)
 
 
-def read_result(result: pb.BatchResult) -> tuple[int, Execution | WorkerError]:
+def read_result(result: pb.BatchResult, owned: Ownership) -> tuple[int, Execution | WorkerError]:
     """One result of a batch, with its place."""
     if result.HasField("error"):
-        return result.index, from_message(result.error)
+        return result.index, owned.noted(from_message(result.error))
     return result.index, wire.execution_from_wire(result.execution)
 
 
@@ -128,7 +129,7 @@ class ExecutionMethods(calls.Runner):
         call = self._stub.ExecuteStream(
             order.request(), timeout=order.patience(self._deadline), metadata=self._owned.metadata
         )
-        return _heard(call, wire.event_from_wire)
+        return _heard(call, wire.event_from_wire, self._owned)
 
     def batch(
         self, orders: Sequence[Order], *, parallel: int = 0, deadline: float | None = None
@@ -142,7 +143,7 @@ class ExecutionMethods(calls.Runner):
         """
         patience = None if deadline is None else deadline_of(deadline)
         call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=patience, metadata=self._owned.metadata)
-        return _heard(call, read_result)
+        return _heard(call, functools.partial(read_result, owned=self._owned), self._owned)
 
     def list_executions(
         self,
@@ -188,7 +189,7 @@ class AsyncExecutionMethods(calls.AsyncRunner):
         call = self._stub.ExecuteStream(
             order.request(), timeout=order.patience(self._deadline), metadata=self._owned.metadata
         )
-        async for event in _heard_async(call):
+        async for event in _heard_async(call, self._owned):
             yield wire.event_from_wire(event)
 
     async def batch(
@@ -197,8 +198,8 @@ class AsyncExecutionMethods(calls.AsyncRunner):
         """Run many programs, some at once."""
         patience = None if deadline is None else deadline_of(deadline)
         call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=patience, metadata=self._owned.metadata)
-        async for result in _heard_async(call):
-            yield read_result(result)
+        async for result in _heard_async(call, self._owned):
+            yield read_result(result, self._owned)
 
     def list_executions(
         self,
@@ -218,22 +219,22 @@ def _read_page(page: pb.ListExecutionsResponse) -> tuple[list[Execution], str]:
     return [wire.execution_from_wire(each) for each in page.executions], page.next_page_token
 
 
-def _heard(call: Any, read: Any) -> Iterator[Any]:
+def _heard(call: Any, read: Any, owned: Ownership) -> Iterator[Any]:
     try:
         for message in call:
             yield read(message)
     except grpc.RpcError as error:
-        raise from_rpc(error) from error
+        raise owned.noted(from_rpc(error)) from error
     finally:
         call.cancel()  # where the caller has left; an ended call takes no notice
 
 
-async def _heard_async(call: Any) -> AsyncIterator[Any]:
+async def _heard_async(call: Any, owned: Ownership) -> AsyncIterator[Any]:
     try:
         # Not by iteration: a stream that breaks ends an iteration as if it were over.
         while isinstance(message := await call.read(), Message):
             yield message
     except grpc.RpcError as error:
-        raise from_rpc(error) from error
+        raise owned.noted(from_rpc(error)) from error
     finally:
         call.cancel()

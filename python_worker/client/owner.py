@@ -10,8 +10,8 @@ import grpc
 
 import lmtest
 from python_worker.client.channel import OPTIONS
-from python_worker.client.errors import Unavailable, from_rpc
-from python_worker.domain.errors import Reason
+from python_worker.client.errors import CallStopped, Unavailable, from_rpc
+from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.owner import Owner
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.v1.worker_pb2_grpc import WorkerStub
@@ -65,6 +65,12 @@ class Ownership:
             (self._target, self._metadata), functools.partial(self._close, metadata, keep_open=bool(test.shares))
         )
         return metadata
+
+    def noted(self, error: WorkerError) -> WorkerError:
+        """Have the running test know what stopped a call of its own, whatever its program does with the error."""
+        if isinstance(error, CallStopped) and self._as_test and (test := lmtest.running_test()) is not None:
+            test.noted.append(error)
+        return error
 
     def _close(self, metadata: Metadata, failed: str, *, keep_open: bool) -> list[lmtest.CassetteReport]:
         with contextlib.ExitStack() as opened:

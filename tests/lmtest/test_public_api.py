@@ -23,6 +23,7 @@ def test_the_public_names_are_these():
         "CassetteNotFound",
         "CassetteReport",
         "CassetteTampered",
+        "CassetteUnsaved",
         "ConfigurationError",
         "Exit",
         "LM",

@@ -90,3 +90,10 @@ def test_more_than_a_few_differences_are_counted():
 
     assert text.startswith("abababababab (line 3) differs in 10 places:\n  a:\n    x\n    y\n")
     assert text.endswith("… and 2 more")
+
+
+def test_a_long_text_in_which_every_word_is_another_is_compared_at_once():
+    was = " ".join(f"word{number}" for number in range(3_000))
+    shown = word_diff(was, was.replace("word", "other"))
+    assert shown.startswith("[-word0")
+    assert len(shown) < 5_000, "that spaces are alike, tells nobody anything"

@@ -68,6 +68,25 @@ def test_without_a_terminal_somebody_must_say_what(waiting, lmtest):
     assert len(left(waiting)) == 3
 
 
+@pytest.mark.parametrize("tier", [(), ("--tier", "same")], ids=["asked", "by tier"])
+def test_where_nothing_waits_it_says_so_and_nobody_need_be_asked(record, lmtest, tier):
+    record("cassettes/a.yaml", OLD)
+
+    result = lmtest("accept", *tier)
+
+    assert (result.exit_code, result.output) == (0, "Nothing waits to be accepted.\n")
+
+
+def test_where_nothing_that_waits_may_be_accepted_it_says_why_and_asks_nobody(record, lmtest):
+    record("cassettes/a.yaml", OLD)
+    record("cassettes/a.failed.yaml", NEW)
+
+    result = lmtest("accept")
+
+    assert result.exit_code == 0
+    assert "left: cassettes/a.yaml: its last refresh failed\n" in result.stdout
+
+
 def test_a_dry_run_says_what_waits_and_leaves_it(waiting, lmtest):
     result = lmtest("accept", "--dry-run")
 

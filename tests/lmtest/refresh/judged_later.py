@@ -1,4 +1,4 @@
-"""Hold pairs that were judged after the rules had been written, and that no rule has been made for since."""
+"""Hold pairs that were judged after the rules: 2 of 42 were off, and a rule was mended for one of these since."""
 
 from datetime import date
 from typing import Any, Final

@@ -1,11 +1,7 @@
 """What may take a recording's place, and what looks at it before."""
 
-import contextlib
 import io
-import os
-import pty
-import subprocess
-import sys
+from pathlib import Path
 
 import dspy
 import pytest
@@ -14,7 +10,8 @@ import lmtest
 from lmtest import literal
 from lmtest.cassette.pending import failed_path, fresh_path
 from lmtest.pytest_plugin.leftovers import orphans
-from lmtest.refresh.accept import accept_unseen, hangs_together
+from lmtest.refresh.accept import accept_unseen, waiting
+from lmtest.refresh.decisions import hangs_together
 from lmtest.refresh.plan import Choice, make_plan
 from lmtest.refresh.result import gather, read_calls
 from lmtest.refresh.run import Run
@@ -23,6 +20,7 @@ from lmtest.report.drift_review import review
 
 from .oracle import fields
 from .recordings import Chain, qa, record
+from .terminal import Terminal
 
 OLD, NEW = fields(answer="old", n=1), fields(answer="new", n=2)
 
@@ -43,15 +41,14 @@ def two_moved(lm, oracle):
 
 
 @pytest.fixture
-def looked_through(project):
-    def run(*decisions):
+def looked_through(project, monkeypatch):
+    def run(*letters):
         drift, said = drifted(project), io.StringIO()
-        asked = iter(decisions)
-        changed = review(
-            literal.console(file=said, width=100), drift, as_data(drift, root=project), lambda _: next(asked)
-        )
-        assert next(asked, None) is None, "every decision was asked for"
-        return changed, said.getvalue()
+        typed = io.StringIO("".join(f"{letter}\n" for letter in letters))
+        monkeypatch.setattr("sys.stdin", typed)
+        reviewed = review(literal.console(file=said, width=100), drift, as_data(drift, root=project))
+        assert not typed.read(), "every answer was asked for"
+        return reviewed, said.getvalue()
 
     return run
 
@@ -62,31 +59,148 @@ def answers(lm, *questions, program=qa):
 
 
 def test_calls_that_stand_alone_are_accepted_one_by_one(two_moved, looked_through, lm):
-    changed, said = looked_through("accept", "keep")
-    assert [each.path.name for each in changed] == ["qa.yaml"]
+    reviewed, said = looked_through("a", "r", "y")
+    assert [each.path.name for each in reviewed.accepted] == ["qa.yaml"]
     assert "answer: [-old-]{+new+}" in said
+    assert said.endswith("accepted: qa.yaml\nCalls: 1 accepted, 1 rejected.\n")
     assert answers(lm, "one?", "two?") == ["new", "old"]
     assert len(read_calls(two_moved)) == 3
     assert not fresh_path(two_moved).exists()
 
 
-def test_keeping_all_leaves_the_old_bytes(two_moved, looked_through):
+def test_enter_leaves_what_was_paid_for_waiting(two_moved, looked_through):
+    before, anew = two_moved.read_bytes(), fresh_path(two_moved).read_bytes()
+    reviewed, said = looked_through("", "")
+    assert not reviewed.accepted
+    assert (two_moved.read_bytes(), fresh_path(two_moved).read_bytes()) == (before, anew)
+    assert said.endswith("Calls: 2 skipped.\n")
+
+
+def test_what_is_skipped_is_asked_about_again_beside_what_was_accepted(two_moved, looked_through, lm):
+    anew = fresh_path(two_moved).read_bytes()
+    looked_through("a", "s")
+    assert answers(lm, "one?", "two?") == ["new", "old"]
+    assert fresh_path(two_moved).read_bytes() == anew
+    assert waiting([two_moved]).left == ()
+
+    _, said = looked_through("a")
+    assert "1 of 1" in said
+    assert answers(lm, "one?", "two?") == ["new", "new"]
+    assert two_moved.read_bytes() == anew
+
+
+def test_what_is_rejected_is_not_asked_about_again(two_moved, looked_through, lm):
     before = two_moved.read_bytes()
-    looked_through("keep", "keep")
+    looked_through("r", "s", "y")
+    assert two_moved.read_bytes() == before
+    assert read_calls(fresh_path(two_moved))[0].outcome == read_calls(two_moved)[0].outcome
+    _, said = looked_through("a")
+    assert "call 2 changed question: two?" in said
+    assert answers(lm, "one?", "two?") == ["old", "new"]
+    assert not fresh_path(two_moved).exists()
+
+
+def test_rejecting_all_leaves_the_old_bytes_and_nothing_beside(two_moved, looked_through):
+    before = two_moved.read_bytes()
+    _, said = looked_through("r", "r", "y")
+    assert "2 new recordings will be dropped" in said
     assert two_moved.read_bytes() == before
     assert not fresh_path(two_moved).exists()
 
 
+def test_enter_drops_nothing_in_the_end_either(two_moved, looked_through, lm):
+    anew = fresh_path(two_moved).read_bytes()
+    _, said = looked_through("a", "r", "")
+    assert "1 new recording will be dropped" in said
+    assert said.endswith("Calls: 1 accepted, 1 skipped.\n")
+    assert answers(lm, "one?", "two?") == ["new", "old"]
+    assert fresh_path(two_moved).read_bytes() == anew
+
+
 def test_accepting_all_takes_the_new_bytes(two_moved, looked_through):
     anew = fresh_path(two_moved).read_bytes()
-    looked_through("accept", "accept")
+    looked_through("a", "a")
     assert two_moved.read_bytes() == anew
 
 
-def test_quitting_leaves_everything_for_another_time(two_moved, looked_through):
-    before, anew = two_moved.read_bytes(), fresh_path(two_moved).read_bytes()
-    looked_through("accept", "quit")
-    assert (two_moved.read_bytes(), fresh_path(two_moved).read_bytes()) == (before, anew)
+def test_the_last_answer_is_undone_and_the_one_before(two_moved, looked_through, lm):
+    looked_through("r", "r", "u", "u", "a", "r", "u", "s")
+    assert answers(lm, "one?", "two?") == ["new", "old"]
+    assert fresh_path(two_moved).exists()
+
+
+def test_undoing_nothing_says_so(two_moved, looked_through):
+    _, said = looked_through("u", "S")
+    assert "nothing can be undone" in said
+
+
+def test_what_took_the_rest_is_undone_as_a_whole(two_moved, looked_through, lm):
+    """The rejected one before it asks once more in the end, where the answer that took the rest can be undone."""
+    looked_through("r", "A", "u", "s", "")
+    assert answers(lm, "one?", "two?") == ["old", "old"]
+    assert fresh_path(two_moved).exists()
+
+
+def test_the_rest_is_accepted_or_skipped_with_one_letter(two_moved, looked_through, lm):
+    looked_through("s", "S")
+    assert answers(lm, "one?", "two?") == ["old", "old"]
+    looked_through("A")
+    assert answers(lm, "one?", "two?") == ["new", "new"]
+
+
+def test_a_cassette_that_would_lose_calls_is_asked_about_though_the_rest_is_accepted(lm, oracle, looked_through):
+    for name in ("a", "b"):
+        record(lm, "one?", "two?", path=f"{name}.yaml")
+        record(lm, "one?", path=f"{name}.new.yaml")
+    _, said = looked_through("A", "s")
+    assert "2 of 2" in said
+    assert "Accepting loses what is no longer asked." in " ".join(said.split())
+    assert [len(read_calls(Path(f"{name}.yaml"))) for name in ("a", "b")] == [1, 2]
+    assert Path("b.new.yaml").exists()
+
+
+def test_help_and_what_is_no_answer_ask_again(two_moved, looked_through):
+    _, said = looked_through("?", "k", "accept", "S")
+    assert "s  skip, and so does Enter: the new recording waits for another time" in said
+    assert "Not an answer: 'k'. One of a, s, r, u, A, S, q, ?." in said
+    assert said.count("1 of 2") == 4
+
+
+def test_quitting_keeps_what_was_decided_and_leaves_the_rest_for_another_time(two_moved, lm, looked_through):
+    record(lm, "four?", path="same.yaml")
+    record(lm, "four?", path="same.new.yaml")
+    anew = fresh_path(two_moved).read_bytes()
+    looked_through("a", "q")
+    assert answers(lm, "one?", "two?") == ["new", "old"]
+    assert fresh_path(two_moved).read_bytes() == anew
+    assert Path("same.new.yaml").exists(), "what did not move is taken over where somebody went through to the end"
+
+
+def test_the_end_of_the_input_carries_out_what_was_accepted_and_drops_nothing(two_moved, looked_through, lm):
+    anew = fresh_path(two_moved).read_bytes()
+    reviewed, said = looked_through("r", "u", "a")
+    assert reviewed.interrupted
+    assert said.endswith("accepted: qa.yaml\nCalls: 1 accepted, 1 skipped.\n")
+    assert answers(lm, "one?", "two?") == ["new", "old"]
+    assert fresh_path(two_moved).read_bytes() == anew
+
+    looked_through("r")
+    assert fresh_path(two_moved).read_bytes() == anew
+
+
+def test_what_was_written_while_somebody_decided_is_left(two_moved, project, lm, monkeypatch):
+    drift, said = drifted(project), io.StringIO()
+
+    def answer():
+        record(lm, "one?", "two?", "three?", mode="refresh")
+        return "A"
+
+    monkeypatch.setattr("builtins.input", answer)
+    before = two_moved.read_bytes()
+    reviewed = review(literal.console(file=said, width=100), drift, as_data(drift, root=project))
+    assert not reviewed.accepted
+    assert "left: qa.yaml: it was written while you decided" in said.getvalue()
+    assert two_moved.read_bytes() == before
 
 
 def test_what_did_not_move_is_taken_over_unasked(lm, looked_through):
@@ -104,7 +218,7 @@ def test_the_calls_of_a_chain_are_decided_together(lm, oracle, project, looked_t
     record(lm, "start?", program=Chain(), mode="refresh")
     [cassette] = drifted(project).cassettes
     assert hangs_together(cassette)
-    looked_through("accept")
+    looked_through("a")
     assert len(answers(lm, "start?", program=Chain())) == 1
 
 
@@ -136,17 +250,36 @@ def test_what_waits_is_no_orphan_of_the_suite(lm, project):
 
 @pytest.mark.parametrize("command", [("refresh", "qa.yaml", "--calls-only"), ("accept", "qa.yaml"), ("accept", ".")])
 def test_on_a_terminal_each_call_is_asked_about(two_moved, lm, command):
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "lmtest", *command]
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True) as process:
-        os.close(theirs)
-        said, waiting = b"", [b"k\n", b"a\n"]
-        with contextlib.suppress(OSError):  # how a terminal says that nobody is there any more
-            while read := os.read(ours, 65536):
-                said += read
-                if said.count(b"or quit?") > 2 - len(waiting) and said.rstrip().endswith(b"[k]:"):
-                    os.write(ours, waiting.pop())
-        assert process.wait(60) == 0, said.decode()
-    os.close(ours)
-    assert b"accepted: qa.yaml" in said
+    with Terminal(*command) as terminal:
+        for letter in ("a", "r", "y"):
+            terminal.answer(letter)
+        said = terminal.rest()
+    assert terminal.code == 0, said
+    assert "accepted: qa.yaml" in said
     assert answers(lm, "one?", "two?") == ["new", "old"]
+
+
+@pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["ctrl-c", "ctrl-d"])
+@pytest.mark.parametrize(
+    "command", [("refresh", "qa.yaml", "--calls-only"), ("accept", ".")], ids=["refresh", "accept"]
+)
+def test_who_leaves_keeps_what_was_accepted_and_drops_nothing(two_moved, lm, command, key):
+    anew = fresh_path(two_moved).read_bytes()
+    with Terminal(*command) as terminal:
+        terminal.answer("a")
+        terminal.press(key)
+        said = terminal.rest()
+    assert terminal.code == 130, said
+    assert "accepted: qa.yaml\r\nCalls: 1 accepted, 1 skipped." in said
+    assert answers(lm, "one?", "two?") == ["new", "old"]
+    assert fresh_path(two_moved).read_bytes() == anew
+
+
+def test_a_terminal_that_is_closed_loses_nothing_that_was_accepted(two_moved, lm):
+    with Terminal("accept", ".") as terminal:
+        terminal.answer("a")
+        terminal.asked()
+        terminal.close()
+    assert terminal.code == 130
+    assert answers(lm, "one?", "two?") == ["new", "old"]
+    assert fresh_path(two_moved).exists()

@@ -1,6 +1,8 @@
 """Mode auto: what is recorded is played, what is not is recorded, and the file loses nothing."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import dspy
@@ -190,3 +192,37 @@ def test_under_ci_auto_replays_unless_recording_is_allowed(lm, monkeypatch, allo
     monkeypatch.setenv("CI", "true")
     monkeypatch.setenv("LMTEST_ALLOW_RECORD_IN_CI", allowed)
     assert ask(lm, "one?")[1].mode is mode
+
+
+_ANOTHER = """\
+import sys, dspy, lmtest
+lm = dspy.LM("gemini/gemini-2.5-flash", api_base=sys.argv[1], api_key="k" * 12, num_retries=0)
+with dspy.context(lm=lm), lmtest.use_cassette("qa.yaml", mode="auto"):
+    for question in sys.argv[2:]:
+        dspy.Predict("question -> answer")(question=question)
+"""
+
+
+def test_what_two_processes_record_at_once_is_not_there_twice(lm, oracle):
+    ask(lm, "none?", mode="record")
+    gate = oracle.hold(after=0)
+    with subprocess.Popen([sys.executable, "-c", _ANOTHER, f"{oracle.url}/v1beta", "one?", "two?"]) as other:
+        gate.reached.wait(60)
+        ask(lm, "one?", "three?")
+        gate.open.set()
+    assert other.returncode == 0
+
+    answers, cassette = ask(lm, "none?", "one?", "two?", "three?", mode="replay")
+
+    assert len(answers) == 4
+    assert cassette.unplayed == ()
+
+
+def test_what_is_asked_once_more_in_one_process_than_in_another_is_kept(lm, oracle):
+    gate = oracle.hold(after=0)
+    with subprocess.Popen([sys.executable, "-c", _ANOTHER, f"{oracle.url}/v1beta", "one?", "one?"]) as other:
+        gate.reached.wait(60)
+        ask(lm, "one?")
+        gate.open.set()
+    assert other.returncode == 0
+    assert ask(lm, "one?", "one?", mode="replay")[1].unplayed == ()

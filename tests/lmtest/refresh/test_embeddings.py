@@ -11,8 +11,10 @@ from lmtest.cassette.pending import fresh_path
 from lmtest.cassette.redact import of_process
 from lmtest.cassette.vectors import packed
 from lmtest.cassette.verify import verify
-from lmtest.refresh.accept import accept_calls
+from lmtest.lm.substitution import Substitution
+from lmtest.refresh.accept import carry_out_decisions
 from lmtest.refresh.chains import why_not
+from lmtest.refresh.decisions import Decision
 from lmtest.refresh.drift import Tier
 from lmtest.refresh.pairs import pair
 from lmtest.refresh.plan import Choice, Plan, make_plan
@@ -40,13 +42,13 @@ def refreshed(project):
     (project / "test_a.py").touch()
     path = project / "a.yaml"
 
-    def refreshed(before, after, *, to=None):
+    def refreshed(before, after):
         with EmbeddingServer(*before, *after) as server:
             for mode, answers in (("record", before), ("refresh", after)):
                 with lmtest.use_cassette(path, mode=mode, test=TEST):
                     for number in range(len(answers)):
                         server.embedder()(f"text {number}")
-        [job] = make_plan([path], Choice(again=True, to=to), root=project).due
+        [job] = make_plan([path], Choice(again=True), root=project).due
         plan = Plan(due=(job,), done=(), skipped=())
         return gather(plan, Run(ended=[Ended(test=TEST, outcome="passed")]))
 
@@ -77,7 +79,7 @@ def test_the_report_says_which_text_it_was(refreshed, project):
 def test_what_is_accepted_call_by_call_keeps_its_vectors_beside_the_file(refreshed, project):
     one, other = turned(0), turned(1)
     [cassette] = refreshed([answer(one), answer(one)], [answer(other), answer(other)]).cassettes
-    accept_calls(cassette, kept=[0])
+    carry_out_decisions(cassette, {0: Decision.REJECT, 1: Decision.ACCEPT})
     assert list(verify(project / "a.yaml", of_process(()))) == []
     with lmtest.use_cassette("a.yaml", mode="replay"), EmbeddingServer() as nobody:
         first, second = nobody.embedder()("text 0"), nobody.embedder()("text 1")
@@ -95,7 +97,7 @@ def test_another_model_is_tried_out_for_answers_and_not_for_vectors(project, mon
     (project / "test_a.py").touch()
     fresh = Index(fresh_path(project / "a.yaml"))
     assert [fresh.read(entry).model for entry in fresh.entries] == [MODEL]
-    to = "gemini/gemini-2.5-pro"
+    to = Substitution.parse(["gemini/gemini-2.5-pro"])
     plan = make_plan([project / "a.yaml"], Choice(to=to), root=project)
     assert [job.calls for job in plan.done] == [1]
     [job] = make_plan([project / "a.yaml"], Choice(to=to, again=True), root=project).due

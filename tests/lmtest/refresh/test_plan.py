@@ -14,9 +14,11 @@ import dspy
 import pytest
 
 import lmtest
-from lmtest.cassette.pending import failed_path
+from lmtest.cassette.pending import failed_path, fresh_path
+from lmtest.lm.substitution import Substitution
 from lmtest.refresh import aside
 from lmtest.refresh.plan import Choice, make_plan
+from lmtest.refresh.result import read_calls
 
 from .recordings import record
 
@@ -26,7 +28,8 @@ def plan(project):
     (project / "tests").mkdir()
     (project / "tests" / "test_qa.py").touch()
 
-    def make(*paths, **choice):
+    def make(*paths, to=(), **choice):
+        choice["to"] = Substitution.parse([to] if isinstance(to, str) else to)
         return make_plan([Path(path) for path in paths] or [project], Choice(**choice), root=project)
 
     return make
@@ -67,27 +70,50 @@ def test_a_model_of_unknown_price_is_counted_and_not_free(plan, owned):
         ("tests/test_qa.py::test_one", True),
         ("tests/test_qa.py", True),
         ("tests", True),
-        ("tests/test_qa.py::test_on", False),
-        ("tests/test_q", False),
+        ("tests/test_other.py::test_one", False),
+        ("tests/test_other.py", False),
     ],
 )
-def test_it_chooses_by_test_file_and_directory(plan, owned, wanted, found):
-    assert bool(plan(test=wanted).due) is found
+def test_it_chooses_by_test_file_and_directory(plan, lm, owned, wanted, found):
+    record(lm, "one?", path="other.yaml", test="tests/test_other.py::test_one")
+    assert (names(plan(test=wanted).due) == ["owned.yaml"]) is found
+
+
+@pytest.mark.parametrize("wanted", ["tests/test_qa.py::test_on", "tests/test_q", "tests/test_qa.py::test_one[de]"])
+def test_a_test_that_no_cassette_is_of_is_refused_with_the_nearest(plan, owned, wanted):
+    with pytest.raises(lmtest.ConfigurationError, match=r"--test .* Did you mean 'tests/test_qa.py(::test_one.*)?'\?"):
+        plan(test=wanted)
 
 
 @pytest.mark.parametrize("owner", ["tests/test_qa.py", "tests/test_qa.py::TestQA"])
 def test_a_test_finds_the_cassette_that_its_module_or_class_shares(plan, lm, owner):
     record(lm, "one?", path="shared.yaml", test=owner)
     assert names(plan(test="tests/test_qa.py::TestQA::test_one[0]").due) == ["shared.yaml"]
-    assert plan(test="tests/test_other.py::TestQA::test_one[0]").due == ()
+    with pytest.raises(lmtest.ConfigurationError, match=r"'tests/test_qa\.py|of: tests/test_qa\.py"):
+        plan(test="tests/test_other.py::TestQA::test_one[0]")
 
 
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [("gemini/gemini-2.5-flash", True), ("gemini-2.5-flash", True), ("gemini/*", True), ("gemini-2.5-pro", False)],
 )
-def test_it_chooses_by_model(plan, owned, wanted, found):
-    assert bool(plan(model=wanted).due) is found
+def test_it_chooses_by_model(plan, lm, owned, wanted, found):
+    record(lm.copy(model="gemini/gemini-2.5-pro"), "one?", path="pro.yaml", test="tests/test_qa.py::test_two")
+    assert ("owned.yaml" in names(plan(model=wanted).due)) is found
+
+
+@pytest.mark.parametrize("choice", [{"model": "gemini/gemini-2.5-flahs"}, {"to": "gemini-2.5-flahs=openai/gpt-5"}])
+def test_a_model_that_no_cassette_calls_is_refused_with_the_nearest(plan, owned, choice):
+    told = "none of these cassettes calls such a model. Did you mean 'gemini/gemini-2.5-flash'?"
+    with pytest.raises(lmtest.ConfigurationError, match=re.escape(told)):
+        plan(**choice)
+
+
+def test_where_nothing_is_near_it_says_what_there_is(plan, owned):
+    with pytest.raises(lmtest.ConfigurationError, match=r"They call: gemini/gemini-2.5-flash\.$"):
+        plan(model="xx")
+    with pytest.raises(lmtest.ConfigurationError, match=r"They are of: tests/test_qa.py\.$"):
+        plan(test="zzz")
 
 
 def test_it_chooses_by_age(plan, owned):
@@ -117,6 +143,35 @@ def test_what_is_re_recorded_already_is_done(plan, lm, owned):
 def test_what_was_re_recorded_by_another_model_is_not_done(plan, lm, owned):
     record(lm, "one?", "two?", path="owned.yaml", mode="refresh", test="tests/test_qa.py::test_one[fr]")
     assert names(plan(to="gemini/gemini-2.5-pro").due) == ["owned.yaml"]
+
+
+def test_only_what_calls_a_model_that_another_replaces_is_rehearsed(plan, lm, owned):
+    pro = record(lm.copy(model="gemini/gemini-2.5-pro"), "one?", path="pro.yaml", test="tests/test_qa.py::test_two")
+    to = "gemini-2.5-pro=gemini/gemini-3-pro"
+    assert names(plan(to=to).due) == ["pro.yaml"]
+    assert sorted(names(plan(to=[to, "gemini/gemini-2.5-pro"]).due)) == ["owned.yaml", "pro.yaml"]
+    record(lm, "one?", path=pro.name, mode="refresh", test="tests/test_qa.py::test_two")
+    assert names(plan(to=to).done) == []
+
+
+def test_what_was_re_recorded_by_the_models_that_replace_some_is_done(plan, lm, monkeypatch):
+    """One test asks two models, of which one is replaced."""
+    to, test = ["gemini-2.5-pro=gemini/gemini-2.5-flash-lite"], "tests/test_qa.py::test_one"
+
+    def ask(mode):
+        with lmtest.use_cassette("two.yaml", mode=mode, test=test):
+            for each in (lm, lm.copy(model="gemini/gemini-2.5-pro")):
+                with dspy.context(lm=each):
+                    dspy.Predict("question -> answer")(question="one?")
+
+    ask("record")
+    monkeypatch.setenv("LMTEST_REFRESH_TO", str(Substitution.parse(to)))
+    ask("refresh")
+    anew = [call.model for call in read_calls(fresh_path(Path("two.yaml")))]
+    assert anew == ["gemini/gemini-2.5-flash", "gemini/gemini-2.5-flash-lite"]
+    assert names(plan(to=to).done) == ["two.yaml"]
+    assert names(plan().due) == ["two.yaml"]
+    assert names(plan(to="gemini/gemini-2.5-flash-lite").due) == ["two.yaml"]
 
 
 def test_a_cassette_without_a_test_is_skipped_and_says_what_to_do(plan, lm):

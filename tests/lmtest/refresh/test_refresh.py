@@ -1,5 +1,7 @@
 """``lmtest refresh`` from end to end: a suite, a provider whose answers change, and what the command makes of it."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -21,6 +23,7 @@ from lmtest.refresh.run import run_tests
 
 from . import suite
 from .suite import answer, cassette, snapshot
+from .terminal import Terminal
 
 
 def report():
@@ -154,9 +157,19 @@ def test_without_consent_nothing_is_called(suite_of_six, oracle, what):
     assert oracle.prompts == []
 
 
-def test_a_metric_that_does_not_load_is_told_before_anything_is_spent(suite_of_six, oracle, refresh):
-    with pytest.raises(lmtest.ConfigurationError, match="does not load"):
-        refresh("--all", "--yes", "--metric", "no.such:metric")
+def test_where_nobody_can_be_asked_it_says_what_consents(suite_of_six, oracle):
+    result = CliRunner().invoke(cli, ["refresh", "--all"], input="")
+    assert result.exit_code == 2
+    assert "Nobody can be asked here: say --yes" in result.output
+    assert oracle.prompts == []
+
+
+@pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["ctrl-c", "ctrl-d"])
+def test_who_interrupts_the_question_is_not_taken_to_consent(suite_of_six, oracle, key):
+    with Terminal("refresh", "--all") as terminal:
+        terminal.press(key, at="Call the model?")
+        terminal.rest()
+    assert terminal.code == 130
     assert oracle.prompts == []
 
 
@@ -284,6 +297,28 @@ def test_another_model_is_rehearsed_by_the_same_tiers(suite_of_six, oracle, refr
     assert {call.model for call in read_calls(fresh_path(path))} == {"gemini/gemini-2.5-pro"}
 
 
+def test_one_model_is_replaced_and_the_others_are_asked_as_before(suite_of_six, oracle, refresh):
+    file = suite_of_six / "test_suite.py"
+    before, test = file.read_text().split("def test_changed")
+    lm = "dspy.settings.lm.copy(model='gemini/gemini-2.5-flash-lite')"
+    lite = test.replace("    assert dspy", f"    with dspy.context(lm={lm}):\n        assert dspy", 1)
+    file.write_text(f"{before}def test_changed{lite}")
+    run_tests(["test_suite.py::test_changed"], root=suite_of_six, mode=lmtest.Mode.RECORD)
+    oracle.models.clear()
+    options = ("--to", "gemini-2.5-flash-lite=gemini/gemini-2.5-pro", "--yes", "--report", "drift.json")
+
+    said = refresh("--all", *options)
+    assert oracle.models == ["gemini-2.5-pro"], "what does not call that model is not rehearsed"
+    assert "by gemini-2.5-flash-lite=gemini/gemini-2.5-pro" in said
+    assert report()["to"] == "gemini-2.5-flash-lite=gemini/gemini-2.5-pro"
+
+    assert "re-recorded already" in refresh("--all", *options)
+    assert len(oracle.models) == 1
+
+    refresh("--all", "--calls-only", "--again", "--api-base", f"{oracle.url}/v1beta", *options)
+    assert oracle.models == ["gemini-2.5-pro"] * 2
+
+
 def test_calls_alone_are_sent_again_without_their_tests(suite_of_six, oracle, refresh):
     oracle.says["changed?"] = answer("It is Paris", 4)
     (suite_of_six / "test_suite.py").unlink()
@@ -326,6 +361,48 @@ def test_a_file_that_does_not_import_is_told_with_its_error(suite_of_six, oracle
     file.write_text(f"import nowhere_to_be_found\n{file.read_text()}")
     refresh(str(cassette(suite_of_six, "same")), "--yes", "--report", "drift.json", "--fail-on", "failed", code=1)
     assert "No module named 'nowhere_to_be_found'" in by_name(report())["same"]["failure"]
+    assert oracle.prompts == []
+
+
+@pytest.mark.parametrize("form", ["./{}", "{root}/{}", ".\\{}", "../{root.name}/{}", "."])
+def test_a_test_is_found_however_its_path_is_written(suite_of_six, refresh, form):
+    wanted = form.format("test_suite.py::test_same", root=suite_of_six)
+    assert "cassettes/test_suite/test_same.yaml" in refresh("--test", wanted, "--dry-run")
+
+
+def test_a_test_is_found_from_a_directory_below(suite_of_six, refresh, monkeypatch):
+    (suite_of_six / "below").mkdir()
+    monkeypatch.chdir(suite_of_six / "below")
+    for wanted in ("../test_suite.py::test_same", "test_suite.py::test_same"):
+        assert "test_same.yaml" in refresh("--test", wanted, "--dry-run")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--all", "--to", "gemini-2.5-pro"], "without a provider. Did you mean 'gemini/gemini-2.5-pro'?"),
+        (["--all", "--to", "gemini-2.5-flahs=gemini/gemini-2.5-pro"], "Did you mean 'gemini/gemini-2.5-flash'?"),
+        (["--model", "gemini/gemini-2.5-flahs"], "--model 'gemini/gemini-2.5-flahs': none of these cassettes"),
+        (["--test", "test_suite.py::test_sane"], "Did you mean 'test_suite.py::test_same'?"),
+        (["--test", "tests/test_suite.py"], "Did you mean 'test_suite.py'?"),
+        (["--missing", "--test", "test_siute.py"], "there is no file or directory test_siute.py"),
+        (["--all", "--metric", "scores:raises"], "--metric scores:raises raised KeyError: 'gone'"),
+        (["--all", "--metric", "scores:nan"], "--metric scores:nan gave nan"),
+        (["--all", "--metric", "no.such:metric"], "--metric 'no.such:metric' does not load"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line_before_anything_is_called(suite_of_six, oracle, monkeypatch, arguments, says):
+    (suite_of_six / "scores.py").write_text(
+        "def raises(example, prediction):\n    return {}['gone']\n\ndef nan(*_):\n    return float('nan')\n"
+    )
+    monkeypatch.delitem(sys.modules, "scores", raising=False)
+    monkeypatch.setattr(sys, "argv", ["lmtest", "refresh", "--yes", *arguments])
+    said = io.StringIO()
+    with pytest.raises(SystemExit) as exited, contextlib.redirect_stderr(said):
+        main()
+    assert exited.value.code == 2
+    [line] = said.getvalue().splitlines()
+    assert says in line
     assert oracle.prompts == []
 
 

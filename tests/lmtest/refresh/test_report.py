@@ -1,8 +1,10 @@
 """The forms of a refresh's report, and a metric's scores in them."""
 
+import importlib
 import io
 import json
 import re
+import sys
 from dataclasses import replace
 
 import dspy
@@ -109,19 +111,104 @@ def test_a_metric_sees_inputs_and_what_was_recorded_as_the_truth(call, project, 
         "    return example.answer == prediction.answer\n"
     )
     metric = Metric("judges:right", project)
-    assert metric.score(compare(call, with_text(call, fields(answer="other", n=1)))) == (1.0, 0.0)
-    assert metric.score(compare(call, None)) == (1.0, None)
+    assert metric.score(compare(call, with_text(call, fields(answer="other", n=1)))) == ((1.0, 0.0), "")
+    assert metric.score(compare(call, None)) == ((1.0, None), "")
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("no.such:fn", "does not load"), ("json:nothing", "does not load"), ("json", "is no function")],
+    [
+        ("no.such:fn", "does not load: ModuleNotFoundError"),
+        ("json:nothing", "does not load: AttributeError"),
+        ("json", "is no function"),
+        ("broken:fn", "does not load: NameError: name 'nothing' is not defined"),
+    ],
 )
-def test_a_metric_that_is_none_is_refused(name, says):
+def test_a_metric_that_is_none_is_refused(name, says, project, monkeypatch):
+    (project / "broken.py").write_text("nothing")
+    monkeypatch.syspath_prepend(project)
     with pytest.raises(lmtest.ConfigurationError, match=says):
         Metric(name)
 
 
-def test_a_metric_that_raises_says_on_what(call):
-    with pytest.raises(lmtest.ConfigurationError, match=r"raised TypeError.*plain"):
-        Metric("json:loads").score(compare(call, call))
+SCORES = {
+    "0.25": 0.25,
+    "True": 1.0,
+    "2": 2.0,
+    "Decimal('0.5')": 0.5,
+    "numpy.float32(0.5)": 0.5,
+    "numpy.array([1.0])": 1.0,
+    "dspy.Prediction(score=0.75, feedback='well')": 0.75,
+}
+NO_SCORES = {
+    "None": "gave nothing (None), which is no number",
+    "'0.5'": "gave '0.5' (str), which is no number",
+    "[1, 0]": "gave [1, 0] (list), which is no number",
+    "numpy.array([1, 0])": "gave array([1, 0]) (ndarray), which is no number",
+    "float('nan')": "gave nan, which no mean can be taken of",
+    "float('inf')": "gave inf, which no mean can be taken of",
+    "dspy.Prediction(verdict='good')": "gave a dspy.Prediction without a score, which is no number",
+    "later()": "is asynchronous",
+    "1 / 0": "raised ZeroDivisionError: division by zero",
+    "prediction.no_such_field": "raised AttributeError: ",
+}
+
+
+@pytest.fixture
+def metric(project, monkeypatch):
+    """A metric that gives what an expression says."""
+
+    def make(expression):
+        (project / "scores.py").write_text(
+            "import dspy, numpy\n"
+            "from decimal import Decimal\n\n"
+            "async def later():\n    return 1.0\n\n"
+            f"def score(example, prediction):\n    return {expression}\n"
+        )
+        monkeypatch.delitem(sys.modules, "scores", raising=False)
+        importlib.invalidate_caches()
+        sys.path_importer_cache.clear()
+        return Metric("scores:score", project)
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return make
+
+
+@pytest.mark.parametrize(("expression", "score"), SCORES.items(), ids=SCORES)
+def test_numbers_truths_and_predictions_with_a_score_are_scores(call, metric, expression, score):
+    made = metric(expression)
+    assert made.try_on([call])
+    assert made.score(compare(call, call)) == ((score, score), "")
+
+
+@pytest.mark.parametrize(("expression", "says"), NO_SCORES.items(), ids=NO_SCORES)
+def test_what_is_no_score_is_refused_in_one_line_when_it_is_tried(call, metric, expression, says):
+    with pytest.raises(lmtest.ConfigurationError) as refused:
+        metric(expression).try_on([call])
+    assert f"--metric scores:score {says}" in str(refused.value)
+    assert "Nothing was called. It takes (example, prediction)" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_metric_is_tried_on_an_answer_that_has_fields_if_there_is_one(call, metric):
+    made = metric("len(prediction.answer)")
+    assert not made.try_on([with_text(call, "no fields at all")])
+    assert made.try_on([with_text(call, "no fields at all"), call])
+
+
+def test_a_metric_that_raises_for_one_answer_is_told_beside_its_call_and_scores_the_rest(call, metric, project):
+    made = metric("1 / prediction.n")
+    good, bad = (compare(call, with_text(call, fields(answer="other", n=n))) for n in (2, 0))
+    drifts = [replace(each, scores=made.score(each)[0], unscored=made.score(each)[1]) for each in (good, bad)]
+    assert [each.scores for each in drifts] == [(1.0, 0.5), (1.0, None)]
+    data = as_data(
+        Drift(cassettes=(CassetteDrift(path=project / "a.yaml", test=None, calls=tuple(drifts)),)), root=project
+    )
+    said = io.StringIO()
+    print_drift(literal.console(file=said, width=200), data)
+    told = "--metric scores:score raised ZeroDivisionError: division by zero, for the answer now"
+    assert f"1 call not scored: call 2 of a.yaml: {told}" in said.getvalue()
+    assert data["cassettes"][0]["calls"][1]["unscored"] == told
+    for form in (".md", ".html"):
+        assert write(data, form).count("raised ZeroDivisionError") == 2
+    assert "Mean score of 1 calls: 1 → 0.5" in said.getvalue()

@@ -7,6 +7,7 @@ import pytest
 
 import lmtest
 from lmtest.cassette.pending import fresh_path
+from lmtest.lm.substitution import Substitution
 from lmtest.refresh.chains import why_not
 from lmtest.refresh.plan import Choice, make_plan
 from lmtest.refresh.resend import Sending, resend
@@ -78,8 +79,10 @@ def test_the_budget_stops_it_before_a_call(lm, send, oracle):
 def test_another_model_may_be_asked(lm, send, oracle):
     path = record(lm, "one?")
     oracle.models.clear()
-    send(path, to="gemini/gemini-2.5-pro")
+    send(path, to=Substitution.parse(["gemini/gemini-2.5-pro"]))
     assert oracle.models == ["gemini-2.5-pro"]
+    send(path, to=Substitution.parse(["gemini-2.5-pro=gemini/gemini-3-pro"]))
+    assert oracle.models == ["gemini-2.5-pro", "gemini-2.5-flash"], "another one is replaced"
 
 
 def test_without_a_key_it_says_what_to_set(lm, send, monkeypatch):

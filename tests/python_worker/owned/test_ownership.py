@@ -1,6 +1,7 @@
 """A test that talks to a worker owns what the worker plays and records for it."""
 
 import json
+import re
 
 from lmtest.cassette.index import Index
 from lmtest.testing import ScriptedProvider, fields
@@ -291,3 +292,14 @@ def test_what_only_some_of_the_tests_of_a_file_record_leaves_what_the_others_rec
     assert suite.run("test_qa.py::test_a", mode="record", worker=worker).green
     assert suite.entries("shared.yaml") == 2
     assert Index(suite.file("shared.yaml")).header.tests == ("test_qa.py::test_a", "test_qa.py::test_b")
+
+
+def test_a_workers_recording_that_is_too_old_fails_the_test(suite, host, provider):
+    suite.write(test_qa=SUITE)
+    worker = host("record", provider=provider)
+    assert suite.run(mode="record", worker=worker).green
+    file = suite.file("test_qa/test_capital.yaml")
+    file.write_text(re.sub(r"recorded_at: .*", "recorded_at: '2020-01-01T00:00:00Z'", file.read_text()))
+    old = suite.run("-o", "lmtest_max_age=30d", "-o", "lmtest_on_expiry=fail", mode="replay", worker=worker)
+    assert old.outcomes["passed"] == 1
+    assert "test_capital.yaml is stale" in old.output

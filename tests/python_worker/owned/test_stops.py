@@ -149,3 +149,79 @@ def test_a_rate_that_has_no_room_is_raised_as_lmtests_error(host, provider, monk
     with pytest.raises(lmtest.RateLimited) as caught:
         worker.client.execute("qa", {"question": "Two?"}, session=session.id)
     assert caught.value.retry_after > 0
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        "list(worker.stream('qa', {'question': 'Streamed?'}))",
+        "list(worker.batch([Order('qa', {'question': 'In a batch?'})]))",
+        "asyncio.run(awaited())",
+    ],
+)
+def test_streams_batches_and_asyncio_fail_the_test_too(ask, suite, recorded):
+    suite.write(
+        test_qa=f"""
+        import asyncio, os, pytest
+        from python_worker.client import Order, connect_async
+
+        async def awaited():
+            async with connect_async(os.environ["SUITE_WORKER"]) as client:
+                await client.execute("qa", {{"question": "Awaited?"}})
+
+        @pytest.mark.lmtest
+        def test_capital(worker):
+            try:
+                {ask}
+            except Exception:
+                pass
+    """
+    )
+    missed = suite.run(mode="replay", worker=recorded)
+    assert missed.outcomes == {"failed": 1}
+    assert "is not recorded" in missed.output
+
+
+def test_a_client_that_is_no_tests_fails_none(suite, recorded):
+    suite.write(
+        test_qa="""
+        import os, pytest
+        from python_worker.client import SessionLM, connect
+
+        @pytest.mark.lmtest
+        def test_apart():
+            with connect(os.environ["SUITE_WORKER"], as_test=False) as client:
+                session = client.session(lm=SessionLM(mode="replay"))
+                with pytest.raises(Exception, match="there is no cassette"):
+                    client.execute("qa", {"question": "Apart?"}, session=session.id)
+    """
+    )
+    assert suite.run(mode="replay", worker=recorded).green
+
+
+def test_the_trail_of_a_missed_execution_tells_the_nearest_recordings_too(suite, recorded):
+    suite.write(test_qa=SWALLOWED)
+    assert suite.run(mode="replay", worker=recorded).code == 1
+    failed = next(each for each in recorded.client.list_executions() if each.error)
+    stop = recorded.client.get_execution(failed.id).error.stop
+    assert (stop.kind, len(stop.nearest)) == ("CassetteMiss", 1)
+
+
+def test_a_long_miss_reaches_the_client_cut_and_is_whole_in_the_trail(suite, host, provider):
+    ask = """
+    import pytest
+
+    @pytest.mark.lmtest
+    def test_long(worker):
+        worker.execute("qa", {"question": WORDS})
+    """
+    words = " ".join(f"word{number}" for number in range(300))
+    suite.write(test_qa=ask.replace("WORDS", repr(words)))
+    worker = host("record", provider=provider)
+    assert suite.run(mode="record", worker=worker).green
+    suite.write(test_qa=ask.replace("WORDS", repr(words.replace("word", "other"))))
+    missed = suite.run(mode="replay", worker=worker)
+    assert "is not recorded" in missed.output
+    assert "[-word0-]{+other0+}" in missed.output
+    failed = next(each for each in worker.client.list_executions() if each.error)
+    assert "other299" in worker.client.get_execution(failed.id).error.stop.nearest[0].differences[0].change
