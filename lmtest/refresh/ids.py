@@ -3,12 +3,54 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ENDS: Final = re.compile(r"::|\[|/")
+_LANGUAGES: Final = frozenset(
+    [
+        ".c",
+        ".cc",
+        ".cjs",
+        ".clj",
+        ".cpp",
+        ".cs",
+        ".cts",
+        ".dart",
+        ".erl",
+        ".ex",
+        ".exs",
+        ".fs",
+        ".go",
+        ".groovy",
+        ".hs",
+        ".java",
+        ".jl",
+        ".js",
+        ".jsx",
+        ".kt",
+        ".kts",
+        ".lua",
+        ".m",
+        ".mjs",
+        ".mts",
+        ".php",
+        ".pl",
+        ".r",
+        ".rb",
+        ".rs",
+        ".scala",
+        ".sh",
+        ".swift",
+        ".ts",
+        ".tsx",
+        ".vb",
+    ]
+)
+"""The suffixes of files in other languages. Not all but Python's: plugins of pytest collect tests from data, too."""
 
 
 def belongs(test: str, wanted: str) -> bool:
@@ -41,3 +83,12 @@ def names(test: str) -> Iterator[str]:
     for end in reversed([found.start() for found in _ENDS.finditer(test)]):
         yield test[:end]
     yield "."
+
+
+def is_of_another_language(test: str) -> bool:
+    """Whether a test is in a file of another language, whose own runner runs it.
+
+    >>> is_of_another_language("tests/qa.test.js::answers a question"), is_of_another_language("docs/qa.md::qa.md")
+    (True, False)
+    """
+    return PurePosixPath(test.partition("::")[0]).suffix.lower() in _LANGUAGES
