@@ -57,9 +57,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("main", "group"), [(cli.main, cli.cli), (worker.main, worker.cli)], ids=["lmtest", "worker"])
-@pytest.mark.parametrize(
-    ("code", "error"), [(code, each) for code, errors in ERRORS.items() for each in errors], ids=repr
-)
+@pytest.mark.parametrize(("code", "error"), ERRORS, ids=repr)
 def test_both_command_lines_end_alike(monkeypatch, main, group, code, error):
     assert ended(monkeypatch, main, group, error) == code
 

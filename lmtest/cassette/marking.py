@@ -26,11 +26,11 @@ IN_ALL: Final = 4_000
 
 _ELLIPSIS: Final = "…"
 _ALIKE: Final = 0.3
-_LONG: Final = 400
-"""Words from which on those that are everywhere begin no match."""
+_FEW_STEPS: Final = 200_000
+"""Pairs of words up to which each is compared with each."""
 
-_MOST_STEPS: Final = 4_000_000
-"""Pairs of words above which comparing them all would take seconds."""
+_MOST_STEPS: Final = 20_000_000
+"""Pairs of words above which comparing them would take seconds."""
 
 _ALONE: Final = r"\u0e00-\u0eff\u2e80-\u9fff\uac00-\ud7af"
 """Characters of scripts that put no spaces between words: each is one."""
@@ -143,19 +143,26 @@ def _by_word(was: str, now: str) -> Iterator[Piece]:
     middle = old[start : len(old) - end], new[start : len(new) - end]
     if start:
         yield "same", "".join(old[:start])
-    if len(middle[0]) * len(middle[1]) > _MOST_STEPS:
-        yield from _replaced("".join(middle[0]), "".join(middle[1]))
-    else:
-        # In long texts not by what is on every side, such as spaces: 800 other words took a minute.
-        matcher = difflib.SequenceMatcher(None, *middle, autojunk=min(map(len, middle)) > _LONG)
-        for tag, from_was, to_was, from_now, to_now in matcher.get_opcodes():
-            gone, come = "".join(middle[0][from_was:to_was]), "".join(middle[1][from_now:to_now])
-            if tag == "equal":
-                yield "same", gone
-            else:
-                yield from _replaced(gone, come)
+    yield from _between(*middle)
     if end:
         yield "same", "".join(old[-end:])
+
+
+def _between(old: list[str], new: list[str]) -> Iterator[Piece]:
+    """Compare words, of long texts by the rare ones first: commas and quotation marks are everywhere."""
+    steps = len(old) * len(new)
+    if steps > _MOST_STEPS:
+        yield from _replaced("".join(old), "".join(new))
+        return
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=steps > _FEW_STEPS)
+    for tag, from_was, to_was, from_now, to_now in matcher.get_opcodes():
+        gone, come = old[from_was:to_was], new[from_now:to_now]
+        if tag == "equal":
+            yield "same", "".join(gone)
+        elif steps > _FEW_STEPS >= len(gone) * len(come):
+            yield from _between(gone, come)
+        else:
+            yield from _replaced("".join(gone), "".join(come))
 
 
 def _replaced(was: str, now: str) -> Iterator[Piece]:

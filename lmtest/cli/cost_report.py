@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,7 @@ def _render(report: Report, form: str, top: int) -> str:
             return formats.html(report, top=top)
         case _:
             terminal = sys.stdout.isatty()
-            width = os.get_terminal_size().columns if terminal else 120
+            width = shutil.get_terminal_size().columns if terminal else 120
             return formats.table(report, width=width, colour=terminal and "NO_COLOR" not in os.environ, top=top)
 
 

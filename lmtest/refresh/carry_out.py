@@ -10,8 +10,8 @@ from lmtest.cassette import pending
 from lmtest.modes import Mode
 from lmtest.refresh import history
 from lmtest.refresh.resend import resend
-from lmtest.refresh.restart import Together, run_through
-from lmtest.refresh.result import read_calls, recorded_anew
+from lmtest.refresh.restart import Unit, run_through
+from lmtest.refresh.result import read_calls
 from lmtest.refresh.run import Run, run_name, run_tests
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def carry_out(
         how = partial(
             run_tests, root=root, mode=Mode.REFRESH, limits=sending.limits, to=sending.to, name=name, on_end=on_end
         )
-        run = run_through(map(_together, plan.due), how)
+        run = run_through((_unit(job, test) for job in plan.due for test in job.to_run), how)
     else:
         run = _resend_all(plan, sending, on_end)
     for job in plan.due:
@@ -61,8 +61,8 @@ def carry_out(
     return run
 
 
-def _together(job: Job) -> Together:
-    return Together(tests=job.to_run, is_lost=lambda: recorded_anew(job.path) is None)
+def _unit(job: Job, test: str) -> Unit:
+    return Unit(test=test, is_kept=lambda: test not in pending.unfinished(job.path))
 
 
 def _resend_all(plan: Plan, sending: Sending, on_end: Callable[[Ended], None]) -> Run:

@@ -12,8 +12,8 @@ from lmtest.modes import Mode, choose_mode
 from lmtest.refresh.ids import is_of_another_language
 from lmtest.refresh.outcomes import Outcomes, sum_up
 from lmtest.refresh.plan import Choice, find_cassettes, make_plan
-from lmtest.refresh.restart import Together, run_through
-from lmtest.refresh.run import run_tests
+from lmtest.refresh.restart import Unit, run_through
+from lmtest.refresh.run import run_name, run_tests
 from lmtest.refresh.unmatched import refuse_gone
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def complete(paths: Sequence[Path], tests: Sequence[str], *, root: Path, limits:
     if choose_mode(flag=Mode.AUTO.value).mode is not Mode.AUTO:
         raise ConfigurationError("under CI nothing is recorded; allow it with LMTEST_ALLOW_RECORD_IN_CI=1.")
     before = _counts(paths)
-    how = partial(run_tests, root=root, mode=Mode.AUTO, limits=limits)
-    run = run_through((Together(tests=[test]) for test in tests), how)
+    how = partial(run_tests, root=root, mode=Mode.AUTO, limits=limits, name=run_name())
+    run = run_through((Unit(test=test) for test in tests), how)
     gained = {path: count - before.get(path, 0) for path, count in _counts(paths).items()}
     return Completed(gained={path: count for path, count in gained.items() if count}, outcomes=sum_up(tests, run))
 

@@ -22,7 +22,7 @@ class Outcomes:
 
     Attributes:
         tests: Each, in the order in which they ran, then those that did not.
-        stopped: Why not all ran, where a limit or somebody stopped the run; empty where nobody did.
+        stopped: Why not all ran, where a limit, a full disk or somebody stopped the run; empty where nothing did.
     """
 
     tests: tuple[Ended, ...] = ()

@@ -10,39 +10,38 @@ from lmtest.refresh.ids import belongs
 from lmtest.refresh.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
 _RESTARTS: Final = 3
 """Processes that are started for those whose turn had not come; more crashes than that are no accident."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Together:
-    """Tests that record into one cassette, which is of use only where all of them ran.
+class Unit:
+    """A test to run, or a class or module whose tests share a cassette, which is of use only where all of them ran.
 
     Attributes:
-        tests: Their ids, or those of the classes and files they are in.
-        is_lost: Whether what those recorded that ended is gone with their process, and they must run again; None where
-            each test is of use by itself.
+        test: Its id.
+        is_kept: Whether what it recorded is on the disk; None where each of its tests is of use by itself.
     """
 
-    tests: Sequence[str]
-    is_lost: Callable[[], bool] | None = None
+    test: str
+    is_kept: Callable[[], bool] | None = None
 
 
-def run_through(all_tests: Iterable[Together], run_tests: Callable[[list[str]], Run]) -> Run:
-    """Run tests; where a process dies, run the rest in a new one, without what the crashed test shares a cassette with.
+def run_through(units: Iterable[Unit], run_tests: Callable[[list[str]], Run]) -> Run:
+    """Run tests; where a process dies, run in a new one the rest, without what it died in.
 
     Args:
-        all_tests: The tests.
+        units: The tests.
         run_tests: Runs some of them in a process.
 
     Raises:
         LMTestError: pytest could not run any test.
     """
-    run, left = Run(), [*all_tests]
+    run, units = Run(), [*units]
     for attempt in range(1 + _RESTARTS):
-        tests = [test for each in left for test in (_missing(each, run) if attempt else each.tests)]
+        tests = [test for each in units for test in (_missing(each, run) if attempt else [each.test])]
         if not tests:
             break
         try:
@@ -55,26 +54,30 @@ def run_through(all_tests: Iterable[Together], run_tests: Callable[[list[str]], 
         _add(run, part)
         if run.stopped or not part.died or not part.ended:
             break
-        left = [each for each in left if not _crashed(each, run)]
     return run
 
 
-def _crashed(together: Together, run: Run) -> bool:
-    crashed = [each for each in run.ended if each.outcome == "crashed"]
-    return together.is_lost is not None and any(each.concerns(test) for each in crashed for test in together.tests)
-
-
-def _missing(together: Together, run: Run) -> Iterator[str]:
-    """The tests of these that must run yet."""
-    ended = {each.test for each in run.ended}
-    mine = [test for test in run.chosen if any(belongs(test, name) for name in together.tests)]
+def _missing(unit: Unit, run: Run) -> Iterator[str]:
+    """The tests of a unit that must run yet, after a process died."""
+    ended = {each.test: each for each in run.ended}
+    mine = [test for test in run.chosen if belongs(test, unit.test)]
     missing = [test for test in mine if test not in ended]
-    if mine and not missing:
-        return
-    if missing and (together.is_lost is None or (len(missing) < len(mine) and not together.is_lost())):
-        yield from missing
-    else:  # also where none was collected yet, because a file before theirs died
-        yield from (test for test in together.tests if not any(belongs(test, each) for each in ended))
+    if run.chosen and not mine:
+        return  # all was collected, and it is not there
+    whole = unit.is_kept is not None and mine != [unit.test]
+    if not mine or whole:
+        if any(each.outcome in {"crashed", "errored"} and each.concerns(unit.test) for each in ended.values()):
+            return
+        if missing or not mine:
+            yield unit.test
+            return
+    yield from missing
+    if unit.is_kept is not None and mine and not missing and _all_passed(mine, run) and not unit.is_kept():
+        yield unit.test  # what it recorded is gone with the process
+
+
+def _all_passed(tests: Iterable[str], run: Run) -> bool:
+    return all(each.outcome == "passed" for each in run.ended if each.test in tests)
 
 
 def _add(run: Run, part: Run) -> None:

@@ -86,6 +86,7 @@ class Drift:
         stopped: Why it ended early; empty where it did not.
         unkept: Whether that was because a recording could not be kept.
         to: The models that were asked instead of the recorded ones, as --to names them; None where none were.
+        answered: Whether any call that was to be asked was answered; so it is where none was.
         outcomes: How the tests ended; of calls that were sent without tests, nothing.
     """
 
@@ -94,12 +95,8 @@ class Drift:
     stopped: str = ""
     unkept: bool = False
     to: str | None = None
+    answered: bool = True
     outcomes: Outcomes = field(default_factory=Outcomes)
-
-    @property
-    def answered(self) -> bool:
-        """Whether a call was answered."""
-        return any(call.after is not None and call.tier < Tier.UNREACHED for call in self.calls)
 
     @property
     def calls(self) -> Iterator[CallDrift]:
@@ -174,7 +171,7 @@ def gather(
         by_test: Whether the owning tests ran; else the calls were sent without them.
         score: Scores a call before and after, and says why where it cannot.
     """
-    cassettes, left = [], []
+    cassettes, left, answered = [], [], not plan.due
     for due, job in [*((False, job) for job in plan.done), *((True, job) for job in plan.due)]:
         ended = run.of(*job.names)
         failure = _failure(ended, run.left_out(*job.names), run)
@@ -184,6 +181,7 @@ def gather(
             drift = compare_anew(job.path, tests=job.tests, failure=failure)
             scored = [_scored(each, score) for each in drift.calls] if score else drift.calls
             cassettes.append(replace(drift, calls=tuple(scored)))
+            answered = answered or (due and _is_answered(drift))
     outcomes = sum_up([test for job in plan.due for test in job.to_run], run) if by_test else Outcomes()
     return Drift(
         cassettes=furthest_first(cassettes),
@@ -191,8 +189,13 @@ def gather(
         stopped=run.stopped,
         unkept=run.unkept,
         to=to,
+        answered=answered,
         outcomes=outcomes,
     )
+
+
+def _is_answered(drift: CassetteDrift) -> bool:
+    return any(call.after is not None and call.tier < Tier.UNREACHED for call in drift.calls)
 
 
 def _failure(ended: Ended | None, left_out: Sequence[str], run: Run) -> str:

@@ -48,7 +48,7 @@ class Run:
     Attributes:
         chosen: The tests that were to run.
         ended: Each test that ran, in order; and each file that could not be collected.
-        stopped: Why not all ran, where a limit, a full disk or somebody stopped the run; empty where nobody did.
+        stopped: Why not all ran, where a limit, a full disk or somebody stopped the run; empty where nothing did.
         unkept: Whether that was because a recording could not be kept.
         died: How a process ended that took a test with it, and perhaps others' turn.
         log: What pytest printed.

@@ -211,36 +211,34 @@ class _Line(NamedTuple):
 
     def normal(self) -> str:
         """The line in its normal form."""
-        said, last = [], len(self.tokens) - 1
-        before = ""
-        for place, token in enumerate(self.tokens):
-            if token not in _DASHES or not self._pauses(place):
-                free = self.sentence and place != last
-                said.append(_dressed(token, free=free, before=_kind(before), line=self[2:]))
-            before = token
+        within, end = (self.formal, self.sentence, self.loud, self.sentence), (*self[2:], False)
+        said = [_dressed(*each, within) for each in zip(self.tokens, ("", *map(_kind, self.tokens)), strict=False)]
+        if said:
+            said[-1] = _dressed(self.tokens[-1], _kind(self.tokens[-2]) if len(said) > 1 else "", end)
+        if self._pauses():
+            del said[1]
         return " ".join(said) or self.text
 
-    def _pauses(self, place: int) -> bool:
-        """Whether a dash is a pause: after the first word of a sentence, and not where it may be a minus."""
-        return self.sentence and place == 1 and len(self.tokens) > _CLAUSE - 1 and _is_long(self.tokens[0])
+    def _pauses(self) -> bool:
+        """Whether a dash follows the first word of a sentence, where it is a pause; later it may be a minus."""
+        return self.sentence and len(self.tokens) >= _CLAUSE and self.tokens[1] in _DASHES and _is_long(self.tokens[0])
 
 
 @functools.lru_cache(maxsize=8192)
-def _dressed(token: str, *, free: bool, before: str, line: tuple[bool, bool, bool]) -> str:
+def _dressed(token: str, before: str, line: tuple[bool, bool, bool, bool]) -> str:
     """A word as it stands in a line.
 
     Args:
         token: The word, with its marks.
-        free: Whether it stands within a sentence, where a pause after a word says nothing.
         before: What it stands after: a ``word``, a ``number`` or anything else.
-        line: Whether the line is formal, a sentence, and loud.
+        line: Whether the line is formal, a sentence, and loud, and whether a pause after a word says nothing.
     """
     if initials := _INITIALS.match(token):
         token = initials[0].replace(".", "") + token[initials.end() :]
     core = token.rstrip(_ENDS)
     if not core or core[-1] in _OPEN:
         return token
-    formal, sentence, loud = line
+    formal, sentence, loud, free = line
     marks, word = token[len(core) :], _is_word(core)
     kept = "?" if "?" in marks else ""
     if "!" in marks and not (word and (len(core) > 1 or not core.isascii())):
@@ -255,6 +253,7 @@ def _dressed(token: str, *, free: bool, before: str, line: tuple[bool, bool, boo
     return core + kept
 
 
+@functools.lru_cache(maxsize=8192)
 def _kind(token: str) -> str:
     return "word" if _is_word(token) else "number" if _NUMBER.fullmatch(token) else ""
 
@@ -266,13 +265,10 @@ def _unticked(ticked: re.Match[str]) -> str:
 
 def _clauses(tokens: list[str]) -> list[int]:
     """How many words and numbers stand between the pauses of a line."""
-    lengths = [0]
-    for token in tokens:
-        if token not in _DASHES:
-            lengths[-1] += 1
-        if token in _DASHES or token[-1] in _PAUSES:
-            lengths.append(0)
-    return lengths if lengths[-1] else lengths[:-1]
+    pauses = [place for place, token in enumerate(tokens) if token[-1] in _PAUSES or token in _DASHES]
+    ends = [place + (tokens[place] not in _DASHES) for place in pauses]
+    starts = [0, *(place + 1 for place in pauses)]
+    return [end - start for start, end in zip(starts, [*ends, len(tokens)], strict=True) if end > start]
 
 
 def _is_sentence(tokens: list[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -138,7 +139,7 @@ def _printed(parts: Iterable[RenderableType]) -> str:
     looked_at = sys.stdout.isatty()
     console = literal.console(
         file=io.StringIO(),
-        width=os.get_terminal_size().columns if looked_at else 120,
+        width=shutil.get_terminal_size().columns if looked_at else 120,
         force_terminal=looked_at and "NO_COLOR" not in os.environ,
     )
     for part in parts:

@@ -1,6 +1,7 @@
 """What may take a recording's place, and what looks at it before."""
 
 import io
+import itertools
 from pathlib import Path
 
 import dspy
@@ -9,6 +10,8 @@ import pytest
 import lmtest
 from lmtest import literal
 from lmtest.cassette.pending import failed_path, fresh_path
+from lmtest.cassette.redact import of_process
+from lmtest.cassette.verify import verify
 from lmtest.pytest_plugin.leftovers import orphans
 from lmtest.refresh.accept import accept_unseen, waiting
 from lmtest.refresh.decisions import hangs_together
@@ -98,6 +101,20 @@ def test_what_is_rejected_is_not_asked_about_again(two_moved, looked_through, lm
     assert "call 2 changed question: two?" in said
     assert answers(lm, "one?", "two?") == ["old", "new"]
     assert not fresh_path(two_moved).exists()
+
+
+@pytest.mark.parametrize("letters", list(itertools.product("asr", repeat=2)), ids="".join)
+def test_whatever_is_decided_what_waits_can_be_accepted_later_but_for_what_was_rejected(
+    two_moved, looked_through, lm, letters
+):
+    looked_through(*letters, *("y" if "r" in letters else ""))
+    assert answers(lm, "one?", "two?") == ["new" if letter == "a" else "old" for letter in letters]
+    assert fresh_path(two_moved).exists() == ("s" in letters)
+    if "s" in letters:
+        looked_through("A")
+    assert answers(lm, "one?", "two?") == ["old" if letter == "r" else "new" for letter in letters]
+    assert not fresh_path(two_moved).exists()
+    assert list(verify(two_moved, of_process(()))) == []
 
 
 def test_rejecting_all_leaves_the_old_bytes_and_nothing_beside(two_moved, looked_through):

@@ -103,6 +103,8 @@ def test_what_may_be_accepted_is_taken_over_later_without_another_call(suite_of_
 def test_the_command_that_a_refresh_ends_with_takes_over_and_calls_nobody(suite_of_six, oracle, refresh):
     change_answers(oracle)
     said = " ".join(refresh("--all", "--yes", "--accept", "same", code=1).split())
+    assert "left: cassettes/test_suite/test_changed.yaml: it moved as far as 'changed'" in said
+    assert "left: cassettes/test_suite/test_same.yaml" not in said
     calls, (told,) = len(oracle.prompts), re.findall(r"lmtest (accept --tier \w+)", said)
 
     result = CliRunner(catch_exceptions=False).invoke(cli, told.split())

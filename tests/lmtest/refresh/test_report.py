@@ -17,7 +17,7 @@ from lmtest.cassette.interaction import Interaction, Reply
 from lmtest.refresh.drift import compare
 from lmtest.refresh.metric import Metric
 from lmtest.refresh.prompt import read_inputs
-from lmtest.refresh.result import CassetteDrift, Drift, Left, read_calls
+from lmtest.refresh.result import CassetteDrift, Drift, Left, furthest_first, read_calls
 from lmtest.report.drift_data import as_data
 from lmtest.report.drift_formats import write
 from lmtest.report.drift_terminal import print_drift
@@ -212,3 +212,118 @@ def test_a_metric_that_raises_for_one_answer_is_told_beside_its_call_and_scores_
     for form in (".md", ".html"):
         assert write(data, form).count("raised ZeroDivisionError") == 2
     assert "Mean score of 1 calls: 1 → 0.5" in said.getvalue()
+
+
+# ── what reviewers see ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def of_many(call, project, answers, *, calls=1, tier=None):
+    """A refresh in which each cassette's calls moved from the one answer to the other."""
+    cassettes = []
+    for number, (was, now) in enumerate(answers):
+        drift = compare(with_text(call, fields(answer=was, n=1)), with_text(call, fields(answer=now, n=1)))
+        drift = replace(drift, tier=tier) if tier else drift
+        path = project / f"cassettes/test_{number}.yaml"
+        cassettes.append(CassetteDrift(path=path, test=f"t.py::test_{number}", calls=(drift,) * calls))
+    return as_data(Drift(cassettes=tuple(furthest_first(cassettes))), root=project)
+
+
+def rendered(markdown):
+    return MarkdownIt("commonmark").enable("table").render(markdown)
+
+
+LONG = "The quick brown fox jumps over the lazy dog. " * 120
+
+
+def test_every_form_shows_a_change_at_the_end_of_a_long_line(call, project):
+    data = of_many(call, project, [(f"{LONG}It was Monday.", f"{LONG}It was Tuesday.")])
+    said = io.StringIO()
+    print_drift(literal.console(width=100, file=said), data)
+    for text in (said.getvalue(), write(data, ".md")):
+        assert "It was [-Monday-]{+Tuesday+}." in " ".join(text.split())
+        assert len(text) < 3_000
+    assert "It was <del>Monday</del><ins>Tuesday</ins>." in write(data, ".html")
+
+
+def test_the_page_has_all_of_a_long_text_on_demand(call, project):
+    page = write(of_many(call, project, [(f"{LONG}Monday", f"{LONG}Tuesday")]), ".html")
+    assert f"<details><summary>all of it</summary>{LONG}<del>Monday</del>" in page
+
+
+def test_marks_in_an_answer_are_no_marks_on_the_page(call, project):
+    page = write(of_many(call, project, [("see [-a-] and {+b+} here", "see [-a-] and {+b+} there")]), ".html")
+    assert "see [-a-] and {+b+} <del>here</del><ins>there</ins>" in page
+
+
+@pytest.mark.parametrize(("cassettes", "calls"), [(300, 1), (3, 400), (1, 5_000)])
+def test_markdown_stays_below_what_github_takes_and_says_what_it_left_out(call, project, cassettes, calls):
+    words = "lorem ipsum \U0001f600 dolor sit amet " * 20
+    answers = [(f"{words}{number}", f"{number} {words}") for number in range(cassettes)]
+    data = of_many(call, project, answers, calls=calls)
+    data["tests"]["told"] = [
+        {"test": f"t.py::test_{number}", "outcome": "failed", "reason": f"no {number} {words}"} for number in range(300)
+    ]
+    data["left"] = [{"path": f"left_{number}.yaml", "reason": f"because {number}"} for number in range(2_000)]
+    text = write(data, ".md", whole="drift.html")
+    assert len(text.encode("utf-16-le")) // 2 <= 65_536
+    told = len(re.findall("^## changed", text, re.MULTILINE))
+    assert told
+    if told < cassettes:
+        assert f"**{cassettes - told} more cassettes moved** ({cassettes - told} changed)" in text
+        assert "all of it is in `drift.html`" in text
+    if calls > 1:
+        assert re.search(r"… and \d+ calls more that moved no further", text)
+
+
+def test_markdown_without_room_shows_what_moved_furthest(call, project):
+    words = "lorem ipsum dolor " * 60
+    answers = [(f"{words}{number}", f"{number} {words}") for number in range(300)]
+    data = of_many(call, project, answers)
+    for each in data["cassettes"][:5]:
+        each["tier"] = each["calls"][0]["tier"] = "failed"
+    text = write(data, ".md")
+    assert [each.group(1) for each in re.finditer("^## (\\w+): ", text, re.MULTILINE)][:6] == ["failed"] * 5 + [
+        "changed"
+    ]
+
+
+HOSTILE = {
+    "escape": "\x1b[2J\x1b]0;owned\x07\x9b31mred\r overwritten \u202eright to left\u2066",
+    "fence": "```\n# no heading\n```\n<script>alert(1)</script>\n~~~~",
+    "table": "| a | b |\n|---|---|\n| <img src=x onerror=alert(1)> | [x](javascript:alert(1)) |",
+    "heading": "# one\n\n- [ ] two\n\n> three\n\n<details><summary>four</summary>",
+}
+RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("shape", ["replaced", "edited"])
+def test_no_form_lets_an_answer_be_more_than_text(call, project, kind, shape):
+    text = HOSTILE[kind]
+    pair = ("plain", text) if shape == "replaced" else (f"{text}\nsome words after it", f"{text}\nother words after it")
+    data = of_many(call, project, [pair])
+    data["cassettes"][0]["failure"] = data["cassettes"][0]["calls"][0]["reason"] = text
+    data["tests"]["told"] = [{"test": f"t.py::test[{text}]", "outcome": "failed", "reason": text}]
+    data["cassettes"][0]["path"] = f"cassettes/{text}.yaml"
+    said = io.StringIO()
+    print_drift(literal.console(width=100, file=said), data)
+    forms = {suffix: write(data, suffix) for suffix in (".md", ".html", ".json")}
+    for form in (said.getvalue(), *forms.values()):
+        assert not RAW.search(form)
+    assert json.loads(forms[".json"])["cassettes"][0]["failure"] == text
+    tags = set(re.findall(r"<(\w+)", rendered(forms[".md"])))
+    assert tags <= {"h1", "h2", "p", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "strong", "code", "pre"}
+    assert rendered(forms[".md"]).count("<h1>") == 1
+    for markup in ("<script", "<img", "<a ", "<summary>four"):
+        assert markup not in forms[".html"]
+
+
+def test_a_provider_that_says_one_thing_to_all_is_one_line(call, project):
+    data = of_many(call, project, [("a", "b")])
+    data["tests"]["told"] = [
+        {"test": f"t.py::test_{number}", "outcome": "failed", "reason": "ServerError: no"} for number in range(52)
+    ]
+    said = io.StringIO()
+    print_drift(literal.console(width=100, file=said), data)
+    assert "failed: t.py::test_0 and 51 more: ServerError: no\n" in said.getvalue()
+    assert "- **failed** `t.py::test_0` and 51 more: `ServerError: no`\n" in write(data, ".md")
