@@ -144,7 +144,7 @@ class _Witness:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if not report.passed:
-            report.user_properties = [*report.user_properties, (_REASON, first_line(item, _told(report)))]
+            report.user_properties = [*report.user_properties, (_REASON, _reason(item, report, call))]
         if (name := self._name(item)) not in {None, item.nodeid}:
             report.user_properties = [*report.user_properties, (_NAME, name)]
         if call.excinfo is not None and _is_unanswered(call.excinfo.value):
@@ -259,6 +259,12 @@ def _is_unanswered(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _reason(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> str:
+    """Say why a phase did not pass: what it raised, and of an execution in another process, the stage it failed at."""
+    stage = getattr(call.excinfo.value, "stage", None) if call.excinfo else None
+    return first_line(item, _told(report)) + (f" (stage {stage})" if isinstance(stage, str) else "")
 
 
 def _summed_up(phases: list[pytest.TestReport]) -> Ended:

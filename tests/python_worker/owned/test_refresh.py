@@ -160,7 +160,8 @@ def test_a_refresh_puts_each_workflow_in_its_tier_and_replaces_only_what_is_acce
     changes = [(each["field"], each["before"], each["after"]) for each in drift["reasoning"]["calls"][0]["changes"]]
     assert changes == [("conclusion", "No", "Yes"), ("confidence", 0.5, 0.25)], "of the signature's types"
     assert drift["types"]["calls"][0]["reason"] == "no longer parses: without topics, priority, due"
-    assert drift["types"]["calls"][1]["reason"] == "not asked before", "DSPy's second adapter"
+    assert drift["types"]["calls"][1]["reason"] == "not asked before, by DSPy's json adapter"
+    assert drift["types"]["failure"].endswith("(stage adapter_execution)")
     assert drift["recovery"]["calls"][0]["reason"] == "server: no"
     assert (drift["reasoning"]["usd"], drift["reasoning"]["acceptable"]) == (
         {"before": "0.0001153", "after": "0.0001178"},
@@ -193,6 +194,7 @@ def test_an_answer_that_breaks_the_programs_signature_is_no_change_but_another_s
     drift = {each["test"].partition("::test_")[2]: each for each in report(suite)["cassettes"]}
     assert (drift["reasoning"]["tier"], drift["reasoning"]["acceptable"]) == ("structure", False)
     assert "confidence is above maximum 1.0: 1.5" in drift["reasoning"]["failure"]
+    assert drift["reasoning"]["failure"].endswith("(stage output_validation)")
 
 
 def test_a_migration_is_rehearsed_by_a_worker_that_runs_elsewhere(suite, recorded, oracle, lmtest):
