@@ -161,7 +161,7 @@ def test_a_refresh_puts_each_workflow_in_its_tier_and_replaces_only_what_is_acce
     assert changes == [("conclusion", "No", "Yes"), ("confidence", 0.5, 0.25)], "of the signature's types"
     assert drift["types"]["calls"][0]["reason"] == "no longer parses: without topics, priority, due"
     assert drift["types"]["calls"][1]["reason"] == "not asked before, by DSPy's json adapter"
-    assert drift["types"]["failure"].endswith("(stage adapter_execution)")
+    assert drift["types"]["failure"].endswith("(stage output_validation)")
     assert drift["recovery"]["calls"][0]["reason"] == "server: no"
     assert (drift["reasoning"]["usd"], drift["reasoning"]["acceptable"]) == (
         {"before": "0.0001153", "after": "0.0001178"},
@@ -179,11 +179,6 @@ def test_a_refresh_puts_each_workflow_in_its_tier_and_replaces_only_what_is_acce
     database = ("--data-dir", str(suite.path / "hosted-0"))
     assert audit("verify", *database)
     assert call.key[:12] in audit("show", execution.id, *database)
-
-
-def test_a_refresh_of_one_workflow_calls_for_no_other(suite, recorded, oracle, lmtest):
-    lmtest("refresh", "cassettes/test_workflows/test_types.yaml", "--yes", "--accept", "same", worker=recorded)
-    assert len(oracle.prompts) == 1
 
 
 def test_an_answer_that_breaks_the_programs_signature_is_no_change_but_another_structure(
