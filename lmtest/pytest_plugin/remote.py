@@ -58,6 +58,11 @@ class Remote:
             running.end(self._test)
 
     @property
+    def asked(self) -> int:
+        """How often others were asked to run something."""
+        return self._test.asked
+
+    @property
     def missed(self) -> list[Exception]:
         """What was not recorded there, or could not be used, whether or not the program caught that."""
         return [each for each in self._test.noted if not isinstance(each, LimitError)]

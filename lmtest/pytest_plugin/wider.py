@@ -35,10 +35,11 @@ def watch(covered: Covered) -> None:
 class _Wider:
     def __init__(self) -> None:
         self._covered: Covered | None = None
-        self._seen = 0
+        self._seen = self._asked = 0
 
     def begin(self, covered: Covered) -> None:
-        self._covered, self._seen = covered, len(covered.own.cassette.calls)
+        self._covered = covered
+        self._pass_over()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
@@ -58,13 +59,15 @@ class _Wider:
         """Take what was called until now as the test's own, or as told."""
         if self._covered is not None:
             self._seen = len(self._covered.own.cassette.calls)
+            self._asked = self._covered.remote.asked if self._covered.remote is not None else 0
 
     def _tell(self, fixture: pytest.FixtureDef[Any]) -> None:
-        covered, begin = self._covered, self._seen
+        covered, begin, asked = self._covered, self._seen, self._asked
         self._pass_over()
         if covered is None or not _is_wider(fixture.scope, covered):
             return
-        if count := sum(call.hit == LIVE for call in covered.own.cassette.calls[begin:]):
+        live = sum(call.hit == LIVE for call in covered.own.cassette.calls[begin:])
+        if count := live + self._asked - asked:
             calls = f"{count} call{'' if count == 1 else 's'}"
             cure = "session" if fixture.scope == "package" else fixture.scope
             covered.fixtures.append(

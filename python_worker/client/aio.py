@@ -112,7 +112,7 @@ class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods, AsyncToolMethods):
         check_size(call.request.ByteSize(), self._most_bytes, "the request has")
         try:
             deadline = call.deadline or self._deadline
-            metadata = self._owned.metadata if call.owned else self._metadata
+            metadata = self._owned.of_call() if call.owned else self._metadata
             response = await self._methods[call.method](call.request, timeout=deadline, metadata=metadata)
         except grpc.RpcError as error:
             raise self._owned.noted(from_rpc(error)) from error

@@ -126,7 +126,7 @@ class Client(ProgramMethods, ExecutionMethods, ToolMethods):
         check_size(call.request.ByteSize(), self._most_bytes, "the request has")
         try:
             deadline = call.deadline or self._deadline
-            metadata = self._owned.metadata if call.owned else self._metadata
+            metadata = self._owned.of_call() if call.owned else self._metadata
             response = self._methods[call.method](call.request, timeout=deadline, metadata=metadata)
         except grpc.RpcError as error:
             raise self._owned.noted(from_rpc(error)) from error

@@ -127,7 +127,7 @@ class ExecutionMethods(calls.Runner):
         Leaving the iteration cancels the run. The arguments are those of an ``Order``.
         """
         call = self._stub.ExecuteStream(
-            order.request(), timeout=order.patience(self._deadline), metadata=self._owned.metadata
+            order.request(), timeout=order.patience(self._deadline), metadata=self._owned.of_call()
         )
         return _heard(call, wire.event_from_wire, self._owned)
 
@@ -142,7 +142,9 @@ class ExecutionMethods(calls.Runner):
             deadline: Seconds for all of them; None is no limit beside their own.
         """
         patience = None if deadline is None else deadline_of(deadline)
-        call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=patience, metadata=self._owned.metadata)
+        call = self._stub.ExecuteBatch(
+            batch_request(orders, parallel), timeout=patience, metadata=self._owned.of_call()
+        )
         return _heard(call, functools.partial(read_result, owned=self._owned), self._owned)
 
     def list_executions(
@@ -187,7 +189,7 @@ class AsyncExecutionMethods(calls.AsyncRunner):
     async def stream(self, order: Order) -> AsyncIterator[ExecutionEvent]:
         """Run a program and hear it."""
         call = self._stub.ExecuteStream(
-            order.request(), timeout=order.patience(self._deadline), metadata=self._owned.metadata
+            order.request(), timeout=order.patience(self._deadline), metadata=self._owned.of_call()
         )
         async for event in _heard_async(call, self._owned):
             yield wire.event_from_wire(event)
@@ -197,7 +199,9 @@ class AsyncExecutionMethods(calls.AsyncRunner):
     ) -> AsyncIterator[tuple[int, Execution | WorkerError]]:
         """Run many programs, some at once."""
         patience = None if deadline is None else deadline_of(deadline)
-        call = self._stub.ExecuteBatch(batch_request(orders, parallel), timeout=patience, metadata=self._owned.metadata)
+        call = self._stub.ExecuteBatch(
+            batch_request(orders, parallel), timeout=patience, metadata=self._owned.of_call()
+        )
         async for result in _heard_async(call, self._owned):
             yield read_result(result, self._owned)
 

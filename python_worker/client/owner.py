@@ -52,8 +52,7 @@ class Ownership:
         self.channel: grpc.Channel | None = None
         self._told: tuple[Any, Metadata] | None = None
 
-    @property
-    def metadata(self) -> Metadata | None:
+    def of_call(self) -> Metadata | None:
         """What an execution is called with now; the test will close its cassette here."""
         test = lmtest.running_test() if self._as_test else None
         if test is None:
@@ -61,6 +60,7 @@ class Ownership:
         if self._told is None or self._told[0] is not test:
             self._told = test, (*self._metadata, *owner_to_metadata(_owner(test)))
         metadata = self._told[1]
+        test.asked += 1
         test.openings.setdefault(
             (self._target, self._metadata), functools.partial(self._close, metadata, keep_open=bool(test.shares))
         )

@@ -303,3 +303,25 @@ def test_a_workers_recording_that_is_too_old_fails_the_test(suite, host, provide
     old = suite.run("-o", "lmtest_max_age=30d", "-o", "lmtest_on_expiry=fail", mode="replay", worker=worker)
     assert old.outcomes["passed"] == 1
     assert "test_capital.yaml is stale" in old.output
+
+
+def test_a_fixture_that_outlives_the_test_and_asks_a_worker_is_told(suite, host, provider):
+    suite.write(
+        test_qa="""
+        import os, pytest
+        from python_worker.client import connect
+
+        @pytest.fixture(scope="module")
+        def warm():
+            with connect(os.environ["SUITE_WORKER"]) as client:
+                client.execute("qa", {"question": "Warm?"})
+                yield client
+
+        @pytest.mark.lmtest
+        def test_one(warm):
+            warm.execute("qa", {"question": "One?"})
+    """
+    )
+    recorded = suite.run(mode="record", worker=host("record", provider=provider))
+    assert recorded.green
+    assert "the fixture 'warm' of scope 'module' made 1 call, recorded into this test's cassette" in recorded.output
