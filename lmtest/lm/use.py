@@ -21,7 +21,7 @@ from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.interaction import Header
 from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError, LimitError, LMTestError
-from lmtest.lm.billing import gate_for, left_of, row_of, run_id, write_played
+from lmtest.lm.billing import gate_for, left_of, row_of, run_budget, run_id, write_played
 from lmtest.lm.ready import make_ready
 from lmtest.lm.scope import Scope
 from lmtest.lm.substitution import Substitution
@@ -163,6 +163,11 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         to = Substitution.parse(said.split()) if said else None
         script = self._script(cassette)
         return Scope(cassette, gate, left=self._left, replay_speed=self._speed, to=to, script=script, stop=self._stop)
+
+    @property
+    def run_budget(self) -> Decimal | None:
+        """USD that all calls of its run may cost together; None where nothing holds them. It must be open."""
+        return run_budget(self._limits, self._settings, environ=self._environ)
 
     def _left(self, model: str, tighter: Limits) -> Decimal | None:
         return left_of(

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from lmtest.cassette.index import Index
 from lmtest.cli import cli
+from lmtest.lm import live  # now: a run inside a test forgets what it imports first
 from lmtest.variables import VARIABLES
 from python_worker.client import WorkerError
 from python_worker.commands.audit import audit as audit_commands
@@ -248,6 +249,16 @@ def test_a_refresh_without_its_worker_ends_as_one_that_no_model_answers(suite, r
     before = contents(suite)
     lmtest("refresh", "--all", "--yes", worker=recorded, code=5)
     assert contents(suite) == before
+
+
+def test_a_budget_holds_what_is_asked_of_a_worker_that_runs_elsewhere(suite, recorded, oracle, lmtest, monkeypatch):
+    monkeypatch.setattr(live, "MOCK_ID", "no stand-in, for once")  # so that calls cost
+    told = lmtest("refresh", "--all", "--yes", "--budget", "0.0002", worker=recorded, code=3)
+    assert "and the budget of the run is $0.0002 (usd_per_run)" in told
+    assert len(oracle.prompts) == 3, "the last of them went beyond it"
+    assert len([*suite.file("test_workflows").glob("*.new.yaml")]) == 3, "and what was paid for is kept"
+    lmtest("refresh", "--all", "--yes", worker=recorded)
+    assert len(oracle.prompts) == 4
 
 
 def test_the_same_with_two_processes_of_tests_and_two_workers(suite, serve, oracle, lmtest, monkeypatch):
