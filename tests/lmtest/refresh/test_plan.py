@@ -16,8 +16,7 @@ import pytest
 import lmtest
 from lmtest.cassette.pending import failed_path, fresh_path
 from lmtest.lm.substitution import Substitution
-from lmtest.refresh import aside
-from lmtest.refresh.complete import tests_to_run
+from lmtest.refresh import aside, complete
 from lmtest.refresh.plan import Choice, make_plan
 from lmtest.refresh.result import read_calls
 
@@ -247,4 +246,4 @@ def test_tests_of_another_language_are_left_to_their_own_runner(plan, project, l
     )
     assert "none of pytest's" in refresh("js.yaml", "--yes")
     with pytest.raises(lmtest.ConfigurationError, match="by its own runner with LM_MODE=auto"):
-        tests_to_run([], root=project, test="tests/qa.test.js::answers")
+        complete.tests_to_run([], root=project, test="tests/qa.test.js::answers")
