@@ -60,6 +60,7 @@ bench: environment  ## every benchmark, with plots in build/bench; one alone: ma
 	"$(BIN)/python" benchmarks/worker_executions.py
 	"$(BIN)/python" benchmarks/worker_tests.py
 	"$(BIN)/python" benchmarks/audit.py
+	"$(BIN)/python" benchmarks/refresh.py
 
 bench-%: environment
 	@"$(BIN)/python" benchmarks/$*.py $(ARGS)

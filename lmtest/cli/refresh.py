@@ -56,6 +56,7 @@ class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.par
 @click.option("--failed", is_flag=True, help="Only those whose last refresh failed.")
 @click.option("--missing", is_flag=True, help="Record what the tests ask for and is not recorded; nothing is replaced.")
 @click.option("--again", is_flag=True, help="Also what is re-recorded already, and waits to be accepted.")
+@click.option("--skip-pending", is_flag=True, help="Leave alone what waits to be accepted, however old it is by now.")
 @click.option(
     "--to",
     metavar="[OLD=]NEW",
@@ -158,6 +159,8 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
     from lmtest.refresh.plan import Choice, make_plan
     from lmtest.report.plan_terminal import print_plan
 
+    if given["again"] and given["skip_pending"]:
+        raise click.UsageError("--again records anew what waits to be accepted, --skip-pending leaves it: drop one.")
     choice = Choice(
         recorded_before=given["older_than"],
         model=given["model"],
@@ -165,6 +168,7 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
         failed=given["failed"],
         to=given["to"],
         again=given["again"],
+        skip_pending=given["skip_pending"],
         by_test=not given["calls_only"],
     )
     plan = make_plan(paths, choice, root=root)
@@ -247,7 +251,7 @@ def _exit(drift: Drift, fail_on: str | None) -> Exit:
     from lmtest.refresh.drift import Tier
 
     failed = bool(drift.counts[Tier.FAILED]) or drift.outcomes.unanswered
-    idle = bool(drift.left) and not drift.outcomes.red
+    idle = any(not each.postponed for each in drift.left) and not drift.outcomes.red
     holds = {
         Exit.FOUND: bool(drift.outcomes.red) or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
         Exit.UNANSWERED: not drift.answered and not drift.stopped and (failed or idle),

@@ -3,52 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_T = TypeVar("_T")
+
 _ENDS: Final = re.compile(r"::|\[|/")
-_LANGUAGES: Final = frozenset(
-    [
-        ".c",
-        ".cc",
-        ".cjs",
-        ".clj",
-        ".cpp",
-        ".cs",
-        ".cts",
-        ".dart",
-        ".erl",
-        ".ex",
-        ".exs",
-        ".fs",
-        ".go",
-        ".groovy",
-        ".hs",
-        ".java",
-        ".jl",
-        ".js",
-        ".jsx",
-        ".kt",
-        ".kts",
-        ".lua",
-        ".m",
-        ".mjs",
-        ".mts",
-        ".php",
-        ".pl",
-        ".r",
-        ".rb",
-        ".rs",
-        ".scala",
-        ".sh",
-        ".swift",
-        ".ts",
-        ".tsx",
-        ".vb",
-    ]
+_OTHER_LANGUAGE: Final = re.compile(
+    r"\.(?:c|cc|cjs|clj|cpp|cs|cts|dart|erl|exs?|fs|go|groovy|hs|java|jl|jsx?|kts?|lua|m|mjs|mts|php|pl|r|rb|rs|scala|sh|"
+    r"swift|tsx?|vb)$",
+    re.IGNORECASE,
 )
 """The suffixes of files in other languages. Not all but Python's: plugins of pytest collect tests from data, too."""
 
@@ -85,10 +51,39 @@ def names(test: str) -> Iterator[str]:
     yield "."
 
 
+class ByTest(Generic[_T]):
+    """Things by the tests they are of, found without going through all of them.
+
+    >>> things = ByTest[str]()
+    >>> for test in ("t.py::test_a[1]", "t.py::test_b", "u.py"):
+    ...     things.add(test, test)
+    >>> things.concerning("t.py::test_a"), things.concerning("t.py"), things.concerning("u.py::test_c")
+    (['t.py::test_a[1]'], ['t.py::test_a[1]', 't.py::test_b'], ['u.py'])
+    """
+
+    def __init__(self) -> None:
+        self._things: list[_T] = []
+        self._of: dict[str, list[int]] = {}
+        self._below: dict[str, list[int]] = {}
+
+    def add(self, test: str, thing: _T) -> None:
+        """Add a thing of a test, or of a file or class."""
+        self._of.setdefault(test, []).append(len(self._things))
+        for name in names(test):
+            self._below.setdefault(name, []).append(len(self._things))
+        self._things.append(thing)
+
+    def concerning(self, *tests: str) -> list[_T]:
+        """Give those of tests, or of what is in a file or class, or of the file or class that holds them, in order."""
+        places = {place for test in tests for place in self._below.get(test.rstrip("/"), ())}
+        places |= {place for test in tests for name in names(test) for place in self._of.get(name, ())}
+        return [self._things[place] for place in sorted(places)]
+
+
 def is_of_another_language(test: str) -> bool:
     """Whether a test is in a file of another language, whose own runner runs it.
 
     >>> is_of_another_language("tests/qa.test.js::answers a question"), is_of_another_language("docs/qa.md::qa.md")
     (True, False)
     """
-    return PurePosixPath(test.partition("::")[0]).suffix.lower() in _LANGUAGES
+    return _OTHER_LANGUAGE.search(test.partition("::")[0]) is not None

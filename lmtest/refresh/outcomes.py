@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, get_args
 
-from lmtest.refresh.ids import belongs
+from lmtest.refresh.ids import names
 from lmtest.refresh.witness import Ended, Outcome
 
 if TYPE_CHECKING:
@@ -61,19 +61,19 @@ def sum_up(wanted: Iterable[str], run: Run) -> Outcomes:
 
 
 def _sorted_out(wanted: list[str], run: Run) -> Iterator[Ended]:
-    known = {each.test: each for each in run.ended}
+    known, asked = {each.test: each for each in run.ended}, {name.rstrip("/") for name in wanted}
     for each in known.values():
-        if any(belongs(each.test, name) for name in wanted):
+        if asked.intersection(names(each.test)):
             # A limit that stopped the run in the middle of a test says nothing of that test.
             yield replace(each, outcome="not run") if each.limit else each
     not_run = run.not_run
     for test in not_run:
         yield Ended(test=test, outcome="not run", reason=run.stopped or run.died)
-    seen = [*known, *not_run]
+    seen = {name for test in (*known, *not_run) for name in names(test)}
     for name in wanted:
-        if any(belongs(test, name) for test in seen):
+        if name.rstrip("/") in seen:
             continue
-        above = next((each for each in known.values() if belongs(name, each.test)), None)
+        above = next((known[each] for each in names(name) if each in known), None)
         if above:  # its file could not be collected
             yield replace(above, test=name)
         else:

@@ -15,7 +15,7 @@ from lmtest import clock
 from lmtest.cassette import library, pending
 from lmtest.cassette.index import Index
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
-from lmtest.errors import CassetteError, CassetteFormatError, ConfigurationError
+from lmtest.errors import CassetteFormatError, ConfigurationError
 from lmtest.here import here
 from lmtest.lm.substitution import Substitution, is_model
 from lmtest.money.prices import price_of
@@ -24,6 +24,7 @@ from lmtest.refresh.history import History
 from lmtest.refresh.ids import is_of_another_language, owns
 from lmtest.refresh.order import in_order
 from lmtest.refresh.unmatched import refuse_unmatched
+from lmtest.refresh.waiting import waiting_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from lmtest.cassette.interaction import Interaction
     from lmtest.refresh.backoff import Failures
+    from lmtest.refresh.waiting import Waiting
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +47,8 @@ class Choice:
         failed: Only where the last refresh failed.
         to: The models to ask instead of the recorded ones; where it names some, only with a call to one of them.
         again: Whether what a refresh recorded earlier, and nobody accepted yet, is recorded once more.
+        skip_pending: Whether it is left alone however long it waits; else it is recorded once more when it was recorded
+            before ``recorded_before`` itself.
         by_test: Whether the owning tests are run; else calls are sent without them.
     """
 
@@ -54,12 +58,25 @@ class Choice:
     failed: bool = False
     to: Substitution = field(default_factory=Substitution)
     again: bool = False
+    skip_pending: bool = False
     by_test: bool = True
 
     @property
     def insists(self) -> bool:
         """Whether what failed lately is wanted at once, not when its time has come."""
         return self.failed or self.again or self.test is not None
+
+    def counts(self, waits: Waiting, calls: Iterable[Interaction]) -> bool:
+        """Whether what waits to be accepted is what this would record.
+
+        Args:
+            waits: What waits.
+            calls: What the cassette holds.
+        """
+        before = None if self.skip_pending else self.recorded_before
+        if before and datetime.fromisoformat(waits.recorded_at) < before:
+            return False
+        return waits.models <= {_successor(call, self.to) or call.model for call in calls}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +96,7 @@ class Job:
         failures: How often in a row its refresh failed.
         ended: Those of its tests that an earlier refresh, which was interrupted, ran to their end.
         begun: Whether what an earlier refresh recorded for it is added to, and not replaced.
+        waits_since: When that was recorded, ISO 8601; "" where none did.
     """
 
     path: Path
@@ -93,6 +111,7 @@ class Job:
     failures: int = 0
     ended: tuple[str, ...] = ()
     begun: bool = False
+    waits_since: str = ""
 
     @property
     def least(self) -> Decimal | None:
@@ -213,19 +232,13 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         tests |= {*job.tests}
         if not _wanted(job, calls, choice):
             continue
-        anew = None if choice.again else _recorded_anew(calls, fresh_path(path), choice.to)
-        if anew is not None and not (left := pending.unfinished(path)):
+        job, is_done, reason = _looked_after(job, calls, choice)
+        if is_done:
             done.append(job)
-            continue
-        if anew is not None and choice.by_test:
-            rest = _job(path, job.tests, _without(calls, anew), choice.to)
-            ended = tuple(each for each in job.tests if each not in left)
-            job = replace(rest, recorded_at=job.recorded_at, ended=ended, begun=True)
-        if reason := _obstacle(job, calls, choice, root):
+        elif reason := reason or _obstacle(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         else:
-            newest = max((call.recorded_at or "" for call in calls), default="")
-            failures = failures_of(path, job.names, history, recorded_at=newest, to=str(choice.to) or None)
+            failures = _failures(job, calls, choice, history)
             if failures and not (choice.insists or path in paths) and clock.utc_now() < failures.until:
                 postponed.append(Postponed(path=path, failures=failures))
             else:
@@ -266,6 +279,33 @@ def _job(path: Path, tests: tuple[str, ...], calls: Sequence[Interaction], to: S
     )
 
 
+def _looked_after(job: Job, calls: Sequence[Interaction], choice: Choice) -> tuple[Job, bool, str]:
+    """Look at what waits for a cassette.
+
+    Returns:
+        What is left of it to do, whether that is nothing, and why it is left alone, where it is.
+    """
+    waits = None if choice.again else waiting_for(calls, fresh_path(job.path))
+    if waits is None:
+        return job, False, ""
+    left = pending.unfinished(job.path)
+    if not choice.counts(waits, calls):
+        told = f"what waits to be accepted was answered by {', '.join(sorted(waits.models))}: accept it first"
+        return job, False, told if choice.skip_pending and not left else ""
+    if not left:
+        return replace(job, waits_since=waits.recorded_at), True, ""
+    if not choice.by_test:
+        return job, False, ""
+    rest = _job(job.path, job.tests, _without(calls, waits.calls), choice.to)
+    ended = tuple(each for each in job.tests if each not in left)
+    return replace(rest, recorded_at=job.recorded_at, ended=ended, begun=True), False, ""
+
+
+def _failures(job: Job, calls: Sequence[Interaction], choice: Choice, history: History) -> Failures | None:
+    newest = max((call.recorded_at or "" for call in calls), default="")
+    return failures_of(job.path, job.names, history, recorded_at=newest, to=str(choice.to) or None)
+
+
 def _without(calls: Sequence[Interaction], anew: Sequence[Interaction]) -> list[Interaction]:
     """The calls that are not recorded anew yet, as far as their requests are the same."""
     recorded = Counter(call.key for call in anew)
@@ -298,21 +338,6 @@ def _wanted(job: Job, calls: Sequence[Interaction], choice: Choice) -> bool:
         and (choice.test is None or any(owns(test, choice.test) for test in job.tests))
         and (not choice.failed or failed_path(job.path).exists())
     )
-
-
-def _recorded_anew(calls: Sequence[Interaction], fresh: Path, to: Substitution) -> list[Interaction] | None:
-    """What a refresh of these very recordings, by the model that is wanted, recorded; None where none has begun."""
-    if not fresh.exists():
-        return None
-    try:
-        index = Index(fresh)
-        anew = [index.read(entry) for entry in index.entries]
-    except CassetteError:  # it is recorded once more, and so mended
-        return None
-    newest = max((call.recorded_at or "" for call in calls), default="")
-    models = {_successor(call, to) or call.model for call in calls}
-    asked = {call.model for call in anew if not call.tool}
-    return anew if index.header.recorded_at >= newest and asked <= models else None
 
 
 def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:

@@ -70,10 +70,12 @@ class Left:
     Attributes:
         path: The cassette.
         reason: Why.
+        postponed: Whether that is because it failed lately, and its time has not come.
     """
 
     path: Path
     reason: str
+    postponed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,6 +184,7 @@ def gather(
             scored = [_scored(each, score) for each in drift.calls] if score else drift.calls
             cassettes.append(replace(drift, calls=tuple(scored)))
             answered = answered or (due and _is_answered(drift))
+    left += [Left(path=each.path, reason=each.reason, postponed=True) for each in plan.postponed]
     outcomes = sum_up([test for job in plan.due for test in job.to_run], run) if by_test else Outcomes()
     return Drift(
         cassettes=furthest_first(cassettes),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from lmtest import variables
 from lmtest.errors import LMTestError
 from lmtest.money.origin import REFRESH_FLAG
-from lmtest.refresh.ids import belongs
+from lmtest.refresh.ids import ByTest, belongs
 from lmtest.refresh.witness import JOURNAL, WANTED, Ended, note
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class Run:
     unkept: bool = False
     died: str = ""
     log: str = ""
+    _by_test: ByTest[Ended] = field(default_factory=ByTest, init=False, repr=False, compare=False)
+    _indexed: tuple[list[Ended], int] | None = field(default=None, init=False, repr=False, compare=False)
 
     def add(self, ended: Ended) -> None:
         """Keep how a test ended, and that the run stops if it does."""
@@ -69,7 +71,12 @@ class Run:
 
     def of(self, *tests: str) -> Ended | None:
         """How tests, or those of a file or class, ended together: the first that did not pass; None if none ran."""
-        mine = [each for each in self.ended if any(each.concerns(test) for test in tests)]
+        if self._indexed != (self.ended, len(self.ended)):
+            self._by_test = ByTest()
+            for each in self.ended:
+                self._by_test.add(each.test, each)
+            self._indexed = (self.ended, len(self.ended))
+        mine = self._by_test.concerning(*tests)
         return next((each for each in mine if each.outcome != "passed"), mine[0] if mine else None)
 
     @property

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lmtest.cassette.pending import failed_path, fresh_path
 from lmtest.here import relative
+from lmtest.refresh.ids import ByTest
 from lmtest.refresh.result import amounts, read_calls
 
 if TYPE_CHECKING:
@@ -32,7 +33,11 @@ class DriftProgress:
     def __init__(self, console: Console, plan: Plan, *, root: Path) -> None:
         self._console = console
         self._root = root
-        self._open = list(plan.due)
+        self._jobs: ByTest[Job] = ByTest()
+        for job in plan.due:
+            for name in job.names:
+                self._jobs.add(name, job)
+        self._counted: set[Path] = set()
         self._all = len(plan.due)
         self._usd = amounts(()).usd
         self._progress = Progress(
@@ -60,12 +65,13 @@ class DriftProgress:
 
     def ended(self, ended: Ended) -> None:
         """Count a test, or a cassette, that ended."""
-        for job in [each for each in self._open if any(map(ended.concerns, each.names))]:
-            self._open.remove(job)
-            self._count(job, ended)
+        for job in self._jobs.concerning(ended.test):
+            if job.path not in self._counted:
+                self._counted.add(job.path)
+                self._count(job, ended)
 
     def _count(self, job: Job, ended: Ended) -> None:
-        done = self._all - len(self._open)
+        done = len(self._counted)
         anew = next((each for each in (fresh_path(job.path), failed_path(job.path)) if each.exists()), None)
         self._usd += amounts(read_calls(anew) if anew else ()).usd
         self._progress.update(

@@ -43,7 +43,8 @@ def print_plan(console: Console, plan: Plan, *, root: Path, budget: Decimal | No
     else:
         console.print("Nothing is due.")
     for job in plan.done:
-        console.print(f"{relative(job.path, root)}: re-recorded already, waits to be accepted", soft_wrap=True)
+        since = f" since {job.waits_since[:10]}" if job.waits_since else ""
+        console.print(f"{relative(job.path, root)}: re-recorded already, waits{since} to be accepted", soft_wrap=True)
     left = [(each.path, each.reason) for each in plan.postponed] + [(each.path, each.reason) for each in plan.skipped]
     for path, reason in left:
         console.print(f"{relative(path, root)}: {reason}", style="yellow", soft_wrap=True)

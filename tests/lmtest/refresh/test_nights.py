@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from lmtest import clock
-from lmtest.cassette.pending import failed_path
+from lmtest.cassette.pending import failed_path, fresh_path
 from lmtest.cli import cli
+from lmtest.lm.substitution import Substitution
 from lmtest.modes import Mode
 from lmtest.refresh import history
 from lmtest.refresh.backoff import MOST
@@ -27,7 +28,8 @@ TEST = "test_qa.py::test_one"
 
 @pytest.fixture
 def plan(project):
-    def make(*paths, **choice):
+    def make(*paths, to=None, **choice):
+        choice["to"] = Substitution.parse([to] if to else [])
         for name in ("test_qa.py", "test_other.py"):
             (project / name).touch()
         return make_plan([Path(path) for path in paths] or [project], Choice(**choice), root=project)
@@ -57,6 +59,10 @@ def attempts(project, *outcomes, test=TEST, days_ago=0.0):
     for number, outcome in enumerate(outcomes, start=1 - len(outcomes)):
         at = clock.utc_now() + timedelta(days=number - days_ago, seconds=1)
         history.note(project, Attempt(test=test, outcome=outcome, at=clock.stamp(at), run=str(number)))
+
+
+def names(jobs):
+    return [job.path.name for job in jobs]
 
 
 def owners(plan):
@@ -171,6 +177,73 @@ def test_who_insists_tries_it_now(plan, project, recorded, choice):
     assert owners(plan()) == []
     assert owners(plan(**choice)) == [TEST]
     assert owners(plan(str(path))) == [TEST], "and who names it"
+
+
+# ── what waits to be accepted ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def waiting(lm):
+    """A cassette that is years old, and for which a refresh recorded another that is some years old itself."""
+
+    def make(*, recorded, renewed, **more):
+        path = record(lm, "one?", path="qa.yaml", test=TEST)
+        _age(path, recorded)
+        record(lm.copy(**more), "one?", path="qa.yaml", mode="refresh", test=TEST)
+        _age(fresh_path(path), renewed)
+
+    return make
+
+
+def _years_ago(years):
+    return clock.utc_now() - timedelta(days=366 * years)
+
+
+def test_what_waits_shields_its_cassette_until_it_is_too_old_itself(plan, waiting):
+    """A pull request that was merged without accepting it has it there for ever."""
+    waiting(recorded=5, renewed=2)
+    assert names(plan(recorded_before=_years_ago(3)).done) == ["qa.yaml"]
+    assert owners(plan(recorded_before=_years_ago(1))) == [TEST]
+    assert names(plan().done) == ["qa.yaml"], "no age was asked for"
+
+
+def test_what_is_due_again_and_not_reached_still_waits(project, oracle, nights):
+    nights("one", "two")()
+    for name, years in (("one", 2), ("two", 3)):
+        _age(suite.cassette(project, name), years + 1)
+        _age(fresh_path(suite.cassette(project, name)), years)
+    [job] = make_plan([suite.cassette(project, "one")], Choice(again=True), root=project).due
+    before = fresh_path(suite.cassette(project, "one")).read_bytes()
+    budget = f"{job.usd / 2 + job.least:f}"
+    CliRunner().invoke(cli, ["refresh", "--all", "--older-than", "30d", "--yes", "--budget", budget])
+    assert len(oracle.prompts) == 3
+    assert fresh_path(suite.cassette(project, "one")).read_bytes() == before
+    assert refreshed(project) == {"one", "two"}
+
+
+def test_skip_pending_leaves_alone_what_waits_however_old(plan, waiting):
+    waiting(recorded=5, renewed=2)
+    assert names(plan(recorded_before=_years_ago(1), skip_pending=True).done) == ["qa.yaml"]
+    assert owners(plan(recorded_before=_years_ago(1), skip_pending=True)) == []
+
+
+def test_skip_pending_leaves_alone_what_another_model_answered(plan, waiting):
+    waiting(recorded=5, renewed=2)
+    assert owners(plan(to="gemini/gemini-2.5-pro")) == [TEST]
+    left = plan(to="gemini/gemini-2.5-pro", skip_pending=True)
+    assert owners(left) == []
+    assert "was answered by gemini/gemini-2.5-flash: accept it first" in left.skipped[0].reason
+
+
+def test_what_is_older_than_its_cassette_waits_for_nothing(plan, waiting):
+    waiting(recorded=1, renewed=2)
+    assert owners(plan(skip_pending=True)) == [TEST]
+
+
+def test_skip_pending_and_again_are_not_both_wanted(said):
+    assert "--again records anew what waits to be accepted, --skip-pending leaves it: drop one." in said(
+        "--all", "--again", "--skip-pending"
+    )
 
 
 # ── what the plan says ───────────────────────────────────────────────────────────────────────────────────────────────
