@@ -1,4 +1,4 @@
-"""The suite in examples/workflows, from nothing recorded: it starts what it needs, and is refreshed by its directory."""
+"""The suite in examples/workflows, from nothing recorded: it starts what it needs, and is refreshed by its folder."""
 
 import os
 import shutil
