@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from lmtest.cassette.index import Index
 from lmtest.cli import cli
-from lmtest.lm import live  # now: a run inside a test forgets what it imports first
+from lmtest.lm import live
 from lmtest.variables import VARIABLES
 from python_worker.client import WorkerError
 from python_worker.commands.audit import audit as audit_commands
