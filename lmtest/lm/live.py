@@ -84,7 +84,7 @@ class _Live:
         self._more: list[Response] = []
         self._failed: list[Interaction] = []  # DSPy asks the same engine when it tries a call again
         self._request = query.several if self._together else query.data
-        self._thought = thought_of_call(str(query.request.system or ""))  # here, where the modules are known
+        self._thought = thought_of_call(query.system)  # here, where the modules are known
         self._gate = gate
         self._stop = stop
         self._cassette = cassette
