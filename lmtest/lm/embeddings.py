@@ -47,7 +47,8 @@ class Embedding:
         settings: Whatever else LiteLLM is given, credentials and the way it takes among it.
     """
 
-    candidates: ClassVar[int] = 1  # of a request, as `lmtest.lm.query.Query` has them
+    candidates: ClassVar[int] = 1  # as `lmtest.lm.query.Query` has them
+    system: ClassVar[str] = ""  # likewise
     model: str
     texts: tuple[str, ...]
     settings: Json

@@ -64,6 +64,11 @@ class Query:
         return str(self.request.model)
 
     @property
+    def system(self) -> str:
+        """The instructions; empty where there are none."""
+        return str(self.request.system or "")
+
+    @property
     def max_tokens(self) -> int | None:
         """How much output the call allows, where it says so."""
         body = self.body or {}

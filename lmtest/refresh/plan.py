@@ -17,11 +17,12 @@ from lmtest.cassette.executed import command, program_of, title
 from lmtest.cassette.index import Index
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteFormatError, ConfigurationError
+from lmtest.here import here
 from lmtest.lm.substitution import Substitution, is_model
 from lmtest.money.prices import price_of
 from lmtest.refresh.backoff import failures_of
 from lmtest.refresh.history import History
-from lmtest.refresh.ids import owns
+from lmtest.refresh.ids import is_of_another_language, owns
 from lmtest.refresh.order import in_order
 from lmtest.refresh.unmatched import refuse_unmatched
 from lmtest.refresh.waiting import waiting_for
@@ -386,6 +387,11 @@ def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path
     if not job.tests:
         return _unowned(job.executed)
     files = {test: test.partition("::")[0] for test in job.tests}
+    if other := next(filter(is_of_another_language, job.tests), None):
+        return (
+            f"its test {other} is none of pytest's: run it by its own runner with LM_MODE=refresh, then: "
+            f"lmtest accept {shlex.quote(str(here(job.path)))}"
+        )
     gone = [test for test, file in files.items() if not (root / file).exists()]
     if not gone:
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.cassette import pending
 from lmtest.cassette.index import Index
@@ -12,7 +12,7 @@ from lmtest.cassette.pending import failed_path, fresh_path
 from lmtest.refresh.drift import CallDrift, Change, Tier, compare
 from lmtest.refresh.outcomes import Outcomes, sum_up
 from lmtest.refresh.outputs import tier_of
-from lmtest.refresh.pairs import pair
+from lmtest.refresh.pairs import Pair, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -255,11 +255,31 @@ def compare_anew(path: Path, *, tests: Iterable[str], failure: str = "") -> Cass
     before = read_calls(path) if path.exists() else []
     # Of several tests one that failed has its part in the other file.
     files = [each for each in (fresh_path(path), failed_path(path)) if each.exists()]
-    pairs = pair(before, [call for each in files for call in read_calls(each)])
+    pairs = (_sharing(*each) for each in pair(before, [call for each in files for call in read_calls(each)]))
     calls = (compare(*each, folder=path.parent) for each in pairs) if files or failure else ()
     if failure:
         calls = (_unreached(each) if each.after is None else each for each in calls)
     return CassetteDrift(path=path, test=", ".join(tests) or None, calls=tuple(calls), failure=failure)
+
+
+def _sharing(before: Interaction | None, after: Interaction | None) -> Pair:
+    """Keep once in memory what a call has in common before and after: as good as all, of most."""
+    if before is None or after is None:
+        return before, after
+    said = iter(before.said)
+    return before, replace(
+        after.saying(lambda value: _shared(next(said, None), value)), request=_shared(before.request, after.request)
+    )
+
+
+def _shared(old: Any, new: Any) -> Any:
+    if isinstance(old, dict) and isinstance(new, dict):
+        parts = {name: _shared(old.get(name), value) for name, value in new.items()}
+        return old if list(parts) == list(old) and all(parts[name] is old[name] for name in old) else parts
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        items = [_shared(*each) for each in zip(old, new, strict=True)]
+        return old if all(one is other for one, other in zip(items, old, strict=True)) else items
+    return old if type(old) is type(new) and old == new and isinstance(old, str | int | float | bool) else new
 
 
 def _unreached(call: CallDrift) -> CallDrift:

@@ -144,7 +144,7 @@ class _Witness:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if not report.passed:
-            report.user_properties = [*report.user_properties, (_REASON, first_line(item, _told(report)))]
+            report.user_properties = [*report.user_properties, (_REASON, _reason(item, report, call))]
         if (name := self._name(item)) not in {None, item.nodeid}:
             report.user_properties = [*report.user_properties, (_NAME, name)]
         if call.excinfo is not None and _is_unanswered(call.excinfo.value):
@@ -249,15 +249,22 @@ def _tell(**event: Any) -> None:
 
 
 def _is_unanswered(error: BaseException | None) -> bool:
-    """Whether a model's answer did not come, as DSPy says it, which may be what another error came of."""
-    if (dspy := sys.modules.get("dspy")) is None:
-        return False
+    """Whether a model's answer did not come, as DSPy or a client says it, which may be what another error came of."""
+    dspy = sys.modules.get("dspy")
     while error is not None:
+        if getattr(error, "unanswered", None) is True:  # of a process that hosts programs
+            return True
         # An error of lm15 also stands behind our own words for a key that is missing.
-        if isinstance(error, dspy.LMError | dspy.lm15.LM15Error) and not isinstance(error, LMTestError):
+        if dspy and isinstance(error, dspy.LMError | dspy.lm15.LM15Error) and not isinstance(error, LMTestError):
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _reason(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> str:
+    """Say why a phase did not pass: what it raised, and of an execution in another process, the stage it failed at."""
+    stage = getattr(call.excinfo.value, "stage", None) if call.excinfo else None
+    return first_line(item, _told(report)) + (f" (stage {stage})" if isinstance(stage, str) else "")
 
 
 def _summed_up(phases: list[pytest.TestReport]) -> Ended:

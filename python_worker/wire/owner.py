@@ -18,6 +18,7 @@ PREFIX: Final = "lmtest-"
 TEST: Final = "lmtest-test"
 CASSETTE: Final = "lmtest-cassette"
 REFRESH: Final = "lmtest-refresh"
+TO: Final = "lmtest-to"
 OPTIONS: Final = "lmtest-options-bin"
 MOST_OPTIONS: Final = 32 * 1024
 """Bytes of the options, as JSON."""
@@ -88,6 +89,7 @@ def owner_to_metadata(owner: Owner) -> tuple[tuple[str, str | bytes], ...]:
         "lmtest-allow-misses": "true" if owner.allow_misses else "",
         "lmtest-keep-others": "true" if owner.keep_others else "",
         "lmtest-opening": owner.shares,
+        TO: owner.to,
     }
     told: list[tuple[str, str | bytes]] = [(key, _quoted(text)) for key, text in texts.items() if text]
     if owner.options:
@@ -171,5 +173,6 @@ _READERS: Final[dict[str, tuple[str, Callable[[str, str | bytes], Any]]]] = {
     "lmtest-allow-misses": ("allow_misses", _flag),
     "lmtest-keep-others": ("keep_others", _flag),
     "lmtest-opening": ("shares", _text),
+    TO: ("to", _text),
     OPTIONS: ("options", _object),
 }
