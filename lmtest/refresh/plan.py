@@ -9,20 +9,20 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lmtest import clock
 from lmtest.cassette import library, pending
-from lmtest.cassette.executed import command, program_of, title
+from lmtest.cassette.executed import program_of
 from lmtest.cassette.index import Index
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteFormatError, ConfigurationError
-from lmtest.here import here
 from lmtest.lm.substitution import Substitution, is_model
 from lmtest.money.prices import price_of
 from lmtest.refresh.backoff import failures_of
 from lmtest.refresh.history import History
-from lmtest.refresh.ids import is_of_another_language, owns
+from lmtest.refresh.ids import owns
+from lmtest.refresh.obstacles import obstacle_of
 from lmtest.refresh.order import in_order
 from lmtest.refresh.unmatched import refuse_unmatched
 from lmtest.refresh.waiting import waiting_for
@@ -34,15 +34,6 @@ if TYPE_CHECKING:
     from lmtest.cassette.interaction import Interaction, Json
     from lmtest.refresh.backoff import Failures
     from lmtest.refresh.waiting import Waiting
-
-
-_UNOWNED: Final = (
-    "no test is known to own it: re-send its calls with --calls-only, or record it under pytest once more."
-)
-_UNTOLD: Final = (
-    "its header does not tell what was executed, as none did in 0.1.0: execute it once more on a worker that was "
-    "started with --lm-mode record."
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -263,7 +254,7 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         job, is_done, reason = _looked_after(job, calls, choice)
         if is_done:
             done.append(job)
-        elif reason := reason or _obstacle(job, calls, choice, root):
+        elif reason := reason or obstacle_of(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         else:
             failures = _failures(job, calls, choice, history)
@@ -373,35 +364,3 @@ def _is_execution(job: Job, wanted: Executions) -> bool:
     """Whether a worker recorded it with no test behind it, for one of the programs; older ones' folders name it."""
     program = program_of(job.executed or {}) or job.path.parent.name
     return not job.tests and (not wanted.programs or program in wanted.programs)
-
-
-def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:
-    if not calls:
-        return "it holds no calls, so there is nothing to record anew."
-    if choice.executions is not None:
-        return choice.executions.obstacle(job.executed) if job.executed else _UNTOLD
-    if not choice.by_test:
-        from lmtest.refresh.chains import why_not  # brings DSPy, which whoever watches tests must not
-
-        return why_not(calls)
-    if not job.tests:
-        return _unowned(job.executed)
-    files = {test: test.partition("::")[0] for test in job.tests}
-    if other := next(filter(is_of_another_language, job.tests), None):
-        return (
-            f"its test {other} is none of pytest's: run it by its own runner with LM_MODE=refresh, then: "
-            f"lmtest accept {shlex.quote(str(here(job.path)))}"
-        )
-    gone = [test for test, file in files.items() if not (root / file).exists()]
-    if not gone:
-        return ""
-    left = len(gone) < len(files)
-    moved = "If it was moved, take its recordings along: lmtest mv OLD NEW; if nothing plays it any more, delete it."
-    advice = "Record it again without that test." if left else moved
-    return f"its test {gone[0]} is gone: there is no {files[gone[0]]}. {advice}"
-
-
-def _unowned(executed: Json | None) -> str:
-    if not executed:
-        return _UNOWNED
-    return f"a worker recorded it, with no test behind it, for {title(executed)}. Execute it anew: {command(executed)}"
