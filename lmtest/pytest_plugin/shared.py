@@ -32,6 +32,7 @@ SIBLINGS = pytest.StashKey[tuple[pytest.Item | pytest.Collector, ...]]()
 
 _WRITTEN = pytest.StashKey[dict[str, str]]()
 _CLOSED = pytest.StashKey[list["File"]]()
+_CURRENT: pytest.StashKey[Covered] = pytest.StashKey()
 
 
 def close_ended(item: pytest.Item, nextitem: pytest.Item | None) -> None:
@@ -82,6 +83,14 @@ def take_closed(session: pytest.Session) -> tuple[File, ...]:
     taken = tuple(closed)
     closed.clear()
     return taken
+
+
+def begin(covered: Covered) -> None:
+    """Note whose cassette is open, so that nothing of it outlives the session; `pytest.exit` tears no test down."""
+    session = covered.item.session
+    if _CURRENT not in session.stash:
+        session.config.add_cleanup(lambda: session.stash[_CURRENT].exits.close())
+    session.stash[_CURRENT] = covered
 
 
 def abandon(session: pytest.Session) -> None:
