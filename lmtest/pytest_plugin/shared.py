@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -89,8 +90,12 @@ def begin(covered: Covered) -> None:
     """Note whose cassette is open, so that nothing of it outlives the session; `pytest.exit` tears no test down."""
     session = covered.item.session
     if _CURRENT not in session.stash:
-        session.config.add_cleanup(lambda: session.stash[_CURRENT].exits.close())
+        session.config.add_cleanup(functools.partial(_end_last, session))
     session.stash[_CURRENT] = covered
+
+
+def _end_last(session: pytest.Session) -> None:
+    session.stash[_CURRENT].exits.close()
 
 
 def abandon(session: pytest.Session) -> None:
