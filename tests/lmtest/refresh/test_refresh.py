@@ -135,7 +135,8 @@ def test_a_nightly_job_can_fail_on_a_tier(suite_of_six, oracle, refresh):
     refresh(path, "--yes", "--fail-on", "structure", code=0)
 
 
-def test_a_metric_scores_before_and_after(suite_of_six, oracle, refresh):
+def test_a_metric_scores_before_and_after(suite_of_six, oracle, refresh, monkeypatch):
+    monkeypatch.delitem(sys.modules, "scores", raising=False)
     (suite_of_six / "scores.py").write_text("def small(example, prediction):\n    return prediction.n < 4\n")
     oracle.says["changed?"] = answer("It is Paris", 4)
     refresh(str(cassette(suite_of_six, "changed")), "--yes", "--metric", "scores:small", "--report", "drift.json")
