@@ -75,8 +75,29 @@ def test_a_missing_key_is_no_drift(suite_of_six, oracle, refresh, monkeypatch):
 def test_calls_alone_that_nobody_answers_are_no_drift_either(suite_of_six, oracle, refresh):
     oracle.says["same?"] = 500
     options = ("--calls-only", "--api-base", f"{oracle.url}/v1beta", "--yes", "--report", "drift.json")
-    refresh(*paths(suite_of_six, "same"), *options, code=Exit.UNANSWERED)
+    said = refresh(*paths(suite_of_six, "same"), *options, code=Exit.UNANSWERED)
     assert counts() == {}
+    assert "1 call of 1 cassette: 1 failed." in said
+
+
+def test_a_call_alone_that_is_not_answered_is_red_though_others_are(suite_of_six, oracle, refresh):
+    oracle.says["same?"] = 500
+    options = ("--calls-only", "--api-base", f"{oracle.url}/v1beta", "--yes", *REPORTS)
+    said = refresh(*paths(suite_of_six, "same", "changed"), *options, code=Exit.FOUND)
+    assert everywhere(said, "1 failed") == [True] * 3
+
+
+def test_an_error_that_the_program_catches_is_red_though_its_test_passes(suite_of_six, oracle, refresh):
+    file = suite_of_six / "test_suite.py"
+    asks = '    assert dspy.Predict("question -> answer: str, n: int")(question="same?").answer\n'
+    assert asks in file.read_text()
+    caught = f"    with contextlib.suppress(Exception):\n    {asks}"
+    file.write_text(f"import contextlib\n{file.read_text().replace(asks, caught)}")
+    oracle.says["same?"] = 500
+    said = refresh(*paths(suite_of_six, "same", "changed"), "--yes", *REPORTS, code=Exit.FOUND)
+    assert counts() == {"passed": 2}
+    assert everywhere(said, "1 failed. 2 tests: 2 passed.") == [True] * 3
+    assert "same?" in said
 
 
 CHAIN = """\
