@@ -8,6 +8,7 @@ import pytest
 
 from lmtest.cassette.pending import fresh_path, unfinished
 from lmtest.cli.exits import Exit
+from lmtest.refresh.history import History
 
 from . import suite
 from .suite import answer, cassette
@@ -70,6 +71,19 @@ def test_a_missing_key_is_no_drift(suite_of_six, oracle, refresh, monkeypatch):
     monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
     refresh(*paths(suite_of_six, "same"), "--yes", *REPORTS, code=Exit.UNANSWERED)
     assert (oracle.prompts, counts()) == ([], {"failed": 1})
+
+
+@pytest.mark.parametrize("key", [None, "refused"])
+def test_a_key_that_was_missing_or_refused_is_held_against_no_test(suite_of_six, oracle, refresh, monkeypatch, key):
+    with monkeypatch.context() as without:
+        without.delenv("GOOGLE_API_KEY", raising=False)
+        without.delenv("GEMINI_API_KEY")
+        if key:
+            without.setenv("GEMINI_API_KEY", key)
+            oracle.says["same?"] = 403
+        refresh(*paths(suite_of_six, "same"), "--yes", code=Exit.UNANSWERED)
+    attempt = json.loads((suite_of_six / ".lmtest" / "refresh.jsonl").read_text().splitlines()[-1])
+    assert (attempt["outcome"], History.read(suite_of_six).last(attempt["test"])) == ("nobody", None)
 
 
 def test_calls_alone_that_nobody_answers_are_no_drift_either(suite_of_six, oracle, refresh):
