@@ -237,11 +237,10 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
             done.append(job)
         elif reason := reason or _obstacle(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
+        elif failures and not (choice.insists or path in paths) and clock.utc_now() < failures.until:
+            postponed.append(Postponed(path=path, failures=failures))
         else:
-            if failures and not (choice.insists or path in paths) and clock.utc_now() < failures.until:
-                postponed.append(Postponed(path=path, failures=failures))
-            else:
-                due.append(replace(job, failures=failures.count if failures else 0))
+            due.append(replace(job, failures=failures.count if failures else 0))
     refuse_unmatched(choice, models=models, tests=tests)
     return Plan(due=in_order(due), done=tuple(done), skipped=tuple(skipped), postponed=tuple(postponed))
 

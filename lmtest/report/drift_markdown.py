@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmtest.cassette.marking import cut, marked
 from lmtest.literal import block, code, prose
-from lmtest.report.drift_text import MEANING, brief, by_reason, consumption, difference, headline, score, unscored
+from lmtest.report.drift_text import MEANING, brief, by_reason, consumption, difference, headline, many, score, unscored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,7 +62,7 @@ def _head(data: Json) -> Iterator[str]:
     yield from (f"| {tier} | {count} | {MEANING[tier]} |" for tier, count in data["counts"].items())
     yield from ("", f"Before and now: {consumption(data) or 'no call was answered both times'}.", "")
     if told := score(data["scores"]):
-        yield from (f"Mean score of {data['scores']['calls']} calls: {told}.", "")
+        yield from (f"Mean score of {many(data['scores']['calls'], 'call')}: {told}.", "")
     if told := unscored(data):
         yield from (prose(brief(told)), "")
 

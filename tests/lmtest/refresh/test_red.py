@@ -69,8 +69,9 @@ def test_a_provider_that_refuses_connections_is_no_drift(suite_of_six, refresh, 
 def test_a_missing_key_is_no_drift(suite_of_six, oracle, refresh, monkeypatch):
     monkeypatch.delenv("GEMINI_API_KEY")
     monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
-    refresh(*paths(suite_of_six, "same"), "--yes", *REPORTS, code=Exit.UNANSWERED)
+    said = refresh(*paths(suite_of_six, "same"), "--yes", *REPORTS, code=Exit.UNANSWERED)
     assert (oracle.prompts, counts()) == ([], {"failed": 1})
+    assert "Before and now" not in said, "of calls that nobody answered"
 
 
 @pytest.mark.parametrize("key", [None, "refused"])
