@@ -60,7 +60,7 @@ def _head(data: Json) -> Iterator[str]:
         yield from (f"**Stopped early:** {prose(brief(data['stopped']))}", "")
     yield from ("| tier | calls | |", "|---|--:|---|")
     yield from (f"| {tier} | {count} | {MEANING[tier]} |" for tier, count in data["counts"].items())
-    yield from ("", f"Before and now: {consumption(data) or 'no call was answered both times'}.", "")
+    yield from ("", f"Before and now: {consumption(data) or 'no call was answered'}.", "")
     if told := score(data["scores"]):
         yield from (f"Mean score of {many(data['scores']['calls'], 'call')}: {told}.", "")
     if told := unscored(data):

@@ -74,7 +74,7 @@ def moved(before_and_after: Json, unit: str) -> str:
 
 
 def consumption(data: Json) -> str:
-    """Say in a line what calls took before and take now; nothing where none was answered both times."""
+    """Say in a line what calls took before and take now; nothing where none was answered."""
     if not data["tokens"]["before"] and not data["tokens"]["after"]:
         return ""
     return ", ".join((moved(data["tokens"], " tokens"), moved(data["usd"], "$"), moved(data["seconds"], " s")))
