@@ -296,6 +296,17 @@ def test_what_a_crashed_test_shares_with_others_is_never_accepted(shared, refres
     assert unfinished(shared / "cassettes/ours.yaml") == ("test_suite.py::test_two",)
 
 
+@pytest.mark.parametrize(("wrong", "how"), [("os._exit(1)", "crashed"), ("assert False", "failed")])
+def test_while_it_runs_a_shared_cassette_is_told_once_its_last_test_ended(shared, refresh, wrong, how):
+    file = shared / "test_suite.py"
+    file.write_text(file.read_text().replace('qa(question="two?")', f'qa(question="two?"); {wrong}'))
+    told = [line for line in refresh("--all", "--yes", code=Exit.FOUND).splitlines() if line.endswith(" so far")]
+    assert [line.split(", $")[0].split(": ", 1)[1] for line in told] == [
+        f"cassettes/ours.yaml: {how}",
+        "cassettes/test_suite/test_three.yaml: passed",
+    ]
+
+
 def test_tests_whose_turn_a_crash_took_are_not_asked_twice(shared, oracle, refresh):
     file = shared / "test_suite.py"
     # In between the two that share: what the first of them recorded is on the disk already.
