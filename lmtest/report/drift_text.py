@@ -35,7 +35,7 @@ def headline(data: Json) -> str:
     counts = ", ".join(f"{count} {tier}" for tier, count in data["counts"].items() if count)
     calls = sum(data["counts"].values())
     to = f" by {data['to']}" if data["to"] else ""
-    told = f"{many(calls, 'call')} of {many(len(data['cassettes']), 'cassette')}{to}: {counts or 'none answered'}."
+    told = f"{many(calls, 'call')} of {many(len(data['cassettes']), 'cassette')}{to}: {counts or 'nothing to compare'}."
     if data["left"]:
         told += f" {many(len(data['left']), 'cassette')} left as {'it was' if len(data['left']) == 1 else 'they were'}."
     return " ".join(filter(None, (told, tests_headline(data["tests"]))))
