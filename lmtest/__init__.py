@@ -27,9 +27,12 @@ from lmtest.running import running_test
 if TYPE_CHECKING:
     from lmtest.cassette.cassette import Call, Cassette
     from lmtest.cassette.naming import cassette_path
+    from lmtest.cassette.recordings import Recording, recordings
     from lmtest.cassette.redact import redact
     from lmtest.cassette.told import CassetteReport
+    from lmtest.cli.executions import refresh_executions
     from lmtest.cli.exits import Exit
+    from lmtest.cli.refresh import refresh_options
     from lmtest.lm.billing import budget_left
     from lmtest.lm.explicit import LM
     from lmtest.lm.portable_rules import rules_from_plain
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from lmtest.lm.use import use_cassette
     from lmtest.money.limits import Limits
     from lmtest.network import block_network
+    from lmtest.refresh.executions import Executed
     from lmtest.usable import check_settings
     from lmtest.variables import run_variables
 
@@ -60,6 +64,7 @@ __all__ = [
     "CassetteTampered",
     "CassetteUnsaved",
     "ConfigurationError",
+    "Executed",
     "Exit",
     "LMTestError",
     "LimitError",
@@ -67,6 +72,7 @@ __all__ = [
     "Mode",
     "NetworkBlocked",
     "RateLimited",
+    "Recording",
     "Rule",
     "SharedCassette",
     "Stop",
@@ -77,7 +83,10 @@ __all__ = [
     "cassette_path",
     "check_settings",
     "choose_mode",
+    "recordings",
     "redact",
+    "refresh_executions",
+    "refresh_options",
     "rules_from_plain",
     "run_variables",
     "running_test",
@@ -90,9 +99,11 @@ _LATE = {
     "Call": "lmtest.cassette.cassette",
     "Cassette": "lmtest.cassette.cassette",
     "CassetteReport": "lmtest.cassette.told",
+    "Executed": "lmtest.refresh.executions",
     "Exit": "lmtest.cli.exits",
     "LM": "lmtest.lm.explicit",
     "Limits": "lmtest.money.limits",
+    "Recording": "lmtest.cassette.recordings",
     "Rule": "lmtest.lm.rules",
     "SharedCassette": "lmtest.lm.shared",
     "Stop": "lmtest.lm.stop",
@@ -100,7 +111,10 @@ _LATE = {
     "budget_left": "lmtest.lm.billing",
     "cassette_path": "lmtest.cassette.naming",
     "check_settings": "lmtest.usable",
+    "recordings": "lmtest.cassette.recordings",
     "redact": "lmtest.cassette.redact",
+    "refresh_executions": "lmtest.cli.executions",
+    "refresh_options": "lmtest.cli.refresh",
     "rules_from_plain": "lmtest.lm.portable_rules",
     "run_variables": "lmtest.variables",
     "tool": "lmtest.lm.tools",

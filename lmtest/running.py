@@ -27,7 +27,9 @@ class RunningTest:
         allow_misses: Whether it may go on though a request is not recorded.
         keeps_others: Tells whether recordings that other tests play from stay in the cassette.
         shares: What it has in common with the tests that play on from where it ends; "" where there are none.
+        to: The model that a refresh asks instead of the program's own; "" where it asks none.
         options: Gives further arguments of :class:`lmtest.use_cassette` as JSON values.
+        admit: Raises where another process is to be asked for nothing more.
         asked: How often another process was asked to run something for it.
         noted: What stopped a call elsewhere, whether or not the test's program caught that.
         openings: What closes its cassette in other processes, by where that is.
@@ -42,7 +44,9 @@ class RunningTest:
     allow_misses: bool = False
     keeps_others: Callable[[], bool] = bool
     shares: str = ""
+    to: str = ""
     options: Callable[[], Mapping[str, Any]] = dict
+    admit: Callable[[], None] = lambda: None
     asked: int = 0
     noted: list[Exception] = field(default_factory=list)
     openings: dict[Hashable, Close] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The command line: ``python -m python_worker serve | audit | backup | restore``."""
+"""The command line: ``python -m python_worker serve | refresh | audit | backup | restore``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import click
 import lmtest
 from python_worker.commands.audit import audit
 from python_worker.commands.backup import backup, restore
+from python_worker.commands.refresh import refresh
 from python_worker.commands.where import data_dir, database_url
 from python_worker.domain.errors import WorkerError
 from python_worker.extra import MissingExtra, needed_by
@@ -34,7 +35,7 @@ def cli() -> None:
     """A gRPC server that hosts DSPy programs for clients in any language."""
 
 
-for each in (audit, backup, restore):
+for each in (audit, backup, refresh, restore):
     cli.add_command(each)
 
 
@@ -173,7 +174,7 @@ def main() -> None:
             sys.exit(cli(standalone_mode=False))
     except (lmtest.LMTestError, WorkerError, MissingExtra) as error:
         _tell(str(error))
-        sys.exit(lmtest.Exit.USAGE)
+        sys.exit(lmtest.Exit.UNKEPT if isinstance(error, lmtest.CassetteUnsaved) else lmtest.Exit.USAGE)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
@@ -212,7 +213,11 @@ def _serve(settings: Settings, database: Database) -> bool:
     from python_worker.worker import Worker
 
     lms = LmtestLMs(
-        mode=settings.mode, cassette_dir=settings.cassette_dir, model=settings.model, api_base=settings.api_base
+        mode=settings.mode,
+        cassette_dir=settings.cassette_dir,
+        model=settings.model,
+        api_base=settings.api_base,
+        values=settings.audit_values,
     )
     told_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

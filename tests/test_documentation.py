@@ -29,7 +29,7 @@ from python_worker.client import Action, WorkerError, connect
 from python_worker.security import read_tokens
 from python_worker.signatures import parse
 
-from .pages import BLOCKS, FENCED, PAGES
+from .pages import BLOCKS, FENCED, PAGES, ROOT
 
 # As a reader's own shell, in mode mock: nothing of this run, of CI or of who runs it.
 OFFLINE = {
@@ -56,7 +56,7 @@ def each(*languages, where=lambda _text: True):
 
 
 def calls_a_worker(text):
-    return "connect(" in text
+    return "connect(" in text and not has_tests(text)  # which start one themselves
 
 
 def has_tests(text):
@@ -120,7 +120,7 @@ def worker(folder, *arguments):
 
 
 def test_every_block_says_what_it_is_in():
-    known = {"python", "diff", "toml", "ini", "yaml", "console", "sh"}
+    known = {"python", "diff", "toml", "ini", "yaml", "console", "sh", "javascript"}
     assert [str(block) for block in BLOCKS if block.language not in known] == []
 
 
@@ -219,6 +219,11 @@ def test_yaml_is_read_by_what_it_is_for(block, tmp_path):
     else:
         (tmp_path / "rules.yaml").write_text(block.text)
         assert len(read_rules(tmp_path / "rules.yaml")) == len(read)
+
+
+@each("javascript")
+def test_javascript_is_of_the_suite_that_runs(block):
+    assert block.text in (ROOT / "examples" / "node-workflows" / "worker.js").read_text()
 
 
 @each("sh")

@@ -1,17 +1,23 @@
-"""What teams do with a worker, each workflow end to end: recorded once, replayed ever since.
+"""What teams do with a worker, each workflow end to end: recorded once, replayed ever since, refreshed when it is due.
 
-The recordings come from our stand-in server (`python scripts/record_examples.py`): their answers are made up, no model
-wrote them. What the tests hold are the shapes, the types and the trail, which any provider's answers must obey.
+    LM_MODE=record pytest examples/workflows      record; conftest.py starts all that is needed
+    pytest examples/workflows                     replay, off the network
+    lmtest refresh examples/workflows             record again beside the old, and say what moved
+
+The recordings in the repository are the stand-in's: their answers are made up, no model wrote them. What the tests
+hold are the shapes, the types and the trail, which any provider's answers must obey.
 """
 
 from datetime import UTC, datetime
 
 import pytest
 
-from python_worker.client import WorkerError
+from python_worker.client import Order, Token, WorkerError
 from python_worker.domain.errors import Reason
 from python_worker.domain.execution import ExecutionStatus
 from python_worker.domain.stage import Stage, StageStatus
+
+pytestmark = pytest.mark.lmtest
 
 STAGES = list(Stage)
 
@@ -123,3 +129,40 @@ def test_error_handling_and_recovery(worker):
     assert "did you mean 'rater'?" in missing.value.message
 
     assert worker.execute("rater", {"review": "Fine.", "stars": 4}).outputs["verdict"], "and the same client goes on"
+
+
+def population(city: str) -> int:
+    """Look up how many people live in a city."""
+    return {"Paris": 2_100_000, "Rome": 2_750_000}[city]
+
+
+def test_tools_served_by_the_client(worker):
+    worker.create_program(
+        "geographer", signature="question -> answer", module="ReAct", tools=["population"], max_tokens=400
+    )
+
+    with worker.serve_tools([population]):
+        execution = worker.execute("geographer", {"question": "Is Paris bigger than Rome?"})
+
+    assert execution.outputs["answer"]
+    assert "population" in {use.tool for use in execution.stages[2].tools}
+
+
+def test_a_batch_in_which_one_fails(worker):
+    worker.create_program(
+        "doubler", signature="signature doubler: :integer(max=9) number -> :integer twice", max_tokens=200
+    )
+
+    results = dict(worker.batch([Order("doubler", {"number": number}) for number in (1, 2, 30)], parallel=2))
+
+    assert [type(results[place].outputs["twice"]) for place in (0, 1)] == [int, int]
+    assert results[2].reason is Reason.CONSTRAINT_VIOLATION, "and the others have their answers"
+
+
+def test_a_stream_is_heard_word_by_word(worker):
+    worker.create_program("teller", signature="signature teller: :string question -> :string story", max_tokens=200)
+
+    *told, execution = worker.stream("teller", {"question": "Who wrote it?"})
+
+    heard = "".join(event.text for event in told if isinstance(event, Token))
+    assert heard == execution.outputs["story"]

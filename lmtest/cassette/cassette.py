@@ -62,6 +62,8 @@ class Call:
         dspy_cost: USD by DSPy's own estimate, of a live call, where it has one.
         cassette: The file, where there is one.
         tool: The tool that was called; "" where a model was asked.
+        digest: SHA-256 of the recording that was played, as `lmtest.recordings` tells it; "" where none was.
+        recorded_at: When that was recorded, ISO 8601.
     """
 
     key: str
@@ -77,6 +79,8 @@ class Call:
     dspy_cost: Decimal | None = None
     cassette: Path | None = None
     tool: str = ""
+    digest: str = ""
+    recorded_at: str | None = None
 
     @property
     def spent(self) -> Decimal | None:
@@ -541,8 +545,9 @@ class Cassette:
         self._unwell = self._unwell or not well
 
     def _clean(self, header: Header) -> Header:
-        """A header whose tests' ids hold no secret: whoever opens a cassette by hand may name any."""
-        return header if header.test is None else replace(header, test=self._redactor.text(header.test))
+        """A header without secrets: whoever opens a cassette by hand may name any test, and execute anything."""
+        test = None if header.test is None else self._redactor.text(header.test)
+        return replace(header, test=test, executed=self._redactor.value(header.executed))
 
     def _media_of(self, interactions: Iterable[Interaction]) -> dict[str, bytes]:
         return {name: self._media[name] for each in interactions for name in blobs.of(each)}

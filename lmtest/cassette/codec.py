@@ -40,6 +40,17 @@ FORMAT: Final = 1
 MIGRATIONS: dict[int, Callable[[Json], Json]] = {}
 """For each older format, what turns one of its interaction documents into one of the next format."""
 
+_HEADER: Final = {
+    "format": int,
+    "recorded_at": str,
+    "source": str,
+    "lmtest": str,
+    "dspy": str,
+    "test": str,
+    "executed": dict,
+}
+"""The fields of a header that are known here, as they stand in a file, with their types."""
+
 _TITLE = "# An lmtest cassette. To read it as a conversation: lmtest show FILE\n"
 _ROLES = frozenset({"user", "assistant", "developer", "tool", "system"})
 
@@ -55,7 +66,7 @@ def encode_header(header: Header) -> str:
     lmtest: "0.1.0"
     <BLANKLINE>
     """
-    fields = {name: getattr(header, name) for name in header.__slots__}
+    fields = {name: getattr(header, name) for name in _HEADER} | header.further
     return _TITLE + yamltext.dump({name: value for name, value in fields.items() if value is not None})
 
 
@@ -91,9 +102,10 @@ def decode_header(text: str, *, path: Path) -> Header:
             line=1,
         )
     try:
-        for name in Header.__slots__:
-            _expect(data, name, int if name == "format" else str, optional=name in {"dspy", "test"})
-        return Header(**{name: data[name] for name in Header.__slots__ if name in data})
+        for name, kind in _HEADER.items():
+            _expect(data, name, kind, optional=name in {"dspy", "test", "executed"})
+        known = {name: data[name] for name in _HEADER if name in data}
+        return Header(**known, further={name: value for name, value in data.items() if name not in _HEADER})
     except (KeyError, TypeError) as error:
         raise CassetteFormatError(
             f"{path}:1: the header is not whole ({type(error).__name__}: {error}). "
@@ -113,10 +125,12 @@ def _what_it_is(data: Any) -> str:
 
 
 # A header as we write it; what holds more than such lines, such as an escape, is left to the YAML parser.
+_PLAIN = r'(?:"[^"\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+"|[a-z][a-z0-9._-]*[a-z0-9]|[1-9][0-9]*)\n'
 _PLAIN_HEADER = re.compile(
     re.escape(f"{_TITLE}format: {FORMAT}\n")
-    + r"(?:(?:recorded_at|source|lmtest|dspy|test): "
-    + r'(?:"[^"\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+"|[a-z][a-z0-9.-]*[a-z])\n)+'
+    + rf"(?:(?:recorded_at|source|lmtest|dspy|test): {_PLAIN})+"
+    + rf"(?:executed:\n(?:  [a-z0-9_]+: {_PLAIN})+(?:  inputs:\n(?:    [A-Za-z_]\w*: {_PLAIN})+)?)?",
+    re.ASCII,
 )
 
 
@@ -124,7 +138,9 @@ def _written_header(text: str) -> Header | None:
     """A header of this format read the quick way, or None where it does not stand there as it was written."""
     data = quicktext.read(text.removeprefix(_TITLE)) if _PLAIN_HEADER.fullmatch(text) else None
     # A word such as `true` is no text.
-    if data is None or not all(type(value) is str for name, value in data.items() if name != "format"):
+    if data is None or not all(type(data[name]) is kind for name, kind in _HEADER.items() if name in data):
+        return None
+    if not all(type(value) in {str, int, dict} for value in (data.get("executed") or {}).values()):
         return None
     try:
         return Header(**data)
@@ -186,6 +202,7 @@ def decode(text: str, *, path: Path, line: int = 1, version: int = FORMAT, reque
             latency=document.get("latency"),
             recorded_at=document.get("recorded_at"),
             thought=document.get("thought"),
+            digest=stated(text) if proven is not None else digest_of(text),
         )
     except (KeyError, TypeError, AttributeError, InvalidOperation) as error:
         raise CassetteFormatError(
@@ -224,6 +241,20 @@ def _expect(holder: Json, name: str, kind: type, *, optional: bool = False) -> N
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_of(text: str) -> str:
+    """SHA-256 of a document as it stands there, whatever digest it states."""
+    return _digest(text.replace("\r\n", "\n").rpartition('digest: "')[0] or text)
+
+
+def stated(text: str) -> str:
+    r"""Give the digest that a document states in its last line.
+
+    >>> stated('key: "k"\ndigest: "0a"\n')
+    '0a'
+    """
+    return text.rpartition('digest: "')[2].strip().removesuffix('"')
 
 
 def _proven(text: str) -> str | None:

@@ -156,6 +156,7 @@ class Interaction:
         recorded_at: ISO 8601, UTC.
         thought: The output field that a module of DSPy added for the model to think aloud in, where the request does
             not tell.
+        digest: SHA-256 of its document as it stands in the file; "" where it was not read from one.
     """
 
     key: str
@@ -166,6 +167,7 @@ class Interaction:
     latency: float | None = None
     recorded_at: str | None = None
     thought: str | None = None
+    digest: str = field(default="", compare=False)
 
     @property
     def usage(self) -> Usage:
@@ -288,6 +290,9 @@ class Header:
         lmtest: The version of lmtest that wrote the file.
         dspy: The version of DSPy under it.
         test: The id of the test that owns the file, where one does; of several, one a line.
+        executed: What a worker executed, where it recorded the file with no test behind it: see
+            :mod:`lmtest.cassette.executed`.
+        further: Fields that another version of lmtest wrote and this one does not know; they stay in the file.
     """
 
     format: int
@@ -296,6 +301,8 @@ class Header:
     lmtest: str
     dspy: str | None = None
     test: str | None = None
+    executed: Json | None = None
+    further: Json = field(default_factory=dict)
 
     @property
     def tests(self) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from lmtest.errors import CassetteError, CassetteFormatError, CassetteUnsaved, C
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from lmtest.cassette.interaction import Json
+
 SUFFIXES: Final = (".yaml", ".yml")
 _OLD: Final = 3600.0
 """Seconds after which what a process left half written is nobody's any more."""
@@ -35,6 +37,7 @@ class Shelf:
         source: Who answered.
         cost: USD it cost to record, as far as prices are known.
         size: Bytes, blobs not counted.
+        executed: What a worker executed, where no test owns it.
         problem: Why it does not read, where it does not.
     """
 
@@ -45,6 +48,7 @@ class Shelf:
     source: str = ""
     cost: Decimal | None = None
     size: int = 0
+    executed: Json | None = None
     problem: str | None = None
 
 
@@ -81,6 +85,7 @@ def shelve(path: Path) -> Shelf:
         source=index.header.source,
         cost=sum(costs, Decimal(0)) if costs or not read else None,
         size=index.size,
+        executed=index.header.executed,
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmtest.cassette.conversation import Turn
+    from lmtest.cassette.interaction import Json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,13 +161,28 @@ def _header(old: Index | None, ours: Index, theirs: Index) -> bytes:
     before = old.header if old else None
     tests = _both(before.tests if before else (), ours.header.tests, theirs.header.tests)
     sources = _both(before.sources if before else (), ours.header.sources, theirs.header.sources)
-    header = replace(newest.header, test="\n".join(tests) or None, source=", ".join(sorted(sources)))
+    further = _fields(
+        before.further if before else {}, ours.header.further, theirs.header.further, newest.header.further
+    )
+    header = replace(
+        newest.header,
+        test="\n".join(tests) or None,
+        source=", ".join(sorted(sources)),
+        executed=newest.header.executed or (None if tests else ours.header.executed or theirs.header.executed),
+        further=further,
+    )
     return _ended(newest.preamble) if header == newest.header else codec.encode_header(header).encode()
 
 
 def _both(old: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
     gone = {each for each in old if each not in ours or each not in theirs}
     return [each for each in dict.fromkeys([*ours, *theirs]) if each not in gone]
+
+
+def _fields(old: Json, ours: Json, theirs: Json, newest: Json) -> Json:
+    """What either has, as the newer one has it where both do; what one took away is gone."""
+    gone = {name for name in old if name not in ours or name not in theirs}
+    return {name: value for name, value in (ours | theirs | newest).items() if name not in gone}
 
 
 def _ended(text: bytes) -> bytes:

@@ -121,6 +121,7 @@ def save(
         CassetteFormatError: What is to be kept does not read.
     """
     fresh, failed = fresh_path(path), failed_path(path)
+    header = _of_the_cassette(path, header)
     with store.saving(path):
         if not well:
             _withdraw(fresh, header.tests, run)
@@ -133,6 +134,16 @@ def save(
             failed.unlink(missing_ok=True)
         if fresh.exists() and not Index(fresh).entries and not unfinished(path):
             fresh.unlink()  # all of its tests passed and called nothing
+
+
+def _of_the_cassette(path: Path, header: Header) -> Header:
+    """A header with what the cassette's own tells beside, which is to stay when what was recorded takes its place."""
+    try:
+        was = Index(path).header
+    except CassetteError:  # there is none yet, or none that reads
+        return header
+    executed = header.executed or (None if header.test else was.executed)
+    return replace(header, executed=executed, further=was.further | header.further)
 
 
 def _withdraw(fresh: Path, tests: tuple[str, ...], run: str) -> None:

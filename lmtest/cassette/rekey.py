@@ -92,7 +92,7 @@ def rekey(path: Path, rules: Rules, redactor: Redactor, *, dry_run: bool = False
         recordings, names = apply(index), library.references(index)
         told = _told(index, recordings)
         blobs.write(path.parent, media)
-        yield from _written(index, recordings)
+        yield from _written(index, recordings, redactor)
 
     store.rewrite(path, rewritten, under=cassette_of(path))
     library.drop_blobs(path.parent, names)
@@ -145,8 +145,9 @@ def _applied(index: Index, entry: Entry, rules: Rules, redactor: Redactor, media
     return recording
 
 
-def _written(index: Index, recordings: list[_Recording]) -> Iterator[str | bytes]:
-    yield store.preamble(index, index.header)
+def _written(index: Index, recordings: list[_Recording], redactor: Redactor) -> Iterator[str | bytes]:
+    header = replace(index.header, executed=redactor.value(index.header.executed))
+    yield store.preamble(index, index.header) if header == index.header else codec.encode_header(header)
     for each in recordings:
         yield codec.encode(each.now) if each.changed else store.document(index, each.entry)
 

@@ -166,7 +166,9 @@ def preamble(index: Index, header: Header) -> bytes:
     was = index.header
     sources = ", ".join(sorted({*was.sources, *header.sources}))
     tests = "\n".join(dict.fromkeys([*was.tests, *header.tests])) or None
-    now = replace(was, format=codec.FORMAT, source=sources, test=tests)
+    executed = was.executed or (None if tests else header.executed)
+    further = header.further | was.further
+    now = replace(was, format=codec.FORMAT, source=sources, test=tests, executed=executed, further=further)
     return _ended(index.preamble) if now == was else preamble_of(now)
 
 

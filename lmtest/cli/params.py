@@ -61,14 +61,20 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # likewise
 
 
 class CassettePath(click.ParamType):  # type: ignore[type-arg] # likewise
-    """A cassette or a directory: a path, or a name as it was printed, from where cassettes are kept or the project."""
+    """A cassette or a directory: a path, or a name as it was printed, from where cassettes are kept or the project.
+
+    A directory of tests means their cassettes.
+    """
 
     name = "PATH"
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002 - click's signature
         """Find what is meant; a path that leads nowhere is given back as it is, for the command to refuse."""
+        from lmtest.settings import cassette_directory
+
         path = Path(value)
-        return base_of(path) / path
+        kept = cassette_directory() / path
+        return kept if _is_of_tests(path, kept) else base_of(path) / path
 
 
 def base_of(path: Path) -> Path:
@@ -81,3 +87,10 @@ def base_of(path: Path) -> Path:
             if (base / path).exists():
                 return base
     return Path()
+
+
+def _is_of_tests(path: Path, kept: Path) -> bool:
+    """Whether a directory has no cassettes itself, and those of what is in it are kept elsewhere."""
+    from lmtest.cassette import library
+
+    return path.is_dir() and kept.is_dir() and not kept.samefile(path) and not any(library.find([path]))

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,7 +16,7 @@ from lmtest.errors import ConfigurationError
 from lmtest.settings import cassette_directory, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from rich.console import Console
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lmtest.refresh.plan import Choice, Plan
     from lmtest.refresh.result import Drift
 
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
 _TIERS = ("same", "wording", "changed", "structure", "failed")
 _REPORTS = (".md", ".html", ".json")
 # What is of use to a refresh alone: --missing runs tests, and replaces and compares nothing.
@@ -50,18 +51,50 @@ class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.par
         return path
 
 
+_SHARED = (
+    click.option(
+        "--older-than", type=Moment("AGE"), help="Only those with a call recorded before: an age (30d, 2w) or a date."
+    ),
+    click.option("--failed", is_flag=True, help="Only those whose last refresh failed."),
+    click.option("--again", is_flag=True, help="Also what is re-recorded already, and waits to be accepted."),
+    click.option(
+        "--skip-pending", is_flag=True, help="Leave alone what waits to be accepted, however old it is by now."
+    ),
+    click.option("--dry-run", is_flag=True, help="Say what would be done, and what it takes."),
+    click.option("--yes", "-y", is_flag=True, help="Do not ask before calling."),
+    click.option(
+        "--budget",
+        type=Usd("to hold a refresh to", or_none=True),
+        help="Stop before more than this is spent; $1.00 where nothing says otherwise, and 0 or none lifts it.",
+    ),
+    click.option(
+        "--limit",
+        "limits",
+        metavar="[MODEL:]NAME=VALUE",
+        multiple=True,
+        help="Another limit, such as requests_per_minute=10; once for each.",
+    ),
+    click.option(
+        "--accept", type=click.Choice(["all", "same", "wording"]), help="Replace, unseen, what moved no further."
+    ),
+    click.option("--report", "reports", type=_Report(), multiple=True, help="Write a report: .md, .html or .json."),
+    click.option("--fail-on", type=click.Choice(_TIERS[1:]), help="Exit with 1 when a call moved this far."),
+)
+
+
+def refresh_options(command: _Command) -> _Command:
+    """Give a command the options that every refresh has, for :func:`lmtest.cli.executions.refresh_executions`."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
 @click.command("refresh")
 @click.argument("cassettes", nargs=-1, type=CassettePath(), metavar="[CASSETTE]...")
 @click.option("--all", "every", is_flag=True, help="All cassettes of the project.")
-@click.option(
-    "--older-than", type=Moment("AGE"), help="Only those with a call recorded before: an age (30d, 2w) or a date."
-)
 @click.option("--model", help="Only those that call this model; * stands for anything.")
 @click.option("--test", metavar="NODEID", help="Only those of this test, or of the tests in this file or class.")
-@click.option("--failed", is_flag=True, help="Only those whose last refresh failed.")
 @click.option("--missing", is_flag=True, help="Record what the tests ask for and is not recorded; nothing is replaced.")
-@click.option("--again", is_flag=True, help="Also what is re-recorded already, and waits to be accepted.")
-@click.option("--skip-pending", is_flag=True, help="Leave alone what waits to be accepted, however old it is by now.")
 @click.option(
     "--to",
     metavar="[OLD=]NEW",
@@ -70,24 +103,8 @@ class _Report(click.ParamType):  # type: ignore[type-arg] # as in lmtest.cli.par
 )
 @click.option("--calls-only", is_flag=True, help="Send the recorded requests without running their tests.")
 @click.option("--api-base", metavar="URL", help="With --calls-only: where the provider is, if not at its own address.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and what it takes.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask before calling.")
-@click.option(
-    "--budget",
-    type=Usd("to hold a refresh to", or_none=True),
-    help="Stop before more than this is spent; $1.00 where nothing says otherwise, and 0 or none lifts it.",
-)
-@click.option(
-    "--limit",
-    "limits",
-    metavar="[MODEL:]NAME=VALUE",
-    multiple=True,
-    help="Another limit, such as requests_per_minute=10; once for each.",
-)
 @click.option("--metric", metavar="PKG:FN", help="Score answers before and after by fn(example, prediction).")
-@click.option("--accept", type=click.Choice(["all", "same", "wording"]), help="Replace, unseen, what moved no further.")
-@click.option("--report", "reports", type=_Report(), multiple=True, help="Write a report: .md, .html or .json.")
-@click.option("--fail-on", type=click.Choice(_TIERS[1:]), help="Exit with 1 when a call moved this far.")
+@refresh_options
 def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     """Record cassettes again, compare, and replace what you accept.
 
@@ -96,29 +113,27 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     Exits with 1 at --fail-on, and where a test failed, crashed or did not run; with 3 at a limit, with 4 where the disk
     is full, with 5 where no call was answered.
     """
-    from lmtest import literal
     from lmtest.lm.substitution import Substitution
     from lmtest.refresh.unmatched import as_id
 
     _refuse_idle(given)
-    root = load()[1]
-    console = literal.console(width=None if sys.stdout.isatty() else _WIDE)
-    given["limits"] = _limits(given)
+    root, console = load()[1], wide_console()
+    given["limits"] = limits_of(given)
     given["to"] = Substitution.parse(given["to"])
     given["test"] = as_id(given["test"], root) if given["test"] else None
     paths = _paths(cassettes, cassette_directory(), given)
     _expect_there(cassettes)
-    with _alone(console, given, root):
+    with alone(console, given, root):
         if given["missing"]:
             sys.exit(_complete(console, paths, given, root))
         plan, choice = _planned(console, paths, given, root)
         given["metric"] = _metric(given["metric"], plan, root)
         if given["dry_run"] or not (plan.due or plan.done or given["reports"]):
             return
-        if plan.due and not _consents(given):
+        if plan.due and not consents(given):
             return
         drift = _carried_out(console, plan, choice, given, root)
-    sys.exit(_concluded(console, drift, given, root))
+    sys.exit(concluded(console, drift, given, root))
 
 
 def _refuse_idle(given: dict[str, Any]) -> None:
@@ -143,7 +158,7 @@ def _expect_there(cassettes: tuple[Path, ...]) -> None:
 
 
 @contextlib.contextmanager
-def _alone(console: Console, given: dict[str, Any], root: Path) -> Iterator[None]:
+def alone(console: Console, given: Mapping[str, Any], root: Path) -> Iterator[None]:
     """Plan and refresh while nobody else does; a plan alone says who does."""
     from lmtest.refresh import lock
 
@@ -156,7 +171,15 @@ def _alone(console: Console, given: dict[str, Any], root: Path) -> Iterator[None
     yield
 
 
-def _limits(given: dict[str, Any]) -> Limits:
+def wide_console() -> Console:
+    """A console on stdout, as wide as lines are where nobody's terminal says."""
+    from lmtest import literal
+
+    return literal.console(width=None if sys.stdout.isatty() else _WIDE)
+
+
+def limits_of(given: Mapping[str, Any]) -> Limits:
+    """What the options say a refresh may use up."""
     from lmtest.money.limits import Limits
 
     limits = Limits.parse(given["limits"], source="--limit")
@@ -174,12 +197,17 @@ def _paths(cassettes: tuple[Path, ...], directory: Path, given: dict[str, Any]) 
     return list(cassettes) or [directory]
 
 
+def refuse_both(given: Mapping[str, Any]) -> None:
+    """Refuse to record anew what is to be left alone."""
+    if given["again"] and given["skip_pending"]:
+        raise click.UsageError("--again records anew what waits to be accepted, --skip-pending leaves it: drop one.")
+
+
 def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: Path) -> tuple[Plan, Choice]:
     from lmtest.refresh.plan import Choice, make_plan
     from lmtest.report.plan_terminal import print_plan
 
-    if given["again"] and given["skip_pending"]:
-        raise click.UsageError("--again records anew what waits to be accepted, --skip-pending leaves it: drop one.")
+    refuse_both(given)
     choice = Choice(
         recorded_before=given["older_than"],
         model=given["model"],
@@ -191,7 +219,7 @@ def _planned(console: Console, paths: list[Path], given: dict[str, Any], root: P
         by_test=not given["calls_only"],
     )
     plan = make_plan(paths, choice, root=root)
-    print_plan(console, plan, root=root, budget=_budget(given["limits"]))
+    print_plan(console, plan, root=root, budget=budget_of(given["limits"]))
     return plan, choice
 
 
@@ -207,7 +235,7 @@ def _metric(name: str | None, plan: Plan, root: Path) -> Metric | None:
     return metric
 
 
-def _budget(limits: Limits) -> Decimal | None:
+def budget_of(limits: Limits) -> Decimal | None:
     """USD that the run may cost, whoever says so."""
     from lmtest.modes import REFRESHING
     from lmtest.money.defaults import default_limits
@@ -234,7 +262,8 @@ def _carried_out(console: Console, plan: Plan, choice: Choice, given: dict[str, 
     return gather(plan, run, to=str(given["to"]) or None, by_test=choice.by_test, score=score)
 
 
-def _concluded(console: Console, drift: Drift, given: dict[str, Any], root: Path) -> int:
+def concluded(console: Console, drift: Drift, given: Mapping[str, Any], root: Path) -> Exit:
+    """Show a refresh, write its reports, accept what is to be; give the code to exit with."""
     from lmtest.here import relative
     from lmtest.refresh.accept import accept_unseen, why_left
     from lmtest.report.drift_data import as_data
@@ -269,10 +298,11 @@ def _exit(drift: Drift, fail_on: str | None) -> Exit:
     """How a refresh ends. What failed is found whatever --fail-on says: nobody wants that to be green."""
     from lmtest.refresh.drift import Tier
 
+    red = bool(drift.outcomes.red) or any(each.failure for each in drift.cassettes)
     failed = bool(drift.counts[Tier.FAILED]) or drift.outcomes.unanswered
     idle = any(not each.postponed for each in drift.left) and not drift.outcomes.red
     holds = {
-        Exit.FOUND: bool(drift.outcomes.red) or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
+        Exit.FOUND: red or drift.tier >= min(Tier(fail_on or Tier.FAILED), Tier.UNREACHED),
         Exit.UNANSWERED: not drift.answered and not drift.stopped and (failed or idle),
     }
     return worst([_stop(drift), *(code for code, held in holds.items() if held)])
@@ -284,7 +314,8 @@ def _stop(run: Drift | Outcomes) -> Exit:
     return Exit.DONE if not run.stopped else Exit.INTERRUPTED if run.stopped == "interrupted" else Exit.LIMIT
 
 
-def _consents(given: dict[str, Any]) -> bool:
+def consents(given: Mapping[str, Any]) -> bool:
+    """Ask before anything is called, unless that was answered."""
     try:
         return bool(given["yes"]) or click.confirm("Call the model?")
     except click.Abort:
@@ -320,7 +351,7 @@ def _complete(console: Console, paths: list[Path], given: dict[str, Any], root: 
     console.print("To run in mode auto, which calls for what is not recorded:" + ("" if tests else " nothing"))
     for test in tests:
         console.print(f"  {test}", soft_wrap=True)
-    if given["dry_run"] or not tests or not _consents(given):
+    if given["dry_run"] or not tests or not consents(given):
         return 0
     completed = complete(paths, tests, root=root, limits=given["limits"])
     for path, count in completed.gained.items():

@@ -29,4 +29,5 @@ def command(cassette: Path, key: str) -> None:
         raise ConfigurationError(f"no call of {cassette} has a key that begins with {key!r}. Recorded: {known}{more}.")
     if not entries:
         literal.echo(f"{cassette} holds no calls: nothing was called when it was recorded.")
-    click.echo(terminal.conversation((index.line(entry), index.read(entry)) for entry in entries), nl=False)
+    asked = ((index.line(entry), index.read(entry)) for entry in entries)
+    click.echo(terminal.conversation(asked, header=index.header), nl=False)

@@ -216,6 +216,15 @@ def left_of(
     return Budget(ledger, holding, run=run).left(model=model, test=test, now=clock.now())
 
 
+def run_budget(limits: Limits, settings: Settings, *, environ: Mapping[str, str]) -> Decimal | None:
+    """USD that all calls of a run may cost together, with `gate_for`'s arguments; None where nothing holds them."""
+    from lmtest.money.limits import NO_LIMITS
+
+    holding, _ = _holding(limits, settings, NO_LIMITS, environ, by_default=True)
+    usd: Decimal | None = holding.held("usd_per_run")
+    return usd
+
+
 def _holding(
     limits: Limits, settings: Settings, tighter: Limits, environ: Mapping[str, str], *, by_default: bool
 ) -> tuple[Limits, frozenset[str]]:

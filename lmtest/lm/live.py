@@ -333,7 +333,10 @@ def _is_made_up(outcome: ModelOutcome) -> bool:
     """Whether an answer came from our own stand-in: its ids say so, whatever client they came through."""
     if isinstance(outcome, Reply):
         return str(outcome.response.get("id", "")).startswith(MOCK_ID)
-    return any(str(each.event.get("id", "")).startswith(MOCK_ID) for each in outcome.events)
+    events = [each.event for each in outcome.events]
+    # lm15 tells the id of Gemini's streams in the last event alone, in the provider's own words.
+    ids = [each.get("id") or (each.get("provider_data") or {}).get("responseId") for each in events]
+    return any(str(each).startswith(MOCK_ID) for each in ids)
 
 
 class _Watch:

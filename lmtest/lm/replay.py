@@ -236,6 +236,8 @@ def played(interaction: Interaction, cassette: Cassette) -> Call:
         provider=interaction.provider,
         failed=ABANDONED if interaction.left else interaction.failed,
         cassette=cassette.path,
+        digest=interaction.digest,
+        recorded_at=interaction.recorded_at,
     )
 
 

@@ -21,7 +21,7 @@ from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.fingerprint import Rules
 from lmtest.cassette.interaction import Header
 from lmtest.errors import CassetteMiss, CassetteNotFound, ConfigurationError, LimitError, LMTestError
-from lmtest.lm.billing import gate_for, left_of, row_of, run_id, write_played
+from lmtest.lm.billing import gate_for, left_of, row_of, run_budget, run_id, write_played
 from lmtest.lm.ready import make_ready
 from lmtest.lm.scope import Scope
 from lmtest.lm.substitution import Substitution
@@ -75,6 +75,9 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         stop: Ends calls from another thread.
         allow_misses: Whether the block may end well though a request was missed and the error caught inside.
         run: The run that records, where it is not this process's: what it recorded into the file before is kept.
+        to: In a refresh, the model that answers instead of the program's own, where it is not this process's refresh.
+        executed: What is executed, for the header of a cassette that no test owns: a JSON object with ``program`` and
+            what else is known of it.
 
     Attributes:
         owners: The tests that own the cassette, where they are known only while it is open.
@@ -117,6 +120,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         command: str | None = None,
         stop: Stop | None = None,
         run: str | None = None,
+        to: str | None = None,
+        executed: Mapping[str, Any] | None = None,
     ) -> None:
         self._path = None if path is None else Path(path)
         self._mode = mode
@@ -137,6 +142,8 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
         self._command = command or by_test
         self._stop = stop
         self._recorded_by = run
+        self._to = to
+        self._executed = None if executed is None else dict(executed)
         self._scope: Scope | None = None
         self.owners: dict[str, None] = {}
 
@@ -156,10 +163,15 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             # Now, for a test may put mocks in the place of the disk. What is wrong, the first call says.
             with contextlib.suppress(LMTestError):
                 gate()
-        said = os.environ.get(variables.REFRESH_TO) if cassette.mode is Mode.REFRESH else None
+        said = (self._to or os.environ.get(variables.REFRESH_TO)) if cassette.mode is Mode.REFRESH else None
         to = Substitution.parse(said.split()) if said else None
         script = self._script(cassette)
         return Scope(cassette, gate, left=self._left, replay_speed=self._speed, to=to, script=script, stop=self._stop)
+
+    @property
+    def run_budget(self) -> Decimal | None:
+        """USD that all calls of its run may cost together; None where nothing holds them. It must be open."""
+        return run_budget(self._limits, self._settings, environ=self._environ)
 
     def _left(self, model: str, tighter: Limits) -> Decimal | None:
         return left_of(
@@ -339,4 +351,5 @@ class use_cassette:  # noqa: N801 - used as a verb, as vcrpy's users know it
             lmtest=lmtest.__version__,
             dspy=dspy.__version__,
             test="\n".join(self.owners) or self._test,
+            executed=self._executed,
         )

@@ -388,6 +388,12 @@ def close_for(item: pytest.Item, *, failed: bool) -> None:
             remote.take_back()
         for opened in (covered.own, *covered.others):
             opened.fail(test_id(item))
+    _close_here(covered)
+    if problem:
+        raise problem
+
+
+def _close_here(covered: Covered) -> None:
     with contextlib.ExitStack() as closing:
         for opened in covered.others:
             closing.callback(opened.close)
@@ -395,8 +401,6 @@ def close_for(item: pytest.Item, *, failed: bool) -> None:
             closing.callback(covered.own.close)
         elif covered.own.cassette.mode is Mode.REFRESH:
             closing.callback(covered.own.keep_so_far, well=not covered.failed, cut_short=bool(covered.refused))
-    if problem:
-        raise problem
 
 
 def _remote(covered: Covered, folder: Path) -> Remote | None:

@@ -13,6 +13,7 @@ from lmtest.pytest_plugin.tally import File, relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from decimal import Decimal
     from pathlib import Path
 
     from lmtest.lm.use import use_cassette
@@ -76,6 +77,11 @@ class Opened:
             yield
         finally:
             seam.bind(outer)
+
+    @property
+    def run_budget(self) -> Decimal | None:
+        """USD that all calls of the run may cost together; None where nothing holds them."""
+        return self._scope.run_budget
 
     def own(self, test: str) -> None:
         """Name a test in the header: a session has no id that could be run again."""

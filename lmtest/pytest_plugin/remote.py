@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
+from collections import defaultdict
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import lmtest
-from lmtest import clock, running
+from lmtest import clock, running, variables
 from lmtest.cassette import pending
 from lmtest.cassette.atomic import replacing
 from lmtest.cassette.codec import FORMAT
 from lmtest.cassette.interaction import Header
-from lmtest.errors import ConfigurationError, LimitError, LMTestError
+from lmtest.errors import BudgetExceeded, ConfigurationError, LimitError, LMTestError
 from lmtest.modes import Mode
 from lmtest.running import RunningTest
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from lmtest.pytest_plugin.opened import Opened
     from lmtest.pytest_plugin.tally import File
     from lmtest.pytest_plugin.wishes import Wishes
+
+_SPENT: Final[defaultdict[str, Decimal]] = defaultdict(Decimal)
+"""USD that other processes' calls have cost, as far as they told, by run."""
 
 _LISTS: Final = ("ignore", "scrub", "redact")
 _OTHERS: Final = ("repeat", "record_failures", "replay_speed")
@@ -55,6 +61,24 @@ class Remote:
             yield
         finally:
             running.end(self._test)
+
+    def admit(self) -> None:
+        """See that the run's budget is not used up: a process that others started has another run, and its own budget.
+
+        Raises:
+            BudgetExceeded: It is.
+        """
+        budget, spent = self._opened.run_budget, _SPENT[self._test.run]
+        if budget is not None and 0 < budget <= spent:
+            error = BudgetExceeded(
+                f"what was asked of other processes has cost ${spent:f}, and the budget of the run is ${budget:f} "
+                "(usd_per_run): nothing more is asked of them. Raise it: --lmtest-budget, or --budget of a refresh.",
+                spent=spent,
+                limit=budget,
+                estimate=None,
+            )
+            self._test.noted.append(error)
+            raise error
 
     @property
     def asked(self) -> int:
@@ -109,6 +133,7 @@ class Remote:
                 problems.append(str(error))
                 continue
             self.reports += reports
+            _SPENT[self._test.run] += sum((each.spent for each in reports), Decimal(0))
             problems += (text for each in reports if Mode(each.mode).writes for text in each.refused)
         if problems and not failed:
             raise LMTestError(problems[0])
@@ -164,10 +189,14 @@ def remote_of(
         allow_misses=wishes.allow_misses,
         keeps_others=keeps,
         shares=shares,
+        to=os.environ.get(variables.REFRESH_TO, "") if cassette.mode is Mode.REFRESH else "",
         options=functools.partial(_options, wishes, mocked=not opened.said or cassette.mode is Mode.MOCK),
     )
     assert cassette.path is not None, "the plugin's cassettes have files"
-    return Remote(running_test, opened, cassette.path)
+    remote = Remote(running_test, opened, cassette.path)
+    if opened.said and not cassette.mode.offline:
+        running_test.admit = remote.admit
+    return remote
 
 
 def _options(wishes: Wishes, *, mocked: bool) -> dict[str, Any]:

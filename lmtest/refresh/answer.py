@@ -113,6 +113,12 @@ def read_answer(interaction: Interaction) -> Answer:
     )
 
 
+def form_of(interaction: Interaction) -> str:
+    """Name the adapter of DSPy's that asked, by the form of the answer that it wants; "" where none did."""
+    asked = None if interaction.tool or interaction.embeds else _asked(prompt_of(interaction.request))
+    return asked.layout.form if asked else ""
+
+
 def _wanted(fields: Mapping[str, Any], asking: Collection[str]) -> list[tuple[str, Json]]:
     """The tools that fields want called, with their arguments."""
     if asking == _STEP:

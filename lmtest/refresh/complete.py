@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lmtest.cassette.index import Index
 from lmtest.errors import ConfigurationError
 from lmtest.modes import Mode, choose_mode
+from lmtest.refresh.ids import is_of_another_language
 from lmtest.refresh.outcomes import Outcomes, sum_up
 from lmtest.refresh.plan import Choice, find_cassettes, make_plan
 from lmtest.refresh.restart import Unit, run_through
@@ -44,8 +45,10 @@ def tests_to_run(paths: Iterable[Path], *, root: Path, test: str | None) -> list
         test: Only this test, or the tests in this file or class; it may have no cassette yet.
 
     Raises:
-        ConfigurationError: There is no such file.
+        ConfigurationError: There is no such file, or it is in another language.
     """
+    if test and is_of_another_language(test):
+        raise ConfigurationError(f"{test} is none of pytest's: run it by its own runner with LM_MODE=auto.")
     if test:
         refuse_gone(test, root)
         return [test]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.cassette import blobs
 from lmtest.cassette.vectors import nearness, unpacked, vectors_of
-from lmtest.refresh.answer import read_answer
+from lmtest.refresh.answer import form_of, read_answer
 from lmtest.refresh.prompt import prompt_of
 from lmtest.refresh.typed import PROSE, Type, defaulted, normal_form, same_form
 
@@ -134,7 +134,8 @@ def _judge(before: Interaction | None, after: Interaction | None, folder: Path |
         told = str(getattr(after.outcome, "message", "")).strip().partition("\n")[0]
         return (Tier.SAME if was == now else Tier.FAILED), f"{now}: {told}", ()
     if before is None or was is not None:
-        return Tier.STRUCTURE, f"failed before ({was}), is answered now" if was else "not asked before", ()
+        told = f"failed before ({was}), is answered now" if was else f"not asked before{_by_another(after)}"
+        return Tier.STRUCTURE, told, ()
     if after.tool:
         return _judge_results(before, after)
     if after.embeds:
@@ -143,7 +144,16 @@ def _judge(before: Interaction | None, after: Interaction | None, folder: Path |
     alike = prompt_of(before.request) == prompt_of(after.request)
     # What one recording knows of a prompt holds for another, which may be older.
     thoughts = one.thoughts | other.thoughts if alike else one.thoughts & other.thoughts
-    return _judge_answers(one, other, thoughts)
+    tier, reason, changes = _judge_answers(one, other, thoughts)
+    return tier, reason or _by_another(after, before), changes
+
+
+def _by_another(after: Interaction, before: Interaction | None = None) -> str:
+    """Say that another adapter of DSPy's asks, which is what it does where an answer to its first does not parse."""
+    was, now = form_of(before) if before else "", form_of(after)
+    if before is None:
+        return f", by DSPy's {now} adapter" if now not in {"", "chat"} else ""
+    return f"asked by DSPy's {now} adapter, was by its {was} adapter" if was and now and was != now else ""
 
 
 def _judge_results(before: Interaction, after: Interaction) -> _Judgement:

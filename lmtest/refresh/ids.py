@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _ENDS: Final = re.compile(r"::|\[|/")
+_OTHER_LANGUAGE: Final = re.compile(
+    r"\.(?:c|cc|cjs|clj|cpp|cs|cts|dart|erl|exs?|fs|go|groovy|hs|java|jl|jsx?|kts?|lua|m|mjs|mts|php|pl|r|rb|rs|scala|sh|"
+    r"swift|tsx?|vb)$",
+    re.IGNORECASE,
+)
+"""The suffixes of files in other languages. Not all but Python's: plugins of pytest collect tests from data, too."""
 
 
 def belongs(test: str, wanted: str) -> bool:
@@ -72,3 +78,12 @@ class ByTest(Generic[_T]):
         places = {place for test in tests for place in self._below.get(test.rstrip("/"), ())}
         places |= {place for test in tests for name in names(test) for place in self._of.get(name, ())}
         return [self._things[place] for place in sorted(places)]
+
+
+def is_of_another_language(test: str) -> bool:
+    """Whether a test is in a file of another language, whose own runner runs it.
+
+    >>> is_of_another_language("tests/qa.test.js::answers a question"), is_of_another_language("docs/qa.md::qa.md")
+    (True, False)
+    """
+    return _OTHER_LANGUAGE.search(test.partition("::")[0]) is not None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lmtest import clock
 from lmtest.cassette import library, pending
+from lmtest.cassette.executed import program_of
 from lmtest.cassette.index import Index
 from lmtest.cassette.pending import cassette_of, failed_path, fresh_path, is_pending
 from lmtest.errors import CassetteFormatError, ConfigurationError
@@ -21,17 +22,31 @@ from lmtest.money.prices import price_of
 from lmtest.refresh.backoff import failures_of
 from lmtest.refresh.history import History
 from lmtest.refresh.ids import owns
+from lmtest.refresh.obstacles import obstacle_of
 from lmtest.refresh.order import in_order
 from lmtest.refresh.unmatched import refuse_unmatched
 from lmtest.refresh.waiting import waiting_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from lmtest.cassette.interaction import Interaction
+    from lmtest.cassette.interaction import Interaction, Json
     from lmtest.refresh.backoff import Failures
     from lmtest.refresh.waiting import Waiting
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Executions:
+    """Which executions of a worker are wanted.
+
+    Attributes:
+        obstacle: Says of what a header tells (:mod:`lmtest.cassette.executed`) why it cannot be executed; "" if it can.
+        programs: Of these programs only; of all where empty.
+    """
+
+    obstacle: Callable[[Json], str]
+    programs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +64,8 @@ class Choice:
         skip_pending: Whether it is left alone however long it waits; else it is recorded once more when it was recorded
             before ``recorded_before`` itself.
         by_test: Whether the owning tests are run; else calls are sent without them.
+        executions: How executions are asked for anew, whose cassettes have no test, and which are wanted; None where
+            nobody asks for any.
     """
 
     recorded_before: datetime | None = None
@@ -59,6 +76,7 @@ class Choice:
     again: bool = False
     skip_pending: bool = False
     by_test: bool = True
+    executions: Executions | None = None
 
     @property
     def insists(self) -> bool:
@@ -96,6 +114,7 @@ class Job:
         ended: Those of its tests that an earlier refresh, which was interrupted, ran to their end.
         begun: Whether what an earlier refresh recorded for it is added to, and not replaced.
         waits_since: When that was recorded, ISO 8601; "" where none did.
+        executed: What a worker executed for it, where no test owns it.
     """
 
     path: Path
@@ -111,6 +130,7 @@ class Job:
     ended: tuple[str, ...] = ()
     begun: bool = False
     waits_since: str = ""
+    executed: Json | None = None
 
     @property
     def least(self) -> Decimal | None:
@@ -226,7 +246,7 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
                 raise
             skipped.append(Skipped(path=path, reason=str(error)))
             continue
-        job = _job(path, index.header.tests, calls, choice.to)
+        job = replace(_job(path, index.header.tests, calls, choice.to), executed=index.header.executed)
         models |= {call.model for call in calls}
         tests |= {*job.tests}
         failures = _failures(job, calls, choice, history)
@@ -235,7 +255,7 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         job, is_done, reason = _looked_after(job, calls, choice)
         if is_done:
             done.append(job)
-        elif reason := reason or _obstacle(job, calls, choice, root):
+        elif reason := reason or obstacle_of(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
         elif failures and not (choice.insists or path in paths) and clock.utc_now() < failures.until:
             postponed.append(Postponed(path=path, failures=failures))
@@ -335,23 +355,11 @@ def _wanted(job: Job, calls: Sequence[Interaction], choice: Choice, *, has_faile
         and (not choice.to.named or any(_successor(call, choice.to) for call in calls))
         and (choice.test is None or any(owns(test, choice.test) for test in job.tests))
         and (not choice.failed or has_failed or failed_path(job.path).exists())
+        and (choice.executions is None or _is_execution(job, choice.executions))
     )
 
 
-def _obstacle(job: Job, calls: Sequence[Interaction], choice: Choice, root: Path) -> str:
-    if not calls:
-        return "it holds no calls, so there is nothing to record anew."
-    if not choice.by_test:
-        from lmtest.refresh.chains import why_not  # brings DSPy, which whoever watches tests must not
-
-        return why_not(calls)
-    if not job.tests:
-        return "no test is known to own it: re-send its calls with --calls-only, or record it under pytest once more."
-    files = {test: test.partition("::")[0] for test in job.tests}
-    gone = [test for test, file in files.items() if not (root / file).exists()]
-    if not gone:
-        return ""
-    left = len(gone) < len(files)
-    moved = "If it was moved, take its recordings along: lmtest mv OLD NEW; if nothing plays it any more, delete it."
-    advice = "Record it again without that test." if left else moved
-    return f"its test {gone[0]} is gone: there is no {files[gone[0]]}. {advice}"
+def _is_execution(job: Job, wanted: Executions) -> bool:
+    """Whether a worker recorded it with no test behind it, for one of the programs; older ones' folders name it."""
+    program = program_of(job.executed or {}) or job.path.parent.name
+    return not job.tests and (not wanted.programs or program in wanted.programs)

@@ -59,7 +59,7 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
         How it ended, as if it were a test.
     """
     use = use_cassette(job.path, flag=Mode.REFRESH.value, test="\n".join(job.tests) or None)
-    with ExitStack() as connections, _limited(sending.limits):
+    with ExitStack() as connections, limited(sending.limits):
         cassette = use.open()
         scope = use.scope(cassette)
         for call in calls:
@@ -79,7 +79,7 @@ def resend(job: Job, calls: Sequence[Interaction], sending: Sending) -> Ended:
 
 
 @contextmanager
-def _limited(limits: Limits) -> Iterator[None]:
+def limited(limits: Limits) -> Iterator[None]:
     """Limits that a flag gave win over the environment's; a default one holds where there is none, as for tests."""
     said = limits.over(os.environ, flag=REFRESH_FLAG) | run_variables(REFRESHING, os.environ)
     before = {name: os.environ.get(name) for name in said}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from lmtest.cassette import pending
 from lmtest.cassette.index import Index
 from lmtest.cassette.pending import failed_path, fresh_path
-from lmtest.refresh.drift import CallDrift, Tier, compare
+from lmtest.refresh.drift import CallDrift, Change, Tier, compare
 from lmtest.refresh.outcomes import Outcomes, sum_up
+from lmtest.refresh.outputs import tier_of
 from lmtest.refresh.pairs import Pair, pair
 
 if TYPE_CHECKING:
@@ -35,20 +36,22 @@ class CassetteDrift:
         path: The cassette.
         test: The test that owns it.
         calls: Its calls, in the order in which they were recorded.
-        failure: Why its test did not pass; empty where it did.
+        failure: Why its test, or its execution, did not pass; empty where it did.
+        outputs: How what was executed answers otherwise, by the output's name, where a worker tells it.
     """
 
     path: Path
     test: str | None
     calls: tuple[CallDrift, ...]
     failure: str = ""
+    outputs: tuple[Change, ...] = ()
 
     @property
     def tier(self) -> Tier:
         """The furthest tier of its calls; a test that failed has at least another structure."""
         if not self.calls:
             return Tier.FAILED
-        furthest = max(call.tier for call in self.calls)
+        furthest = max((*(call.tier for call in self.calls), tier_of(self.outputs)), key=lambda tier: tier.rank)
         return max(furthest, Tier.STRUCTURE) if self.failure else furthest
 
     @property

@@ -147,7 +147,7 @@ class _Witness:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if not report.passed:
-            report.user_properties = [*report.user_properties, (_REASON, first_line(item, _told(report)))]
+            report.user_properties = [*report.user_properties, (_REASON, _reason(item, report, call))]
         if (name := self._name(item)) not in {None, item.nodeid}:
             report.user_properties = [*report.user_properties, (_NAME, name)]
         if call.excinfo is not None and _is_unanswered(call.excinfo.value):
@@ -254,18 +254,21 @@ def _tell(**event: Any) -> None:
 
 
 def _is_unanswered(error: BaseException | None) -> bool:
-    """Whether a model's answer did not come, as DSPy says it, which may be what another error came of."""
-    if (dspy := sys.modules.get("dspy")) is None:
-        return False
+    """Whether a model's answer did not come, as DSPy or a client says it, which may be what another error came of."""
+    dspy = sys.modules.get("dspy")
     # An error of lm15 also stands behind our own words for a key that is missing.
-    kinds = (dspy.LMError, dspy.lm15.LM15Error)
-    return any(isinstance(each, kinds) and not isinstance(each, LMTestError) for each in _behind(error))
+    kinds = (dspy.LMError, dspy.lm15.LM15Error) if dspy else ()
+    return any(
+        getattr(each, "unanswered", None) is True  # of a process that hosts programs
+        or (isinstance(each, kinds) and not isinstance(each, LMTestError))
+        for each in _behind(error)
+    )
 
 
 def _is_nobody(error: BaseException | None) -> bool:
     """Whether that is for want of a key, of money or of a connection, which every test would fail for."""
-    import dspy  # the error is one of its own
-
+    if (dspy := sys.modules.get("dspy")) is None:
+        return False
     theirs = (dspy.LMAuthError, dspy.LMBillingError, dspy.LMNotConfiguredError, dspy.LMTransportError)
     ours = dspy.lm15
     kinds = (*theirs, ours.AuthError, ours.BillingError, ours.NotConfiguredError, ours.TransportError)
@@ -277,6 +280,12 @@ def _behind(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _reason(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> str:
+    """Say why a phase did not pass: what it raised, and of an execution in another process, the stage it failed at."""
+    stage = getattr(call.excinfo.value, "stage", None) if call.excinfo else None
+    return first_line(item, _told(report)) + (f" (stage {stage})" if isinstance(stage, str) else "")
 
 
 def _summed_up(phases: list[pytest.TestReport]) -> Ended:

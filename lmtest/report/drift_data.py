@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lmtest.cassette.interaction import Interaction, Json
-    from lmtest.refresh.drift import CallDrift
+    from lmtest.refresh.drift import CallDrift, Change
     from lmtest.refresh.outcomes import Outcomes
     from lmtest.refresh.result import CassetteDrift, Drift
 
@@ -60,6 +60,7 @@ def _cassette(cassette: CassetteDrift, root: Path) -> Json:
         "tier": cassette.tier.value,
         "acceptable": cassette.acceptable,
         "failure": cassette.failure,
+        "outputs": _changes(cassette.outputs),
         **_moved(cassette.calls),
         "calls": [_call(number, each) for number, each in enumerate(cassette.calls, start=1)],
     }
@@ -73,14 +74,18 @@ def _call(number: int, call: CallDrift) -> Json:
         "asked": asked(call.either),
         "tier": call.tier.value,
         "reason": call.reason,
-        "changes": [
-            {"field": each.field, "before": _plain(each.before), "after": _plain(each.after), "wording": each.wording}
-            for each in call.changes
-        ],
+        "changes": _changes(call.changes),
         **_moved([call]),
         "scores": dict(zip(("before", "after"), call.scores, strict=True)),
         "unscored": call.unscored,
     }
+
+
+def _changes(changes: Iterable[Change]) -> list[Json]:
+    return [
+        {"field": each.field, "before": _plain(each.before), "after": _plain(each.after), "wording": each.wording}
+        for each in changes
+    ]
 
 
 def _moved(calls: Iterable[CallDrift]) -> Json:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 from lmtest.cassette.marking import cut, marked
 from lmtest.literal import block, code, prose
-from lmtest.report.drift_text import MEANING, brief, by_reason, consumption, difference, headline, many, score, unscored
+from lmtest.report.drift_text import (
+    MEANING,
+    brief,
+    by_reason,
+    consumption,
+    difference,
+    failed,
+    headline,
+    many,
+    score,
+    unscored,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,7 +117,9 @@ def _cassette(cassette: Json, room: int) -> list[str]:
     facts = [code(brief(cassette["test"])) if cassette["test"] else "", consumption(cassette)]
     head += ["; ".join(each for each in facts if each), ""]
     if cassette["failure"]:
-        head += [f"**Its test failed:** {code(brief(cassette['failure']))}", ""]
+        head += [f"**{failed(cassette).capitalize()}:** {code(brief(cassette['failure']))}", ""]
+    if cassette["outputs"]:
+        head += ["- outputs:", *(line for change in cassette["outputs"] for line in _change(change))]
     moved = [call for call in cassette["calls"] if call["tier"] != "same"]
     told: dict[int, list[str]] = {}
     left = room - _length(head) - 100

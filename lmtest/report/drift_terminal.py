@@ -15,6 +15,7 @@ from lmtest.report.drift_text import (
     by_reason,
     consumption,
     difference,
+    failed,
     headline,
     many,
     measures,
@@ -88,7 +89,9 @@ def print_cassette(console: Console, cassette: Json) -> None:
     """Say which cassette the calls that follow belong to."""
     console.print(_tier(cassette["tier"]), literal.text(cassette["path"], style="bold"), soft_wrap=True)
     if cassette["failure"]:
-        console.print(_indented(literal.text(f"its test failed: {brief(cassette['failure'])}"), 2))
+        console.print(_indented(literal.text(f"{failed(cassette)}: {brief(cassette['failure'])}"), 2))
+    for change in cassette["outputs"]:
+        console.print(_indented(Text.assemble("output ", _change(change)), 2))
 
 
 def print_call(console: Console, call: Json) -> None:

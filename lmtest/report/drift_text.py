@@ -91,6 +91,15 @@ def difference(before: Any, after: Any) -> list[Piece]:
     return pieces(was, now)
 
 
+def failed(cassette: Json) -> str:
+    """Say what failed that has no test: the execution of a worker, or calls that were sent by themselves.
+
+    >>> failed({"test": None}), failed({"test": "test_qa.py::test_qa"})
+    ('its execution failed', 'its test failed')
+    """
+    return "its test failed" if cassette["test"] else "its execution failed"
+
+
 def brief(text: str) -> str:
     """Give the beginning of what is told in a line.
 

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lmtest import literal
+from lmtest.cassette import executed
 from lmtest.cassette.conversation import turns
 from lmtest.cassette.marking import marked
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from lmtest.cassette.compare import Change
-    from lmtest.cassette.interaction import Interaction
+    from lmtest.cassette.interaction import Header, Interaction
     from lmtest.cassette.library import Shelf
     from lmtest.cassette.marking import Piece
 
@@ -53,20 +54,26 @@ def listing(shelves: Iterable[Shelf], *, under: Path) -> str:
         table.add_column(name, justify="right")
     table.add_column("recorded", no_wrap=True)
     table.add_column("cassette", no_wrap=True)
+    workers = any(shelf.executed for shelf in shelves)
+    if workers:
+        table.add_column("executed", no_wrap=True)
     for shelf in shelves:
         title = literal.text(str(shelf.path.relative_to(under) if shelf.path.is_relative_to(under) else shelf.path))
         if shelf.problem:
             table.add_row("", "", "", Text("unreadable", style="red"), title)
         else:
             row = (str(shelf.interactions), _usd(shelf.cost), _size(shelf.size), shelf.recorded_at[:10])
-            table.add_row(*row, title)
+            of = literal.text(executed.title(shelf.executed) if shelf.executed else "")
+            table.add_row(*row, title, *([of] if workers else []))
     problems = [literal.text(shelf.problem, style="red") for shelf in shelves if shelf.problem]
     return _printed([table, literal.text(_sum(shelves)), *problems])
 
 
-def conversation(interactions: Iterable[tuple[int, Interaction]]) -> str:
-    """Interactions as conversations, each with its line in the file."""
-    return _printed(part for line, each in interactions for part in _conversation(line, each))
+def conversation(interactions: Iterable[tuple[int, Interaction]], *, header: Header | None = None) -> str:
+    """Interactions as conversations, each with its line in the file, behind what a worker executed for them."""
+    told = executed.told(header.executed) if header and header.executed else ()
+    facts = [literal.text(f"{name}: {value}", style="dim") for name, value in told]
+    return _printed([*facts, *(part for line, each in interactions for part in _conversation(line, each))])
 
 
 def comparison(changes: Iterable[Change]) -> str:

@@ -14,7 +14,10 @@ try:
 except ModuleNotFoundError as missing:
     raise ConfigurationError("lmtest.testing needs pytest, which is not installed: pip install pytest") from missing
 
-# In this process before a run begins, or each run in it would import DSPy anew.
+# In this process before a run begins, or each run in it would import DSPy anew; and what a run imports first is
+# forgotten after it, while lmtest keeps its late names.
+import lmtest.lm.live
+import lmtest.lm.portable_rules
 import lmtest.pytest_plugin.covered  # noqa: F401
 from lmtest.variables import VARIABLES
 

@@ -113,6 +113,7 @@ class AsyncClient(AsyncProgramMethods, AsyncExecutionMethods, AsyncToolMethods):
         try:
             deadline = call.deadline or self._deadline
             metadata = self._owned.of_call() if call.owned else self._metadata
+            metadata = (*(metadata or ()), *call.metadata) or None
             response = await self._methods[call.method](call.request, timeout=deadline, metadata=metadata)
         except grpc.RpcError as error:
             raise self._owned.noted(from_rpc(error)) from error

@@ -39,6 +39,7 @@ class Call(Generic[_Answer]):
     Attributes:
         deadline: Seconds it may take, where not those of the client's calls.
         owned: Whether it is the running test's, where one runs.
+        metadata: What it has beside that of all calls.
     """
 
     method: str
@@ -46,6 +47,7 @@ class Call(Generic[_Answer]):
     read: Callable[[Any], _Answer]
     deadline: float | None = None
     owned: bool = False
+    metadata: tuple[tuple[str, str], ...] = ()
 
 
 def names(given: Sequence[str], field: str) -> tuple[str, ...]:

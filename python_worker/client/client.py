@@ -127,6 +127,7 @@ class Client(ProgramMethods, ExecutionMethods, ToolMethods):
         try:
             deadline = call.deadline or self._deadline
             metadata = self._owned.of_call() if call.owned else self._metadata
+            metadata = (*(metadata or ()), *call.metadata) or None
             response = self._methods[call.method](call.request, timeout=deadline, metadata=metadata)
         except grpc.RpcError as error:
             raise self._owned.noted(from_rpc(error)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,6 +16,7 @@ from python_worker.client.order import Order, taking
 from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire import executions as wire
 from python_worker.wire.durations import timestamp
+from python_worker.wire.owner import REFRESH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -36,6 +38,11 @@ def execute(order: Order) -> calls.Call[Execution]:
         deadline=None if order.timeout is None else order.patience(0.0),
         owned=True,
     )
+
+
+def refresh(order: Order) -> calls.Call[Execution]:
+    """Run a program, with its cassette recorded anew beside what is there."""
+    return replace(execute(order), owned=False, metadata=((REFRESH, "true"),))
 
 
 @carried
@@ -121,6 +128,17 @@ class ExecutionMethods(calls.Runner):
         return self.run(execute(order))
 
     @taking(Order)
+    def refresh(self, order: Order) -> Execution:
+        """Run a program live, and record what is answered beside its cassette, as ``NAME.new.yaml``.
+
+        The arguments are those of an ``Order``. ``lmtest accept`` puts it in the cassette's place.
+
+        Returns:
+            The execution, succeeded.
+        """
+        return self.run(refresh(order))
+
+    @taking(Order)
     def stream(self, order: Order) -> Iterator[ExecutionEvent]:
         """Run a program and hear it: that it started, tokens, what it does, and at last the execution.
 
@@ -184,6 +202,11 @@ class AsyncExecutionMethods(calls.AsyncRunner):
     async def execute(self, order: Order) -> Execution:
         """Run a program, and wait for its end."""
         return await self.run(execute(order))
+
+    @taking(Order)
+    async def refresh(self, order: Order) -> Execution:
+        """Run a program live, and record what is answered beside its cassette."""
+        return await self.run(refresh(order))
 
     @taking(Order)
     async def stream(self, order: Order) -> AsyncIterator[ExecutionEvent]:

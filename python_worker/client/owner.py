@@ -53,10 +53,15 @@ class Ownership:
         self._told: tuple[Any, Metadata] | None = None
 
     def of_call(self) -> Metadata | None:
-        """What an execution is called with now; the test will close its cassette here."""
+        """What an execution is called with now; the test will close its cassette here.
+
+        Raises:
+            BudgetExceeded: What workers told of the test's run has used up its budget.
+        """
         test = lmtest.running_test() if self._as_test else None
         if test is None:
             return self._metadata or None
+        test.admit()
         if self._told is None or self._told[0] is not test:
             self._told = test, (*self._metadata, *owner_to_metadata(_owner(test)))
         metadata = self._told[1]
@@ -100,6 +105,7 @@ def _owner(test: Any) -> Owner:
         allow_misses=test.allow_misses,
         keep_others=test.keeps_others(),
         shares=test.shares,
+        to=test.to,
         options=test.options(),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import itertools
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -20,9 +20,11 @@ from python_worker.domain.execution import ExecutionStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from python_worker.commands.played import PlayedRecordings
     from python_worker.domain.audit import Break
     from python_worker.domain.audit_export import ChainPart, ExportFindings
     from python_worker.domain.execution import Execution
+    from python_worker.domain.recording import Recording, Refreshed
     from python_worker.domain.stage import StageRecord
     from python_worker.keys import PrivateKey, PublicKeys
     from python_worker.store.audit_log import OnRecord
@@ -31,6 +33,12 @@ _file = click.Path(path_type=Path)
 _MOST_NAMED = 5
 _moment = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 _key = click.option("--key", type=_file, required=True, help="A private key of `audit keygen`.")
+_cassettes = click.option(
+    "--cassettes",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Also see that what was played from a cassette is still recorded in DIR as it was.",
+)
 _public_key = click.option(
     "--public-key", type=_file, multiple=True, help="Whose signature counts, such as KEY.pub; may be given again."
 )
@@ -104,9 +112,10 @@ def _named(program: str | None, names: Mapping[str, str]) -> frozenset[str] | No
 
 @audit.command()
 @click.argument("execution_id")
+@_cassettes
 @data_dir
 @database_url
-def show(*, execution_id: str, data_dir: Path, database_url: str | None) -> None:
+def show(*, execution_id: str, cassettes: Path | None, data_dir: Path, database_url: str | None) -> None:
     """Print what happened at each stage of an execution, named by its id or by what that begins with."""
     from python_worker.domain.errors import WorkerError
     from python_worker.store import AuditLog, SqlExecutions
@@ -117,12 +126,17 @@ def show(*, execution_id: str, data_dir: Path, database_url: str | None) -> None
         except WorkerError:
             execution_id = _whole_id(AuditLog(database).executions(), execution_id)
             execution = SqlExecutions(database).get(execution_id)
-        found = next(AuditLog(database).executions(execution_id=execution_id), None)
+        log = AuditLog(database)
+        found = next(log.executions(execution_id=execution_id), None)
+        anew = tuple(log.refreshed())
     asked = f"  asked by {found.asked_by}" if found and found.asked_by else ""
     chain = f"  chain {found.chain}" if found else ""
     click.echo(f"{execution.id}  {execution.status.value}  {execution.adapter_used}{chain}{asked}")
-    for line in _told(execution):
+    for line in _told(execution, _played(cassettes, anew)):
         click.echo(line)
+    for each in (refreshed for by, refreshed in anew if by == execution.id):
+        how = f"recorded anew, sha256 {each.sha256[:12]}" if each.sha256 else "to be recorded anew, and nothing was"
+        click.echo(f"  {each.path}: {how}{'' if each.ended_well or not each.sha256 else ', not to be accepted'}")
 
 
 def _whole_id(on_record: Iterator[OnRecord], beginning: str) -> str:
@@ -146,6 +160,7 @@ def _whole_id(on_record: Iterator[OnRecord], beginning: str) -> str:
 @click.argument("export", type=_file, required=False, metavar="[FILE]")
 @click.option("--file", type=_file, hidden=True, help="The same as FILE.")
 @click.option("--against", type=_file, help="See that the database still goes on from this export.")
+@_cassettes
 @_public_key
 @data_dir
 @database_url
@@ -154,19 +169,23 @@ def verify(
     export: Path | None,
     file: Path | None,
     against: Path | None,
+    cassettes: Path | None,
     public_key: tuple[Path, ...],
     data_dir: Path,
     database_url: str | None,
 ) -> None:
     """Walk every chain; exit 1 and name the events where one does not hold.
 
-    With FILE, those of that export, which needs no database.
+    With FILE, those of that export, which needs no database. With --cassettes, name too the calls that were played from
+    a recording which is gone, or was changed, since; not where a refresh that is on record took its place.
     """
     from python_worker.keys import PublicKeys
     from python_worker.store import AuditLog
 
     if export and file:
         raise click.UsageError("FILE and --file are the same: give one of them.")
+    if cassettes and (export or file):
+        raise click.UsageError("--cassettes asks the database what was played: leave FILE out.")
     file = export or file
     trust = PublicKeys.read(public_key)
     if file:
@@ -176,7 +195,11 @@ def verify(
     if earlier and earlier.breaks:
         _report(earlier.events, earlier.breaks)
     with existing_database(data_dir, database_url) as database:
-        count, breaks = AuditLog(database).verify(trust, against=earlier.heads if earlier else ())
+        log = AuditLog(database)
+        count, breaks = log.verify(trust, against=earlier.heads if earlier else ())
+        if played := _played(cassettes, tuple(log.refreshed())):
+            breaks += filter(None, map(played.find_break, log.played()))
+            _tell_beside(played)
     _report(count, breaks)
 
 
@@ -264,6 +287,30 @@ def _check_export(file: Path, trust: PublicKeys) -> ExportFindings:
         raise lmtest.ConfigurationError(f"{str(file)!r} cannot be read: {error.strerror}.") from error
 
 
+def _played(directory: Path | None, anew: Iterable[tuple[str, Refreshed]]) -> PlayedRecordings | None:
+    if directory is None:
+        return None
+    from python_worker.commands.played import PlayedRecordings
+
+    by_path: dict[str, dict[str, str]] = {}
+    for execution_id, refreshed in anew:
+        by_path.setdefault(refreshed.path, {})[refreshed.sha256] = execution_id
+    return PlayedRecordings(directory, by_path)
+
+
+def _tell_beside(played: PlayedRecordings) -> None:
+    if played.explained:
+        click.echo(f"{_many(played.explained, 'call')} played what a refresh that is on record replaced since")
+    if played.untold:
+        click.echo(
+            f"{_many(played.untold, 'played call')} told no digest, as none did in 0.1.0: nobody can say of them"
+        )
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def _report(count: int, breaks: Iterable[Break]) -> NoReturn:
     lines = [str(each) for each in breaks]
     for line in lines:
@@ -273,22 +320,31 @@ def _report(count: int, breaks: Iterable[Break]) -> NoReturn:
     sys.exit(lmtest.Exit.FOUND if lines else lmtest.Exit.DONE)
 
 
-def _told(execution: Execution) -> Iterator[str]:
+def _told(execution: Execution, played: PlayedRecordings | None) -> Iterator[str]:
     for record in execution.stages:
         yield (
             f"  {record.started_at:%H:%M:%S.%f}  {record.duration * 1000:9.3f} ms  "
             f"{record.stage.value:<21}  {record.status.value:<6}  {(record.detail.splitlines() or [''])[0]}"
         )
-        yield from (f"{'':29}{line}" for line in _calls(record))
+        yield from (f"{'':29}{line}" for line in _calls(record, played))
 
 
-def _calls(record: StageRecord) -> Iterator[str]:
+def _calls(record: StageRecord, played: PlayedRecordings | None) -> Iterator[str]:
     for call in record.calls:
         cost = "cost unknown" if call.cost is None else f"${call.cost}"
         tokens = f"{_count(call.input_tokens)}+{_count(call.output_tokens)} tokens"
         yield f"{call.hit:<9} {call.model}  {tokens}  {cost}  {call.key[:12]}  {call.cassette or ''}"
+        if call.recording:
+            yield f"{'':<9} {_recorded(call.recording)}"
+            if played and (what := played.told(call.recording, call.key)):
+                yield f"{'':<9} since then: {what}"
     for use in record.tools:
         yield f"{use.hit:<9} tool {use.tool}  {use.key[:12]}  {use.error}"
+
+
+def _recorded(recording: Recording) -> str:
+    age = "" if recording.age is None else f", {timedelta(seconds=int(recording.age))} before"
+    return f"recorded {recording.recorded_at or 'at an unknown moment'}{age}, sha256 {recording.digest[:12]}"
 
 
 def _count(tokens: int | None) -> str:

@@ -56,8 +56,8 @@ class Grant:
         if not self.cassettes:
             raise denied(
                 f"the token of {self.name!r} does not let its client name a cassette, which tests do by the metadata "
-                f"lmtest-test: it needs 'cassettes = true' in [{self.name}] of the worker's --tokens; or connect "
-                "with as_test=False"
+                f"lmtest-test, nor record one anew: it needs 'cassettes = true' in [{self.name}] of the worker's "
+                "--tokens; or connect with as_test=False"
             )
 
 

@@ -35,6 +35,7 @@ class Ask:
         version: Of the program; 0 is the newest.
         asked_by: The token's name; "" where tokens are not asked for.
         owner: The test whose cassette it plays from and records into; None where no test asks.
+        refresh: Whether it is to record its own cassette anew, beside what is there.
     """
 
     program: str
@@ -50,6 +51,7 @@ class Ask:
     version: int = 0
     asked_by: str = ""
     owner: Owner | None = None
+    refresh: bool = False
 
     def check(self) -> None:
         """See that the numbers and the key are in their bounds.

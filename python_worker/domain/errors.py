@@ -132,6 +132,22 @@ class WorkerError(Exception):
         self.problems = problems
         self.stop = stop
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether a model did not answer, refused to, or could not be asked; `lmtest refresh` looks for it."""
+        return self.reason in _UNANSWERED
+
+
+_UNANSWERED = frozenset(
+    {
+        Reason.CONFIGURATION,
+        Reason.PROVIDER_FAILURE,
+        Reason.PROVIDER_REFUSAL,
+        Reason.TIMEOUT,
+        Reason.UNAVAILABLE,
+    }
+)
+
 
 def invalid_values(problems: tuple[Problem, ...], *, what: str) -> WorkerError:
     """One error for all the problems of a set of values.

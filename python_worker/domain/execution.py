@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from python_worker.domain.action import ActionResult
     from python_worker.domain.errors import WorkerError
+    from python_worker.domain.recording import Refreshed
     from python_worker.domain.stage import StageRecord
     from python_worker.domain.value import Fields
 
@@ -72,6 +73,7 @@ class Execution:
         action_results: In the order they were run.
         idempotency_key: "" where there is none.
         asked_by: The token's name; "" where tokens are not asked for.
+        refreshed: The cassette that it recorded anew, as it ends: the audit trail has it, its row has not.
     """
 
     id: str
@@ -93,6 +95,7 @@ class Execution:
     action_results: tuple[ActionResult, ...] = ()
     idempotency_key: str = ""
     asked_by: str = ""
+    refreshed: Refreshed | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

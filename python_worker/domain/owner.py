@@ -23,6 +23,7 @@ class Owner:
         allow_misses: Whether an execution may succeed though it missed a recording and its program caught that.
         keep_others: Whether recordings that other tests play from stay in the cassette.
         shares: What the executions have in common that share an opening of the cassette; "" of those of the test alone.
+        to: The model that a refresh asks instead of the program's own; "" where it asks none.
         options: Further arguments of `lmtest.use_cassette`, as JSON values.
         asked_by: The name of the client's token; "" where tokens are not asked for.
     """
@@ -36,6 +37,7 @@ class Owner:
     allow_misses: bool = False
     keep_others: bool = False
     shares: str = ""
+    to: str = ""
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
     asked_by: str = ""
 
@@ -43,4 +45,4 @@ class Owner:
     def opening(self) -> tuple[object, ...]:
         """What the executions have in common that share one opening of the cassette."""
         whose = self.shares or self.test
-        return self.asked_by, whose, self.cassette, self.mode, self.run, self.sample
+        return self.asked_by, whose, self.cassette, self.mode, self.run, self.sample, self.to

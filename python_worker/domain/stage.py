@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from python_worker.domain.recording import Recording
+
 
 class Stage(enum.StrEnum):
     """The stages of a run, in order."""
@@ -39,6 +41,7 @@ class LMCall:
         cost: USD, or None where the price is unknown.
         cassette: The file that was played or written, or None.
         latency: Seconds.
+        recording: What answered it, where it was played.
     """
 
     key: str
@@ -49,6 +52,7 @@ class LMCall:
     cost: Decimal | None
     cassette: str | None
     latency: float | None
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
@@ -29,6 +29,18 @@ def canonical_json(value: object) -> bytes:
     """
     # Dataclasses pass through, or orjson would write them field by field, and bytes it has no form for.
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS, default=_json_form)
+
+
+def plain(fields: Fields) -> dict[str, Any]:
+    """As JSON values. Tensors and media by hash: they are big, and what they hold cannot be redacted."""
+    told: dict[str, Any] = orjson.loads(
+        orjson.dumps(
+            fields,
+            option=orjson.OPT_PASSTHROUGH_DATACLASS,
+            default=lambda value: {"sha256": fingerprint(value)},
+        )
+    )
+    return told
 
 
 def fingerprint(value: object) -> str:

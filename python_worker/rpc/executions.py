@@ -17,7 +17,7 @@ from python_worker.v1 import worker_pb2 as pb
 from python_worker.wire import executions as wire
 from python_worker.wire.durations import moment
 from python_worker.wire.errors import to_detail
-from python_worker.wire.owner import owner_from_metadata
+from python_worker.wire.owner import owner_from_metadata, refresh_from_metadata
 from python_worker.wire.reports import report_to_wire
 
 if TYPE_CHECKING:
@@ -136,7 +136,12 @@ class ExecutionMethods:
         self, request: pb.ExecuteRequest, context: grpc.ServicerContext, where: str = "", *, owner: Owner | None
     ) -> Ask:
         ask = wire.ask_from_wire(
-            request, default_timeout=self._default_timeout, asked_by=CALLER.get().name, where=where, owner=owner
+            request,
+            default_timeout=self._default_timeout,
+            asked_by=CALLER.get().name,
+            where=where,
+            owner=owner,
+            refresh=_refreshes(context),
         )
         ask.check()  # as it was asked for, before the call's own deadline makes it less
         left = context.time_remaining()
@@ -168,6 +173,14 @@ def _owner(context: grpc.ServicerContext) -> Owner | None:
     if owner is not None:
         CALLER.get().check_cassettes()
     return owner
+
+
+def _refreshes(context: grpc.ServicerContext) -> bool:
+    """Whether a call is to record its cassette anew, if its token may."""
+    asked = refresh_from_metadata(context.invocation_metadata() or ())
+    if asked:
+        CALLER.get().check_cassettes()
+    return asked
 
 
 def _moment(request: pb.ListExecutionsRequest, name: Literal["since", "until"]) -> datetime | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from python_worker.domain.execution_event import StatusText, Token
     from python_worker.domain.owner import Owner
     from python_worker.domain.program import Program
+    from python_worker.domain.recording import Refreshed
     from python_worker.domain.signature import Signature
     from python_worker.domain.stage import LMCall, ToolUse
     from python_worker.domain.value import Fields
@@ -37,6 +38,7 @@ class Task:
         check: Raises a WorkerError for outputs for which the execution will fail; asked before what they were made of
             is recorded. None lets all pass.
         owner: The test that asks; None where none does.
+        session: Whose language model answers; "" is the worker's own.
     """
 
     program: Program
@@ -48,6 +50,7 @@ class Task:
     tools: Toolbox | None = None
     check: Callable[[Mapping[str, Any]], object] | None = None
     owner: Owner | None = None
+    session: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,7 @@ class Outcome:
         error: None unless the program failed.
         waited: Seconds for a thread.
         processor: Seconds of the processor, of the program's own thread.
+        refreshed: The cassette that was recorded anew, where one was to be.
     """
 
     outputs: Mapping[str, Any] = field(default_factory=dict)
@@ -69,6 +73,7 @@ class Outcome:
     error: WorkerError | None = None
     waited: float = 0.0
     processor: float = 0.0
+    refreshed: Refreshed | None = None
 
 
 class Adapter(Protocol):

@@ -138,7 +138,7 @@ class Executor:
 
     def _plan(self, ask: Ask, *, cancelled: Future[None], tell: Tell | None) -> _Plan:
         start, deadline = time.perf_counter(), time.monotonic() + ask.timeout
-        lm = _for_owner(ask, self._sessions.get(ask.session).lm if ask.session else SessionLM())
+        lm = _asked(ask, self._sessions.get(ask.session).lm if ask.session else SessionLM())
         program = self._shelf.find(ask.program, session=ask.session, version=ask.version)
         able, fallbacks = self._adapters.choose(ask.adapters, tools=bool(program.config.tools))
         attempts = Attempts(able, fallbacks=fallbacks, retries=ask.retries, deadline=deadline, cancelled=cancelled)
@@ -216,6 +216,7 @@ class Executor:
             tell=plan.tell,
             check=lambda outputs: self._serialize(accept_outputs(program, signature, outputs)),
             owner=plan.ask.owner,
+            session=plan.ask.session,
         )
 
     def _accept(
@@ -237,8 +238,10 @@ class Executor:
         return outputs, None
 
 
-def _for_owner(ask: Ask, lm: SessionLM) -> SessionLM:
+def _asked(ask: Ask, lm: SessionLM) -> SessionLM:
     """The session's language model, in the mode of the test that asks unless the session has one of its own."""
+    if ask.refresh:
+        return replace(lm, mode="refresh")
     return replace(lm, mode=ask.owner.mode) if ask.owner and ask.owner.mode and not lm.mode else lm
 
 
@@ -300,6 +303,7 @@ def _ended(
         fallbacks=attempted.fallbacks if attempted else (),
         metrics=measured(outcomes) if plan.ask.track_metrics else None,
         action_results=plan.around.results,
+        refreshed=attempted.last.refreshed if attempted else None,
     )
 
 

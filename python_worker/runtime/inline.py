@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import lmtest
 from python_worker.domain.adapter import AdapterInfo
 from python_worker.domain.errors import Reason, WorkerError
-from python_worker.domain.program import Module
+from python_worker.domain.program import Format, Module
 from python_worker.runtime.adapter import Outcome, Task
 from python_worker.runtime.builtin_actions import Load
 from python_worker.runtime.failures import explain
@@ -189,6 +189,7 @@ class _Run:
             raw_answer=words.text if words else None,
             calls=scope.calls if scope else (),
             tools=tools.told(scope.tools) if scope and tools else (),
+            refreshed=scope.refreshed if scope else None,
         )
 
     def answer(self) -> Outcome:
@@ -207,6 +208,7 @@ class _Run:
                 execution_id=task.execution_id,
                 stop=self.stop,
                 owner=task.owner,
+                executed=_executed(task),
             )
             with opened as self._scope:
                 outputs = self._predict(self._words)
@@ -254,6 +256,20 @@ class _Run:
 
 class _Refused(Exception):
     """Ends a scope as failed, so that no cassette is written."""
+
+
+def _executed(task: Task) -> dict[str, Any]:
+    """What a cassette's header tells of a task."""
+    program = task.program
+    session = {"session": task.session} if task.session else {}
+    return {
+        "program": program.name,
+        "version": program.version,
+        "signature": str(task.signature) if task.signature else program.made_of,
+        "adapter": f"{InlineAdapter.info.name}, {program.config.format or Format.CHAT}",
+        **session,
+        "execution": task.execution_id,
+    }
 
 
 def _only_asks(program: Program) -> bool:

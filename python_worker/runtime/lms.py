@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from decimal import Decimal
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import lmtest
     from python_worker.domain.owner import Owner
     from python_worker.domain.program import ProgramConfig
+    from python_worker.domain.recording import Refreshed
     from python_worker.domain.session import SessionLM
     from python_worker.domain.stage import LMCall, ToolUse
     from python_worker.domain.value import Fields
@@ -28,6 +30,10 @@ class LMScope(Protocol):
     @property
     def tools(self) -> tuple[ToolUse, ...]:
         """The calls of tools, likewise; those that nobody recorded or played are ``live``."""
+
+    @property
+    def refreshed(self) -> Refreshed | None:
+        """The cassette that was recorded anew beside what is there; known once the scope is closed."""
 
 
 class LMs(Protocol):
@@ -62,6 +68,7 @@ class LMs(Protocol):
         execution_id: str,
         stop: lmtest.Stop | None = None,
         owner: Owner | None = None,
+        executed: Mapping[str, Any] | None = None,
     ) -> AbstractContextManager[LMScope]:
         """Answer every model call inside, for one execution. Opened in the thread that runs the program.
 
@@ -72,6 +79,7 @@ class LMs(Protocol):
             execution_id: The execution, for the ledger.
             stop: Ends calls from another thread: a live one under way, and any before it is answered.
             owner: The test that asks, whose all that is recorded is.
+            executed: What is executed, for the header of a cassette that is no test's.
         """
 
     def close_owned(self, owner: Owner, *, failed: str, keep_open: bool) -> list[lmtest.CassetteReport]:

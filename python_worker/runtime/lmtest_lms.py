@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import threading
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import lmtest
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.recording import Recording, Refreshed
 from python_worker.domain.session import SessionLimits
 from python_worker.domain.stage import LMCall, ToolUse
-from python_worker.domain.value import fingerprint
+from python_worker.domain.value import fingerprint, plain
+from python_worker.runtime.cassette_names import find_cassette
 from python_worker.runtime.failures import from_here
 from python_worker.runtime.owned import OwnedCassettes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from decimal import Decimal
 
     import dspy
@@ -37,22 +42,33 @@ _RECORDING = "execute it on a worker that was started with --lm-mode record"
 class LmtestLMs:
     """``LMs`` whose calls are answered as an lmtest mode says, each execution from a cassette of its own.
 
-    An execution that a test asks for plays from that test's cassette and records into it, as all of the test's do. The
-    cassette of any other is ``<cassette_dir>/<program>/<first 12 digits of its inputs' SHA-256>.yaml``: the same
-    program asked the same thing plays the same file, whoever asks and whenever.
+    An execution that a test asks for plays from that test's cassette and records into it, as all of the test's do. Any
+    other has the cassette ``<cassette_dir>/<program>/<first 12 digits of its inputs' SHA-256>.yaml``, or a name with
+    words of the inputs (:mod:`python_worker.runtime.cassette_names`): the same program asked the same thing plays the
+    same file, whoever asks and whenever. Its header tells what was executed.
 
     Args:
         mode: Who answers.
         cassette_dir: Where cassettes are.
         model: The model of a program that names none.
         api_base: Where the provider is; None for the provider's own address.
+        values: Whether names and headers of cassettes may tell the inputs, redacted, and not by hash alone.
     """
 
-    def __init__(self, *, mode: lmtest.Mode, cassette_dir: Path, model: str, api_base: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        mode: lmtest.Mode,
+        cassette_dir: Path,
+        model: str,
+        api_base: str | None = None,
+        values: bool = False,
+    ) -> None:
         self._mode = mode
         self._cassette_dir = cassette_dir
         self._model = model
         self._api_base = api_base
+        self._values = values
         self._owned = OwnedCassettes(cassette_dir)
         self._models: dict[tuple[str, float | None, int | None], dspy.LM] = {}
         self._lock = threading.Lock()
@@ -116,6 +132,7 @@ class LmtestLMs:
         execution_id: str,
         stop: lmtest.Stop | None = None,
         owner: Owner | None = None,
+        executed: Mapping[str, Any] | None = None,
     ) -> Iterator[_CassetteScope]:
         """Open the cassette of a program and its inputs, or that of the test that asks; the ledger's rows name both."""
         if owner is not None:
@@ -126,15 +143,57 @@ class LmtestLMs:
                 stop=stop,
                 allow_misses=owner.allow_misses,
             ) as cassette:
-                yield _CassetteScope(cassette)
+                yield _CassetteScope(cassette, self._cassette_dir)
             return
         path = self.cassette_path(program_name, inputs, session)
-        # As a flag, which wins over LM_MODE: a worker was told its mode when it was started.
-        mode = self._mode_of(session).value
-        with lmtest.use_cassette(
-            path, flag=mode, tighter=_limits(session), execution=execution_id, command=_RECORDING, stop=stop
-        ) as cassette:
-            yield _CassetteScope(cassette)
+        mode = self._mode_of(session)
+        if mode is lmtest.Mode.REFRESH and self._mode.offline:
+            raise self._offline("a cassette is to be recorded anew", field="lmtest-refresh")
+        opened = lmtest.use_cassette(
+            path,
+            # As a flag, which wins over LM_MODE: a worker was told its mode when it was started.
+            flag=mode.value,
+            tighter=_limits(session),
+            execution=execution_id,
+            command=_RECORDING,
+            stop=stop,
+            executed={**(executed or {"program": program_name}), **self._told(inputs)} if mode.writes else None,
+        )
+        scope: _CassetteScope | None = None
+        unwanted: Exception | None = None
+        before = self._refreshed(path) if mode is lmtest.Mode.REFRESH else None
+        try:
+            with opened as cassette:
+                scope = _CassetteScope(cassette, self._cassette_dir)
+                try:
+                    yield scope
+                except Exception as error:
+                    if stop is not None and stop.called:
+                        raise _GivenUp(error) from error
+                    raise
+        except _GivenUp as given_up:
+            unwanted = given_up.error
+        finally:
+            if scope and before:
+                now = self._refreshed(path)
+                scope.refreshed = now if now != before else Refreshed(path=now.path)
+        if unwanted:
+            raise unwanted  # here, where its own causes stay
+
+    def _told(self, inputs: Fields) -> dict[str, Any]:
+        """What a header tells of inputs."""
+        values = {"inputs": lmtest.redact(plain(inputs))} if self._values else {}
+        return {"inputs_sha256": fingerprint(inputs), **values}
+
+    def _refreshed(self, path: Path) -> Refreshed:
+        """What a refresh wrote beside a cassette, this one or an earlier one."""
+        for suffix, well in ((".new.yaml", True), (".failed.yaml", False)):
+            with contextlib.suppress(FileNotFoundError):
+                written = path.with_suffix(suffix).read_bytes()
+                return Refreshed(
+                    path=_below(path, self._cassette_dir), sha256=hashlib.sha256(written).hexdigest(), ended_well=well
+                )
+        return Refreshed(path=_below(path, self._cassette_dir))
 
     def close_owned(self, owner: Owner, *, failed: str, keep_open: bool) -> list[lmtest.CassetteReport]:
         """Save what was recorded for a test, unless it failed, and tell what was done."""
@@ -147,17 +206,21 @@ class LmtestLMs:
     def _of_test(self, owner: Owner, session: SessionLM) -> lmtest.SharedCassette:
         mode = self._mode_of(session)
         if self._mode.offline and not mode.offline:
-            raise WorkerError(
-                f"this worker runs in mode {self._mode.value}, off the network, and {owner.test} asks for "
-                f"{mode.value}. Start a worker with --lm-mode {mode.value}, or with LM_MODE={mode.value}.",
-                reason=Reason.CONFIGURATION,
-                field="lmtest-mode",
-            )
+            raise self._offline(f"{owner.test} asks for {mode.value}", mode, field="lmtest-mode")
         return self._owned.get(owner, mode=mode)
+
+    def _offline(self, wanted: str, mode: lmtest.Mode = lmtest.Mode.RECORD, *, field: str) -> WorkerError:
+        return WorkerError(
+            f"this worker runs in mode {self._mode.value}, off the network, and {wanted}. Start a worker with "
+            f"--lm-mode {mode.value}, or with LM_MODE={mode.value}.",
+            reason=Reason.CONFIGURATION,
+            field=field,
+        )
 
     def cassette_path(self, program_name: str, inputs: Fields, session: SessionLM) -> Path:
         """Where the answers to these inputs are, or will be."""
-        return self._folder(session) / program_name / f"{fingerprint(inputs)[:12]}.yaml"
+        folder = self._folder(session) / program_name
+        return find_cassette(folder, inputs, redact=lmtest.redact, telling=self._values)
 
     def _mode_of(self, session: SessionLM) -> lmtest.Mode:
         return lmtest.Mode.parse(session.mode, source="lm.mode") if session.mode else self._mode
@@ -194,9 +257,42 @@ def _limits(session: SessionLM) -> lmtest.Limits | None:
     return lmtest.Limits(**given)
 
 
+def _below(path: Path, folder: Path) -> str:
+    """A cassette's path from the directory of all."""
+    path, folder = path.absolute(), folder.absolute()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+def _recording(call: lmtest.Call, folder: Path) -> Recording | None:
+    """The recording that a call played, where there is one: an embedding may be put together from several."""
+    if not (call.digest and call.cassette):
+        return None
+    recorded_at = call.recorded_at or ""
+    return Recording(
+        path=_below(call.cassette, folder), digest=call.digest, recorded_at=recorded_at, age=_age(recorded_at)
+    )
+
+
+def _age(recorded_at: str) -> float | None:
+    try:
+        return round((datetime.now(UTC) - datetime.fromisoformat(recorded_at)).total_seconds(), 3)
+    except (ValueError, TypeError):  # written by hand, or without a zone
+        return None
+
+
+class _GivenUp(BaseException):
+    """Ends a scope of which nobody waits for the end, as Ctrl-C would: no answer failed, so none is kept as failed."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
 class _CassetteScope:
-    def __init__(self, cassette: lmtest.Cassette) -> None:
+    def __init__(self, cassette: lmtest.Cassette, folder: Path) -> None:
         self._cassette = cassette
+        self._folder = folder
+        self.refreshed: Refreshed | None = None
 
     @property
     def calls(self) -> tuple[LMCall, ...]:
@@ -210,6 +306,7 @@ class _CassetteScope:
                 cost=call.cost,
                 cassette=from_here(call.cassette) if call.cassette else None,
                 latency=call.latency,
+                recording=_recording(call, self._folder),
             )
             for call in self._cassette.calls
             if not call.tool

@@ -120,6 +120,12 @@ class OwnedCassettes:
                 _LOG.warning("%s has not ended: what was recorded for it is not saved", key[1])
 
     def _opened(self, owner: Owner, mode: lmtest.Mode) -> lmtest.SharedCassette:
+        if owner.to and mode is not lmtest.Mode.REFRESH:
+            raise WorkerError(
+                f"another model, {owner.to}, is for mode refresh, and this is {mode.value}: leave lmtest-to out.",
+                reason=Reason.INVALID_ARGUMENT,
+                field="lmtest-to",
+            )
         try:
             path = lmtest.cassette_path(
                 self._directory,
@@ -136,6 +142,7 @@ class OwnedCassettes:
             run=owner.run or None,
             command=owner.command or None,
             keep_others=owner.keep_others,
+            to=owner.to or None,
             **_options(owner, mode),
         )
 

@@ -14,17 +14,24 @@ import sqlalchemy as sa
 from python_worker.domain.audit import AuditHead, Break, find_breaks
 from python_worker.domain.audit_export import ChainPart
 from python_worker.domain.errors import Reason, WorkerError
+from python_worker.domain.played import PlayedCall
+from python_worker.domain.recording import Refreshed
 from python_worker.domain.signing import NoTrust
 from python_worker.domain.truncation import Truncation
 from python_worker.store.audit import walk
+from python_worker.store.stages import STAGE, calls_of
 from python_worker.store.tables import audit_events, audit_heads, audit_truncations, executions
-from python_worker.store.trail import FINISHED, STARTED
+from python_worker.store.trail import FINISHED, REFRESHED, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from python_worker.domain.signing import Trust
+    from python_worker.domain.stage import LMCall
     from python_worker.store.database import Database
+
+
+_PLAYED = "cassette"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +105,32 @@ class AuditLog:
             count, breaks = verify_chains(connection, trust or NoTrust())
             breaks += [found for head in against for found in _departures(connection, head)]
         return count, breaks
+
+    def played(self) -> Iterator[PlayedCall]:
+        """The calls that recordings answered, as they are on record."""
+        query = (
+            sa.select(audit_events)
+            .where(audit_events.c.kind == STAGE)
+            .order_by(audit_events.c.chain, audit_events.c.sequence)
+        )
+        with self._database.read() as connection:
+            for row in connection.execute(query.execution_options(yield_per=1000)):
+                for place, call in enumerate(_calls(row.payload), 1):
+                    if call.hit == _PLAYED:
+                        yield PlayedCall(
+                            chain=row.chain,
+                            sequence=row.sequence,
+                            execution_id=row.execution_id,
+                            place=place,
+                            call=call,
+                        )
+
+    def refreshed(self) -> Iterator[tuple[str, Refreshed]]:
+        """What executions recorded anew beside cassettes, with the execution's id."""
+        query = sa.select(audit_events.c.execution_id, audit_events.c.payload).where(audit_events.c.kind == REFRESHED)
+        with self._database.read() as connection:
+            for execution_id, payload in connection.execute(query):
+                yield execution_id, Refreshed(**orjson.loads(payload))
 
     @contextmanager
     def parts(self, chains: Sequence[str] = ()) -> Iterator[Iterator[ChainPart]]:
@@ -216,6 +249,13 @@ def _unrecorded(connection: sa.Connection) -> Iterator[Break]:
         query = sa.select(executions.c.id).where(happened, ~recorded).order_by(executions.c.id)
         for execution_id in connection.scalars(query):
             yield Break(chain="", sequence=0, execution_id=execution_id, what=what)
+
+
+def _calls(payload: str) -> tuple[LMCall, ...]:
+    try:
+        return calls_of(payload)
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return ()  # it was changed beyond reading, which the chain tells
 
 
 def _digest(text: str | None) -> str | None:

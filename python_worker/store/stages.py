@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from python_worker.domain.audit import AuditEntry
+from python_worker.domain.recording import Recording
 from python_worker.domain.stage import LMCall, Stage, StageRecord, StageStatus, ToolUse
 from python_worker.domain.value import canonical_json
 
@@ -28,7 +30,7 @@ def to_entry(execution_id: str, record: StageRecord, *, redact: Callable[[Any], 
         "started_at": at,
         "duration": record.duration,
         "detail": record.detail if record.status is StageStatus.OK else redact(record.detail),
-        "calls": [{**vars(call), "cost": None if call.cost is None else str(call.cost)} for call in record.calls],
+        "calls": [_from_call(call) for call in record.calls],
         "tools": [{**vars(use), "error": redact(use.error) if use.error else ""} for use in record.tools],
     }
     return AuditEntry(
@@ -44,6 +46,15 @@ def from_entries(entries: Iterable[AuditEntry]) -> tuple[StageRecord, ...]:
     return tuple(_to_record(orjson.loads(entry.payload)) for entry in entries if entry.kind == STAGE)
 
 
+def calls_of(payload: str) -> tuple[LMCall, ...]:
+    """The model calls that the payload of such an entry tells.
+
+    Raises:
+        ValueError: It tells none; likewise KeyError and TypeError.
+    """
+    return tuple(map(_to_call, orjson.loads(payload)["calls"]))
+
+
 def _to_record(data: dict[str, Any]) -> StageRecord:
     return StageRecord(
         stage=Stage(data["stage"]),
@@ -56,5 +67,16 @@ def _to_record(data: dict[str, Any]) -> StageRecord:
     )
 
 
+def _from_call(call: LMCall) -> dict[str, Any]:
+    said = {**vars(call), "cost": None if call.cost is None else str(call.cost)}
+    recording = said.pop("recording")
+    return said | {"recording": asdict(recording)} if recording else said
+
+
 def _to_call(data: dict[str, Any]) -> LMCall:
-    return LMCall(**(data | {"cost": None if data["cost"] is None else Decimal(data["cost"])}))
+    cost, recording = data["cost"], data.get("recording")
+    read = {
+        "cost": None if cost is None else Decimal(cost),
+        "recording": Recording(**recording) if recording else None,
+    }
+    return LMCall(**(data | read))

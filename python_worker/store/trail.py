@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from python_worker.domain.audit import AuditEntry
 from python_worker.domain.exact import exact_json
-from python_worker.domain.value import canonical_json, fingerprint
+from python_worker.domain.value import canonical_json, fingerprint, plain
 from python_worker.store import stages
 
 if TYPE_CHECKING:
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 
 STARTED = "execution_started"
 FINISHED = "execution_finished"
+REFRESHED = "cassette_refreshed"
 
 
 def _as_it_is(value: Any) -> Any:
@@ -76,13 +75,20 @@ class ExecutionTrail:
             **self._told("outputs", execution.outputs),
         }
         at = execution.started_at + timedelta(seconds=execution.duration or 0.0)
-        return [*self._stages(execution, new_stages), _entry(execution, FINISHED, at, said)]
+        stages = self._stages(execution, new_stages)
+        return [*stages, *self._refreshed(execution, at), _entry(execution, FINISHED, at, said)]
+
+    def _refreshed(self, execution: Execution, at: datetime) -> list[AuditEntry]:
+        """That a cassette was recorded anew, where one was."""
+        if execution.refreshed is None:
+            return []
+        return [_entry(execution, REFRESHED, at, asdict(execution.refreshed))]
 
     def _stages(self, execution: Execution, records: Sequence[StageRecord]) -> list[AuditEntry]:
         return [stages.to_entry(execution.id, record, redact=self.redact) for record in records]
 
     def _told(self, name: str, fields: Fields) -> dict[str, Any]:
-        return {name: self.redact(_plain(fields))} if self.values else {}
+        return {name: self.redact(plain(fields))} if self.values else {}
 
     def _actions(self, execution: Execution) -> list[dict[str, Any]]:
         return [
@@ -108,14 +114,3 @@ def _entry(execution: Execution, kind: str, at: datetime, said: Mapping[str, Any
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(fields: Fields) -> Any:
-    """As JSON. Tensors and media by hash: they are big, and what they hold cannot be redacted."""
-    return orjson.loads(
-        orjson.dumps(
-            fields,
-            option=orjson.OPT_PASSTHROUGH_DATACLASS,
-            default=lambda value: {"sha256": fingerprint(value)},
-        )
-    )

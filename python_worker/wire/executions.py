@@ -107,7 +107,13 @@ def statuses_to_wire(statuses: Iterable[ExecutionStatus]) -> list[pb.ExecutionSt
 
 
 def ask_from_wire(
-    message: pb.ExecuteRequest, *, default_timeout: float, asked_by: str, where: str = "", owner: Owner | None = None
+    message: pb.ExecuteRequest,
+    *,
+    default_timeout: float,
+    asked_by: str,
+    where: str = "",
+    owner: Owner | None = None,
+    refresh: bool = False,
 ) -> Ask:
     """A run that is wanted.
 
@@ -117,6 +123,7 @@ def ask_from_wire(
         asked_by: The name of its token.
         where: Before the paths of its inputs in an error, such as ``requests[3].``.
         owner: The test that asks.
+        refresh: Whether its cassette is to be recorded anew.
     """
     return Ask(
         program=message.program,
@@ -132,6 +139,7 @@ def ask_from_wire(
         version=message.version,
         asked_by=asked_by,
         owner=owner,
+        refresh=refresh,
     )
 
 

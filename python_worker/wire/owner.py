@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "lmtest-"
 TEST: Final = "lmtest-test"
 CASSETTE: Final = "lmtest-cassette"
+REFRESH: Final = "lmtest-refresh"
+TO: Final = "lmtest-to"
 OPTIONS: Final = "lmtest-options-bin"
 MOST_OPTIONS: Final = 32 * 1024
 """Bytes of the options, as JSON."""
@@ -35,7 +37,7 @@ def owner_from_metadata(metadata: Iterable[tuple[str, str | bytes]], *, asked_by
         WorkerError: ``invalid_argument``, with the key as its field.
     """
     said = {key: value for key, value in metadata if key.startswith(PREFIX)}
-    if not said:
+    if said.keys() <= {REFRESH}:
         return None
     for key in said:
         if key not in _READERS:
@@ -49,6 +51,23 @@ def owner_from_metadata(metadata: Iterable[tuple[str, str | bytes]], *, asked_by
     if not given["test"].strip():
         raise _refused(TEST, "it is empty: give the test's id")
     return Owner(**given, asked_by=asked_by)
+
+
+def refresh_from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> bool:
+    """Whether a call's metadata asks for the execution's own cassette to be recorded anew, beside what is there.
+
+    Raises:
+        WorkerError: ``invalid_argument``, with the key as its field: it does not read, or a test asks.
+
+    >>> refresh_from_metadata([("lmtest-refresh", "true")])
+    True
+    """
+    said = {key: value for key, value in metadata if key.startswith(PREFIX)}
+    if REFRESH not in said:
+        return False
+    if len(said) > 1:
+        raise _refused(REFRESH, "the cassette of a test is recorded anew by its lmtest-mode, refresh: leave this out")
+    return _flag(REFRESH, said[REFRESH])
 
 
 def owner_to_metadata(owner: Owner) -> tuple[tuple[str, str | bytes], ...]:
@@ -70,6 +89,7 @@ def owner_to_metadata(owner: Owner) -> tuple[tuple[str, str | bytes], ...]:
         "lmtest-allow-misses": "true" if owner.allow_misses else "",
         "lmtest-keep-others": "true" if owner.keep_others else "",
         "lmtest-opening": owner.shares,
+        TO: owner.to,
     }
     told: list[tuple[str, str | bytes]] = [(key, _quoted(text)) for key, text in texts.items() if text]
     if owner.options:
@@ -153,5 +173,6 @@ _READERS: Final[dict[str, tuple[str, Callable[[str, str | bytes], Any]]]] = {
     "lmtest-allow-misses": ("allow_misses", _flag),
     "lmtest-keep-others": ("keep_others", _flag),
     "lmtest-opening": ("shares", _text),
+    TO: ("to", _text),
     OPTIONS: ("options", _object),
 }

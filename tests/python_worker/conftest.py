@@ -194,6 +194,7 @@ def live(tmp_path, monkeypatch):
             cassette_dir=tmp_path / "cassettes",
             model="gemini/gemini-2.5-flash",
             api_base=f"{providers[-1].url}/v1beta",
+            values=settings.get("audit_values", False),
         )
         running.append(RunningWorker(databases[-1], lms, **settings))
         running[-1].provider = providers[-1]

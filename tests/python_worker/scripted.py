@@ -45,7 +45,7 @@ class ScriptedLMs:
         return self._lm
 
     @contextmanager
-    def scope(self, program_name, inputs, _session, *, execution_id, stop=None, owner=None):  # noqa: ARG002 - the port's signature
+    def scope(self, program_name, inputs, _session, *, execution_id, stop=None, owner=None, executed=None):  # noqa: ARG002 - the port's signature
         self.on_scope()
         self.executions.append(execution_id)
         ending = "failed"
@@ -105,6 +105,7 @@ class ScriptedEngine:
 
 class Scope:
     tools = ()
+    refreshed = None
 
     def __init__(self, asked, cassette):
         self._asked, self._cassette = asked, cassette

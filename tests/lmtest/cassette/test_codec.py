@@ -135,7 +135,26 @@ def test_line_ends_of_windows_are_no_edit(recorded):
 WORDS = TEXT | st.sampled_from(["stand-in", "true", "null", "no", "~", "a: b", "a #b", "0.1.0", "1e3", "é", "a-", "-a"])
 
 
-@given(st.builds(lambda **each: Header(format=1, **each), recorded_at=WORDS, source=WORDS, lmtest=WORDS, test=WORDS))
+EXECUTED = st.fixed_dictionaries(
+    {"program": WORDS},
+    optional={
+        "version": st.integers(0, 20),
+        "signature": WORDS,
+        "inputs": st.dictionaries(WORDS, WORDS | st.booleans() | st.integers() | st.none(), max_size=3),
+    },
+)
+
+
+@given(
+    st.builds(
+        lambda **each: Header(format=1, **each),
+        recorded_at=WORDS,
+        source=WORDS,
+        lmtest=WORDS,
+        test=WORDS,
+        executed=st.none() | EXECUTED,
+    )
+)
 def test_a_header_is_read_the_same_either_way(header):
     text = codec.encode_header(header)
 
@@ -197,8 +216,12 @@ def test_a_header_edited_by_hand_says_what_yaml_says(header, source, quotes):
     assert read(text) == read(f"{text}# seen\n")
 
 
-def test_what_a_later_lmtest_adds_to_a_header_is_passed_over(header):
-    assert codec.decode_header(codec.encode_header(header) + "colour: blue\n", path=FILE) == header
+def test_what_a_later_lmtest_adds_to_a_header_stays_in_it(header):
+    text = codec.encode_header(header) + "colour: blue\nshades: [1, 2]\n"
+    read = codec.decode_header(text, path=FILE)
+
+    assert read == replace(header, further={"colour": "blue", "shades": [1, 2]})
+    assert codec.decode_header(codec.encode_header(read), path=FILE) == read
 
 
 @pytest.mark.parametrize(

@@ -120,3 +120,14 @@ def test_what_a_refresh_recorded_is_counted_alike_by_ls_and_verify(record, lmtes
     told = "Recorded anew beside them: 1 waits to be accepted (lmtest accept), 1 failed (lmtest refresh --failed).\n"
     assert lmtest("ls").stdout.endswith(told)
     assert lmtest("verify").stdout == "2 cassettes and 2 recorded anew beside: good.\n"
+
+
+def test_a_directory_of_tests_means_their_cassettes(record, lmtest, project):
+    record("cassettes/suite/test_qa/test_why.yaml", WHY)
+    (project / "suite").mkdir()
+
+    assert lmtest("verify", "suite").stdout == "1 cassette: good.\n"
+    record("suite/mine.yaml", WHY)
+    assert lmtest("verify", "suite").stdout == "1 cassette: good.\n"
+    (project / "cassettes/suite/test_qa/test_why.yaml").unlink()
+    assert lmtest("verify", "suite").stdout == "1 cassette: good.\n", "it has one itself"

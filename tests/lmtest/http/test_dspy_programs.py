@@ -9,6 +9,7 @@ import dspy
 import pydantic
 import pytest
 
+import lmtest
 from lmtest.http.server import StandIn
 
 
@@ -179,6 +180,16 @@ def test_streamify_delivers_the_answer_in_pieces(stand_in):
         assert len(chunks) > 1
         assert "".join(chunk.chunk for chunk in chunks).strip() == prediction.answer
         assert prediction.answer == program(question=QUESTION).answer
+
+
+def test_a_stream_of_the_stand_in_costs_nothing_and_is_known_for_its_own(stand_in, tmp_path):
+    async def run():
+        return [each async for each in dspy.streamify(dspy.Predict("question -> answer"))(question=QUESTION)]
+
+    with dspy.context(lm=lm_of(stand_in)), lmtest.use_cassette(tmp_path / "qa.yaml", mode="record") as cassette:
+        asyncio.run(run())
+    assert cassette.source == "stand-in"
+    assert [(call.spent, call.cost > 0) for call in cassette.calls] == [(0, True)]
 
 
 def test_usage_reaches_dspy(stand_in):

@@ -68,6 +68,12 @@ def test_equal_fields_are_the_same_however_they_are_laid_out():
     assert compare(answer(), loose).tier is Tier.SAME
 
 
+def test_what_another_adapter_asks_for_is_the_same_answer_and_says_so():
+    asked = system("question -> answer: str, n: int, sure: bool", dspy.JSONAdapter())
+    drift = compare(answer(), call('{"answer": "Paris", "n": 3, "sure": true}', asked=asked))
+    assert (drift.tier, drift.reason) == (Tier.SAME, "asked by DSPy's json adapter, was by its chat adapter")
+
+
 def test_equal_tool_calls_are_the_same_whatever_their_ids():
     before, after = tool(city="Paris"), tool(city="Paris")
     after.outcome.response["message"]["parts"][0]["id"] = "call-2"
@@ -226,6 +232,7 @@ def test_fields_are_read_whichever_form_a_request_has():
     [
         (answer(), None, "no longer asked"),
         (None, answer(), "not asked before"),
+        (None, call(asked=system("a -> b", dspy.JSONAdapter())), "not asked before, by DSPy's json adapter"),
         (failed(), answer(), "failed before (rate_limit), is answered now"),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 import lmtest
 from lmtest.cassette.pending import failed_path, fresh_path
 from lmtest.lm.substitution import Substitution
-from lmtest.refresh import aside
+from lmtest.refresh import aside, complete
 from lmtest.refresh.plan import Choice, make_plan
 from lmtest.refresh.result import read_calls
 
@@ -232,3 +232,18 @@ def test_a_plan_looks_no_further_than_to_the_first_call_that_a_budget_holds(plan
     assert len(looked_at) == 1
     assert 0 < plan().least_beyond(Decimal("0.0000001")) < 1
     assert len(looked_at) == 3
+
+
+def test_tests_of_another_language_are_left_to_their_own_runner(plan, project, lm, refresh):
+    (project / "tests" / "qa.test.js").touch()
+    record(lm, "one?", path="js.yaml", test="tests/qa.test.js::answers")
+    planned = plan()
+    assert planned.due == ()
+    [skipped] = planned.skipped
+    assert skipped.reason == (
+        "its test tests/qa.test.js::answers is none of pytest's: run it by its own runner with LM_MODE=refresh, then: "
+        "lmtest accept js.yaml"
+    )
+    assert "none of pytest's" in refresh("js.yaml", "--yes")
+    with pytest.raises(lmtest.ConfigurationError, match="by its own runner with LM_MODE=auto"):
+        complete.tests_to_run([], root=project, test="tests/qa.test.js::answers")

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from python_worker.domain.execution import Execution, ExecutionStatus
 from python_worker.domain.program import Module, Program, ProgramConfig
+from python_worker.domain.recording import Recording
 from python_worker.domain.signature import SignatureRecord
 from python_worker.domain.stage import LMCall, Stage, StageRecord, StageStatus, ToolUse
 from python_worker.keys import PrivateKey, PublicKeys
@@ -28,6 +29,7 @@ CALL = LMCall(
     cost=Decimal("0.00000123"),
     cassette="cassettes/qa.yaml",
     latency=0.25,
+    recording=Recording(path="qa.yaml", digest="2" * 64, recorded_at="2026-10-20T12:00:00Z", age=2_678_400.0),
 )
 USE = ToolUse(tool="search", hit="client", key="1" * 64, error="", latency=0.5)
 

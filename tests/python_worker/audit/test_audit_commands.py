@@ -104,7 +104,7 @@ def test_list_of_a_session_without_a_fitting_execution_is_no_error(worked):
 def test_show_tells_who_asked_and_every_call_of_models_and_tools(worked):
     first, *lines = invoke("audit", "show", "exec_old").splitlines()
     assert first == "exec_old  succeeded  inline  chain ada  asked by adas-token"
-    assert [line.split()[0] for line in lines if line.startswith(" " * 20)] == ["cassette", "client"]
+    assert [line.split()[0] for line in lines if line.startswith(" " * 20)] == ["cassette", "recorded", "client"]
 
 
 @pytest.mark.parametrize("said", ["exec_o", "exec_old"])

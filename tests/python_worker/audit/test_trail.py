@@ -1,6 +1,6 @@
 """What an execution puts on record."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 
 import orjson
@@ -14,10 +14,12 @@ from python_worker.domain.audit_export import to_lines
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.execution import ExecutionStatus, Fallback
 from python_worker.domain.media import Media
+from python_worker.domain.recording import Refreshed
 from python_worker.domain.stage import Stage, StageStatus
 from python_worker.domain.value import fingerprint
 from python_worker.store import AuditLog, ExecutionTrail, SqlExecutions
 from python_worker.store.audit import events_of
+from python_worker.store.stages import from_entries, to_entry
 
 from .records import CALL, KEY, USE, begun, run, stage
 
@@ -54,7 +56,8 @@ def test_a_run_is_on_record_with_its_stages_its_model_calls_its_tools_and_who_as
     assert {"status": "ok", "duration": 0.001, "detail": "done"}.items() <= asking.items()
     (call,), (use,) = asking["calls"], asking["tools"]
     assert Decimal(call.pop("cost")) == CALL.cost
-    assert call == {name: value for name, value in vars(CALL).items() if name != "cost"}
+    assert call.pop("recording") == asdict(CALL.recording)
+    assert call == {name: value for name, value in vars(CALL).items() if name not in {"cost", "recording"}}
     assert use == vars(USE)
 
 
@@ -170,3 +173,23 @@ def clean(value):
     if isinstance(value, dict):
         return {clean(key): clean(item) for key, item in value.items()}
     return [clean(item) for item in value] if isinstance(value, list) else value
+
+
+def test_what_was_played_and_recorded_anew_is_told_from_either_database(database, executions):
+    run(executions)
+    anew = Refreshed(path="qa.yaml", sha256="3" * 64, ended_well=True)
+    execution = replace(begun("exec_2"), status=ExecutionStatus.SUCCEEDED, duration=0.5, refreshed=anew)
+    executions.begin(begun("exec_2"))
+    executions.finish(execution, ())
+    log = AuditLog(database)
+    (played,) = log.played()
+    assert (played.execution_id, played.place, played.call) == ("exec_1", 1, CALL)
+    assert list(log.refreshed()) == [("exec_2", anew)]
+    assert log.verify()[1] == []
+
+
+def test_a_call_of_before_recordings_were_told_reads_as_before():
+    entry = to_entry("exec_1", stage(Stage.ADAPTER_EXECUTION, calls=(replace(CALL, recording=None),)), redact=str)
+    assert "recording" not in entry.payload
+    (record,) = from_entries([entry])
+    assert record.calls == (replace(CALL, recording=None),)

@@ -239,6 +239,22 @@ def test_only_a_token_that_may_names_a_test(guarded):
         assert "'cassettes = true' in [operator]" in detail.message
 
 
+def test_only_a_token_that_may_has_a_cassette_recorded_anew(guarded):
+    allowed, denied = (("authorization", f"Bearer {token}") for token in ("for tests", "for all"))
+    anew = ("lmtest-refresh", "true")
+    status, detail = refused(execute, guarded, denied, anew)
+    assert status == "PERMISSION_DENIED"
+    assert "'cassettes = true' in [operator]" in detail.message
+    status, detail = refused(execute, guarded, allowed, anew)
+    assert (status, detail.reason) == ("FAILED_PRECONDITION", "configuration"), "a worker that mocks calls nobody"
+
+
+@pytest.mark.parametrize("metadata", [[("lmtest-refresh", "yes")], [("lmtest-refresh", "true"), ("lmtest-test", "t")]])
+def test_recording_anew_is_asked_for_in_one_way(host, metadata):
+    status, detail = refused(execute, host("mock"), *metadata)
+    assert (status, detail.field) == ("INVALID_ARGUMENT", "lmtest-refresh")
+
+
 def test_a_token_closes_what_it_opened_itself(guarded):
     execute(guarded, ("authorization", "Bearer for tests"), TEST)
     mine = ("authorization", "Bearer for one session")
