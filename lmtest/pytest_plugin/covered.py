@@ -214,6 +214,7 @@ def open_for(item: pytest.Item, *, name: str, directory: str, config: dict[str, 
         doubted_before=own.cassette.doubts,
     )
     item.stash[shared.COVERED] = covered
+    shared.begin(covered)
     item.session.stash[shared.RELEASE] = release
     if own.cassette.mode.writes:
         wider.watch(covered)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ SIBLINGS = pytest.StashKey[tuple[pytest.Item | pytest.Collector, ...]]()
 
 _WRITTEN = pytest.StashKey[dict[str, str]]()
 _CLOSED = pytest.StashKey[list["File"]]()
+_CURRENT: pytest.StashKey[Covered] = pytest.StashKey()
 
 
 def close_ended(item: pytest.Item, nextitem: pytest.Item | None) -> None:
@@ -82,6 +84,18 @@ def take_closed(session: pytest.Session) -> tuple[File, ...]:
     taken = tuple(closed)
     closed.clear()
     return taken
+
+
+def begin(covered: Covered) -> None:
+    """Note whose cassette is open, so that nothing of it outlives the session; `pytest.exit` tears no test down."""
+    session = covered.item.session
+    if _CURRENT not in session.stash:
+        session.config.add_cleanup(functools.partial(_end_last, session))
+    session.stash[_CURRENT] = covered
+
+
+def _end_last(session: pytest.Session) -> None:
+    session.stash[_CURRENT].exits.close()
 
 
 def abandon(session: pytest.Session) -> None:

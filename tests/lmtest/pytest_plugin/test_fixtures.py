@@ -1,5 +1,7 @@
 """The fixtures a test may ask for, and cassettes that several tests share."""
 
+from lmtest import running_test
+
 ASK = """
 import dspy, pytest
 
@@ -149,6 +151,11 @@ def test_a_shared_cassette_of_an_aborted_run_is_not_saved(suite, paris):
     text = SHARED + "\ndef test_c():\n    pytest.exit('enough')\n"
     shared(suite, paris, text)
     assert suite.cassettes == []
+
+
+def test_an_aborted_run_leaves_nothing_of_its_last_test_behind(suite, paris):
+    shared(suite, paris, SHARED + "\ndef test_c():\n    pytest.exit('enough')\n")
+    assert running_test() is None
 
 
 def test_a_miss_fails_only_the_test_that_missed(suite, paris):
