@@ -82,6 +82,11 @@ def unfinished(path: Path) -> tuple[str, ...]:
     return tuple(test for test in owners if test not in ended)
 
 
+def failed_tests(path: Path) -> tuple[str, ...]:
+    """Give the tests of a cassette whose last refresh failed, or left a call of theirs unanswered."""
+    return _tests(failed_path(path))
+
+
 def _tests(path: Path) -> tuple[str, ...]:
     """The tests that a file names; none where there is no such file, or it does not read."""
     try:

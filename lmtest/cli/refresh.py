@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 _TIERS = ("same", "wording", "changed", "structure", "failed")
 _REPORTS = (".md", ".html", ".json")
+# What is of use to a refresh alone: --missing runs tests, and replaces and compares nothing.
+_NOT_WITH_MISSING = (
+    *("older_than", "model", "failed", "again", "skip_pending"),
+    *("to", "calls_only", "metric", "accept", "reports", "fail_on"),
+)
 _WIDE = 160  # columns, where nobody's terminal says how many there are
 
 
@@ -111,6 +116,7 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
     from lmtest.lm.substitution import Substitution
     from lmtest.refresh.unmatched import as_id
 
+    _refuse_idle(given)
     root, console = load()[1], wide_console()
     given["limits"] = limits_of(given)
     given["to"] = Substitution.parse(given["to"])
@@ -128,6 +134,19 @@ def command(cassettes: tuple[Path, ...], **given: Any) -> None:
             return
         drift = _carried_out(console, plan, choice, given, root)
     sys.exit(concluded(console, drift, given, root))
+
+
+def _refuse_idle(given: dict[str, Any]) -> None:
+    """Refuse options that would change nothing: whoever gave them expects what would not happen."""
+    if given["missing"] and (idle := [name for name in _NOT_WITH_MISSING if given[name]]):
+        names = {"reports": "report"}
+        told = ", ".join(f"--{names.get(name, name).replace('_', '-')}" for name in idle)
+        raise click.UsageError(
+            f"--missing records what is not recorded, and compares nothing, so it takes no {told}. "
+            "Say which tests by cassettes or --test."
+        )
+    if given["api_base"] and not given["calls_only"]:
+        raise click.UsageError("--api-base is for --calls-only: tests ask where their program says.")
 
 
 def _expect_there(cassettes: tuple[Path, ...]) -> None:

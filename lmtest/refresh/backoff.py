@@ -65,7 +65,10 @@ def failures_of(
         recorded_at: When its newest call was recorded.
         to: The model of the rehearsals that are meant.
     """
-    found = [found for name in names if (found := _of_history(name, history, to))] or _of_file(path)
+    names = tuple(names)
+    found = [found for name in names if (found := _of_history(name, history, to))]
+    if not found and not any(history.found_nobody(name, to=to) for name in names):
+        found = _of_file(path)
     # Only what is later says something of the recording that is there.
     found = [each for each in found if not recorded_at or each.last >= datetime.fromisoformat(recorded_at)]
     if not found:

@@ -24,6 +24,7 @@ NAME: Final = "refresh.jsonl"
 PASSED: Final = "passed"
 SKIPPED: Final = "skipped"
 LIMIT: Final = "limit"
+NOBODY: Final = "nobody"
 BAD: Final = frozenset({"failed", "errored", "crashed"})
 """The outcomes after which trying again too soon is not worth its price."""
 
@@ -42,7 +43,8 @@ class Attempt:
 
     Attributes:
         test: Its id, as it is written down; of calls that were sent without tests, what they were told under.
-        outcome: ``passed``, ``failed``, ``errored``, ``skipped``, ``crashed`` or ``limit``, which a full disk is, too.
+        outcome: ``passed``, ``failed``, ``errored``, ``skipped``, ``crashed``, ``limit``, which a full disk is, too, or
+            ``nobody``, where there was no key or no provider.
         reason: Why it did not pass, in a line without secrets.
         at: When it ended, ISO 8601, UTC.
         run: The run, by its id.
@@ -90,9 +92,14 @@ class History:
     def last(self, test: str, *, to: str | None = None) -> Attempt | None:
         """Give the last attempt of a test, or of those in a class or module, that says how it fared.
 
-        One that was skipped or stopped at a limit says nothing.
+        One that was skipped, stopped at a limit, or found nobody to ask says nothing.
         """
         return next((each for each in reversed(self.of(test, to=to)) if _tells(each)), None)
+
+    def found_nobody(self, test: str, *, to: str | None = None) -> bool:
+        """Whether there was nobody to ask when a test, or one of a class or module, ran last."""
+        attempts = self.of(test, to=to)
+        return bool(attempts) and attempts[-1].outcome == NOBODY
 
     def failures_in_a_row(self, test: str, *, to: str | None = None) -> int:
         """Count the last runs in which a test, or one of a class or module, did badly, back to one that went well."""
@@ -174,4 +181,4 @@ def _ends_well(path: Path) -> bool:
 
 
 def _tells(attempt: Attempt) -> bool:
-    return attempt.outcome not in {SKIPPED, LIMIT}
+    return attempt.outcome not in {SKIPPED, LIMIT, NOBODY}

@@ -249,19 +249,18 @@ def make_plan(paths: Sequence[Path], choice: Choice, *, root: Path) -> Plan:
         job = replace(_job(path, index.header.tests, calls, choice.to), executed=index.header.executed)
         models |= {call.model for call in calls}
         tests |= {*job.tests}
-        if not _wanted(job, calls, choice):
+        failures = _failures(job, calls, choice, history)
+        if not _wanted(job, calls, choice, has_failed=failures is not None):
             continue
         job, is_done, reason = _looked_after(job, calls, choice)
         if is_done:
             done.append(job)
         elif reason := reason or obstacle_of(job, calls, choice, root):
             skipped.append(Skipped(path=path, reason=reason))
+        elif failures and not (choice.insists or path in paths) and clock.utc_now() < failures.until:
+            postponed.append(Postponed(path=path, failures=failures))
         else:
-            failures = _failures(job, calls, choice, history)
-            if failures and not (choice.insists or path in paths) and clock.utc_now() < failures.until:
-                postponed.append(Postponed(path=path, failures=failures))
-            else:
-                due.append(replace(job, failures=failures.count if failures else 0))
+            due.append(replace(job, failures=failures.count if failures else 0))
     refuse_unmatched(choice, models=models, tests=tests)
     return Plan(due=in_order(due), done=tuple(done), skipped=tuple(skipped), postponed=tuple(postponed))
 
@@ -348,14 +347,14 @@ def _successor(call: Interaction, to: Substitution) -> str | None:
     return None if call.tool or call.embeds or not to.replaces(call.model) else to.of(call.model)
 
 
-def _wanted(job: Job, calls: Sequence[Interaction], choice: Choice) -> bool:
+def _wanted(job: Job, calls: Sequence[Interaction], choice: Choice, *, has_failed: bool) -> bool:
     before = choice.recorded_before
     return (
         (before is None or not job.recorded_at or datetime.fromisoformat(job.recorded_at) < before)
         and (choice.model is None or any(is_model(call.model, choice.model) for call in calls))
         and (not choice.to.named or any(_successor(call, choice.to) for call in calls))
         and (choice.test is None or any(owns(test, choice.test) for test in job.tests))
-        and (not choice.failed or failed_path(job.path).exists())
+        and (not choice.failed or has_failed or failed_path(job.path).exists())
         and (choice.executions is None or _is_execution(job, choice.executions))
     )
 

@@ -180,7 +180,8 @@ def gather(
     for due, job in [*((False, job) for job in plan.done), *((True, job) for job in plan.due)]:
         ended = run.of(*job.names)
         failure = _failure(ended, run.left_out(*job.names), run)
-        if reason := _why_left(job, ended, run, failed=bool(failure), due=due):
+        not_ended = _not_ended(job, run, by_test=by_test)
+        if reason := _why_left(job, ended, run, failed=bool(failure), due=due, not_ended=not_ended):
             left.append(Left(path=job.path, reason=reason))
         else:
             drift = compare_anew(job.path, tests=job.tests, failure=failure)
@@ -214,7 +215,13 @@ def _failure(ended: Ended | None, left_out: Sequence[str], run: Run) -> str:
     return ""
 
 
-def _why_left(job: Job, ended: Ended | None, run: Run, *, failed: bool, due: bool) -> str:
+def _not_ended(job: Job, run: Run, *, by_test: bool) -> tuple[str, ...]:
+    """The tests of a cassette that came to no end since its refresh began, neither well nor with a call unanswered."""
+    badly = {test for test in pending.failed_tests(job.path) if run.of(*((test,) if by_test else job.names))}
+    return tuple(test for test in pending.unfinished(job.path) if test not in badly)
+
+
+def _why_left(job: Job, ended: Ended | None, run: Run, *, failed: bool, due: bool, not_ended: tuple[str, ...]) -> str:
     """Why a cassette cannot be compared; empty where it can."""
     if ended and ended.limit:
         return "stopped by the limit"
@@ -224,11 +231,10 @@ def _why_left(job: Job, ended: Ended | None, run: Run, *, failed: bool, due: boo
         return ""
     if recorded_anew(job.path) is None or (due and (ended is None or ended.outcome == "skipped")):
         return _not_recorded(job, run)
-    left = pending.unfinished(job.path)
-    if left and run.stopped:
-        reached = len(job.tests) - len(left)
+    if not_ended and run.stopped:
+        reached = len(job.tests) - len(not_ended)
         return f"{NOT_REACHED}: {reached} of its {len(job.tests)} tests are done, and the next refresh goes on there"
-    return pending.told_unfinished(job.path, left) if left else ""
+    return pending.told_unfinished(job.path, not_ended) if not_ended else ""
 
 
 def _scored(call: CallDrift, score: Callable[[CallDrift], tuple[tuple[float | None, float | None], str]]) -> CallDrift:

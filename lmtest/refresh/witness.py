@@ -29,7 +29,7 @@ from lmtest.refresh.ids import belongs, names
 from lmtest.refresh.written import first_line, test_id
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
 WANTED: Final = variables.REFRESH_WANTED
 """The variable that names the file of wanted tests, one a line."""
@@ -42,6 +42,7 @@ _UNKEPT: Final = "lmtest_unkept"
 _NAME: Final = "lmtest_name"
 _TOO_LARGE: Final = "lmtest_too_large"
 _UNANSWERED: Final = "lmtest_unanswered"
+_NOBODY: Final = "lmtest_nobody"
 _REASON: Final = "lmtest_reason"
 _GONE: Final = "whoever started this refresh is gone"
 _PHASES: Final = frozenset({"setup", "call", "teardown"})
@@ -82,6 +83,7 @@ class Ended:
         limit: What the limit said that stopped a call of it.
         unkept: Why what it recorded could not be kept.
         unanswered: Whether a model did not answer it, or refused to.
+        nobody: Whether there was nobody to ask, for want of a key or of a provider: that says nothing of the test.
         too_large: Whether its calls alone used up what the limit allows, so that the next run holds no more of them.
     """
 
@@ -91,6 +93,7 @@ class Ended:
     limit: str = ""
     unkept: str = ""
     unanswered: bool = False
+    nobody: bool = False
     too_large: bool = False
 
     @property
@@ -148,7 +151,8 @@ class _Witness:
         if (name := self._name(item)) not in {None, item.nodeid}:
             report.user_properties = [*report.user_properties, (_NAME, name)]
         if call.excinfo is not None and _is_unanswered(call.excinfo.value):
-            report.user_properties = [*report.user_properties, (_UNANSWERED, True)]
+            nobody = _is_nobody(call.excinfo.value)
+            report.user_properties = [*report.user_properties, (_UNANSWERED, True), (_NOBODY, nobody)]
         if call.excinfo is not None and isinstance(call.excinfo.value, LimitError):
             limit = str(call.excinfo.value)
             report.user_properties = [*report.user_properties, (_LIMIT, limit)]
@@ -225,10 +229,11 @@ def note(root: Path, ended: Ended, environ: Mapping[str, str]) -> None:
     """
     if environ[variables.MODE] != Mode.REFRESH.value:
         return
+    # Who uses up all that a run may would else be the first of every run, and the last.
+    limited = (ended.limit and not ended.too_large) or ended.unkept
     attempt = Attempt(
         test=ended.test,
-        # Who uses up all that a run may would else be the first of every run, and the last.
-        outcome=history.LIMIT if (ended.limit and not ended.too_large) or ended.unkept else ended.outcome,
+        outcome=history.LIMIT if limited else history.NOBODY if ended.nobody else ended.outcome,
         reason=ended.reason,
         at=clock.stamp(clock.utc_now()),
         run=environ[variables.RUN],
@@ -251,14 +256,30 @@ def _tell(**event: Any) -> None:
 def _is_unanswered(error: BaseException | None) -> bool:
     """Whether a model's answer did not come, as DSPy or a client says it, which may be what another error came of."""
     dspy = sys.modules.get("dspy")
+    # An error of lm15 also stands behind our own words for a key that is missing.
+    kinds = (dspy.LMError, dspy.lm15.LM15Error) if dspy else ()
+    return any(
+        getattr(each, "unanswered", None) is True  # of a process that hosts programs
+        or (isinstance(each, kinds) and not isinstance(each, LMTestError))
+        for each in _behind(error)
+    )
+
+
+def _is_nobody(error: BaseException | None) -> bool:
+    """Whether that is for want of a key, of money or of a connection, which every test would fail for."""
+    if (dspy := sys.modules.get("dspy")) is None:
+        return False
+    theirs = (dspy.LMAuthError, dspy.LMBillingError, dspy.LMNotConfiguredError, dspy.LMTransportError)
+    ours = dspy.lm15
+    kinds = (*theirs, ours.AuthError, ours.BillingError, ours.NotConfiguredError, ours.TransportError)
+    return any(isinstance(each, kinds) for each in _behind(error))
+
+
+def _behind(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error, and those that it came of."""
     while error is not None:
-        if getattr(error, "unanswered", None) is True:  # of a process that hosts programs
-            return True
-        # An error of lm15 also stands behind our own words for a key that is missing.
-        if dspy and isinstance(error, dspy.LMError | dspy.lm15.LM15Error) and not isinstance(error, LMTestError):
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False
 
 
 def _reason(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> str:
@@ -281,17 +302,14 @@ def _summed_up(phases: list[pytest.TestReport]) -> Ended:
         limit=str(said.get(_LIMIT, "")),
         unkept=str(said.get(_UNKEPT, "")),
         unanswered=bool(said.get(_UNANSWERED)),
+        nobody=bool(said.get(_NOBODY)),
         too_large=bool(said.get(_TOO_LARGE)),
     )
 
 
 def _unkept(error: BaseException | None) -> str:
     """Why a recording could not be kept, if that is what an error, or one that it came of, says."""
-    while error is not None:
-        if isinstance(error, CassetteUnsaved):
-            return str(error)
-        error = error.__cause__ or error.__context__
-    return ""
+    return next((str(each) for each in _behind(error) if isinstance(each, CassetteUnsaved)), "")
 
 
 def _told(report: pytest.TestReport) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lmtest.cassette.compare import last_said
 from lmtest.here import relative
+from lmtest.refresh.drift import Tier
 from lmtest.refresh.prompt import read_inputs
 from lmtest.refresh.result import amounts
 
@@ -88,9 +89,9 @@ def _changes(changes: Iterable[Change]) -> list[Json]:
 
 
 def _moved(calls: Iterable[CallDrift]) -> Json:
-    """Tokens, dollars and seconds, before and after, of the calls that were answered both times."""
-    both = [call for call in calls if call.before and call.after and not call.after.failed]
-    sums = amounts(call.before for call in both), amounts(call.after for call in both)
+    """Tokens, dollars and seconds, before and after; a call more or less counts, one that was not answered does not."""
+    told = [call for call in calls if call.tier < Tier.UNREACHED and not (call.after and call.after.failed)]
+    sums = amounts(call.before for call in told), amounts(call.after for call in told)
     return {
         name: {when: _number(getattr(each, name)) for when, each in zip(("before", "after"), sums, strict=True)}
         for name in ("tokens", "usd", "seconds")

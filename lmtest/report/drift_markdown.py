@@ -15,6 +15,7 @@ from lmtest.report.drift_text import (
     difference,
     failed,
     headline,
+    many,
     score,
     unscored,
 )
@@ -70,9 +71,9 @@ def _head(data: Json) -> Iterator[str]:
         yield from (f"**Stopped early:** {prose(brief(data['stopped']))}", "")
     yield from ("| tier | calls | |", "|---|--:|---|")
     yield from (f"| {tier} | {count} | {MEANING[tier]} |" for tier, count in data["counts"].items())
-    yield from ("", f"Before and now: {consumption(data) or 'no call was answered both times'}.", "")
+    yield from ("", f"Before and now: {consumption(data) or 'no call was answered'}.", "")
     if told := score(data["scores"]):
-        yield from (f"Mean score of {data['scores']['calls']} calls: {told}.", "")
+        yield from (f"Mean score of {many(data['scores']['calls'], 'call')}: {told}.", "")
     if told := unscored(data):
         yield from (prose(brief(told)), "")
 

@@ -12,6 +12,7 @@ from lmtest.refresh.ids import ByTest
 from lmtest.refresh.result import amounts, read_calls
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -37,6 +38,7 @@ class DriftProgress:
         for job in plan.due:
             for name in job.names:
                 self._jobs.add(name, job)
+        self._open: dict[Job, list[Ended]] = {}
         self._counted: set[Path] = set()
         self._all = len(plan.due)
         self._usd = amounts(()).usd
@@ -61,22 +63,31 @@ class DriftProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._close(lambda _: True)
         self._progress.stop()
 
     def ended(self, ended: Ended) -> None:
-        """Count a test, or a cassette, that ended."""
-        for job in self._jobs.concerning(ended.test):
+        """Count a test, or a cassette, that ended: of tests that share a cassette with the last of them."""
+        jobs = self._jobs.concerning(ended.test)
+        for job in jobs:
             if job.path not in self._counted:
-                self._counted.add(job.path)
-                self._count(job, ended)
+                self._open.setdefault(job, []).append(ended)
+        # How many tests a class or module has nobody knows before another's turn.
+        self._close(lambda job: job not in jobs or {*job.to_run} <= {each.test for each in self._open[job]})
 
-    def _count(self, job: Job, ended: Ended) -> None:
+    def _close(self, is_through: Callable[[Job], bool]) -> None:
+        for job in [job for job in self._open if is_through(job)]:
+            ended = self._open.pop(job)
+            self._counted.add(job.path)
+            self._count(job, next((each.outcome for each in ended if each.red), ended[-1].outcome))
+
+    def _count(self, job: Job, outcome: str) -> None:
         done = len(self._counted)
-        anew = next((each for each in (fresh_path(job.path), failed_path(job.path)) if each.exists()), None)
-        self._usd += amounts(read_calls(anew) if anew else ()).usd
+        anew = [each for each in (fresh_path(job.path), failed_path(job.path)) if each.exists()]
+        self._usd += amounts(call for each in anew for call in read_calls(each)).usd
         self._progress.update(
             self._task, advance=job.calls, usd=self._usd, description=f"{done} of {self._all} cassettes"
         )
         if not self._console.is_terminal:
             path = relative(job.path, self._root)
-            self._console.print(f"{done} of {self._all}: {path}: {ended.outcome}, ${self._usd:f} so far")
+            self._console.print(f"{done} of {self._all}: {path}: {outcome}, ${self._usd:f} so far")

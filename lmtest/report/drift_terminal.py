@@ -17,6 +17,7 @@ from lmtest.report.drift_text import (
     difference,
     failed,
     headline,
+    many,
     measures,
     score,
     unscored,
@@ -58,10 +59,10 @@ def print_drift(console: Console, data: Json, *, reviewed: bool = False) -> None
     if data["stopped"]:
         console.print(f"Stopped early: {data['stopped']}", style="bold yellow")
     console.print(headline(data), style="bold")
-    if data["cassettes"]:
-        console.print(f"Before and now: {consumption(data)}")
+    if took := consumption(data):
+        console.print(f"Before and now: {took}")
     if told := score(data["scores"]):
-        console.print(f"Mean score of {data['scores']['calls']} calls: {told}")
+        console.print(f"Mean score of {many(data['scores']['calls'], 'call')}: {told}")
     if told := unscored(data):
         console.print(told, style="yellow", soft_wrap=True)
 

@@ -35,11 +35,9 @@ def headline(data: Json) -> str:
     counts = ", ".join(f"{count} {tier}" for tier, count in data["counts"].items() if count)
     calls = sum(data["counts"].values())
     to = f" by {data['to']}" if data["to"] else ""
-    told = f"{_many(calls, 'call')} of {_many(len(data['cassettes']), 'cassette')}{to}: {counts or 'none answered'}."
+    told = f"{many(calls, 'call')} of {many(len(data['cassettes']), 'cassette')}{to}: {counts or 'nothing to compare'}."
     if data["left"]:
-        told += (
-            f" {_many(len(data['left']), 'cassette')} left as {'it was' if len(data['left']) == 1 else 'they were'}."
-        )
+        told += f" {many(len(data['left']), 'cassette')} left as {'it was' if len(data['left']) == 1 else 'they were'}."
     return " ".join(filter(None, (told, tests_headline(data["tests"]))))
 
 
@@ -50,7 +48,7 @@ def tests_headline(tests: Json) -> str:
     '4 tests: 1 passed, 1 crashed, 2 not run.'
     """
     counts = ", ".join(f"{count} {outcome}" for outcome, count in tests["counts"].items() if count)
-    return f"{_many(sum(tests['counts'].values()), 'test')}: {counts}." if counts else ""
+    return f"{many(sum(tests['counts'].values()), 'test')}: {counts}." if counts else ""
 
 
 def by_reason(tests: Json) -> list[tuple[tuple[str, str], list[str]]]:
@@ -76,7 +74,7 @@ def moved(before_and_after: Json, unit: str) -> str:
 
 
 def consumption(data: Json) -> str:
-    """Say in a line what calls took before and take now; nothing where none was answered both times."""
+    """Say in a line what calls took before and take now; nothing where none was answered."""
     if not data["tokens"]["before"] and not data["tokens"]["after"]:
         return ""
     return ", ".join((moved(data["tokens"], " tokens"), moved(data["usd"], "$"), moved(data["seconds"], " s")))
@@ -131,12 +129,17 @@ def unscored(data: Json) -> str:
         return ""
     path, call = found[0]
     told = f"call {call['number']} of {path}: {call['unscored']}"
-    return f"{_many(len(found), 'call')} not scored{'' if len(found) == 1 else '; the first'}: {told}"
+    return f"{many(len(found), 'call')} not scored{'' if len(found) == 1 else '; the first'}: {told}"
 
 
 def _amount(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def _many(count: int, noun: str) -> str:
+def many(count: int, noun: str) -> str:
+    """Say how many there are of something.
+
+    >>> many(1, "call"), many(2, "call")
+    ('1 call', '2 calls')
+    """
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -51,7 +51,7 @@ class Gate:
         self.reached, self.open = threading.Event(), threading.Event()
 
 
-_STATUS = {429: "RESOURCE_EXHAUSTED", 500: "INTERNAL"}
+_STATUS = {403: "PERMISSION_DENIED", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL"}
 
 
 class _Handler(BaseHTTPRequestHandler):

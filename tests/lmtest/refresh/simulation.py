@@ -349,7 +349,7 @@ class Simulation:
             yield f"exit code {night.code} where {night.expected} was due: {self._log()[-3000:]}"
         if "Traceback" in self._log():
             yield f"a traceback: {self._log()[-3000:]}"
-        told = re.search(r"tests: .*?(\d+) failed", self._log())
+        told = re.search(r"tests?: .*?(\d+) failed", self._log())
         if night.code in {Exit.FOUND, Exit.LIMIT, Exit.DONE} and len(self._bad()) != (int(told[1]) if told else 0):
             yield f"{sorted(self._bad())} failed, and the sum says {told and told[0]}: {self._log()[-1500:]}"
 

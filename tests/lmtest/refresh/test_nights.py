@@ -161,6 +161,17 @@ def test_without_a_history_a_file_that_failed_is_left_for_a_night(plan, project,
     assert [each.failures.count for each in plan().postponed] == [1]
 
 
+@pytest.mark.parametrize("leaves", ["a file", "none"])
+def test_where_there_was_nobody_to_ask_it_is_tried_again_at_once(plan, project, recorded, leaves):
+    """Neither a key that is missing nor a provider that is gone says anything of a test."""
+    recorded(TEST)
+    path = Path("test_qa.py-test_one.yaml")
+    if leaves == "a file":
+        failed_path(path).write_text(path.read_text())
+    attempts(project, "nobody", "nobody", "nobody")
+    assert owners(plan()) == [TEST]
+
+
 def test_a_rehearsal_has_a_back_off_of_its_own(plan, project, recorded):
     recorded(TEST)
     attempts(project, "failed")
@@ -169,10 +180,12 @@ def test_a_rehearsal_has_a_back_off_of_its_own(plan, project, recorded):
 
 
 @pytest.mark.parametrize("choice", [{"failed": True}, {"again": True}, {"test": TEST}])
-def test_who_insists_tries_it_now(plan, project, recorded, choice):
+@pytest.mark.parametrize("leaves", ["a file", "none"])
+def test_who_insists_tries_it_now(plan, project, recorded, choice, leaves):
     recorded(TEST)
     path = Path("test_qa.py-test_one.yaml")
-    failed_path(path).write_text(path.read_text())
+    if leaves == "a file":
+        failed_path(path).write_text(path.read_text())
     attempts(project, "failed", "failed", "failed")
     assert owners(plan()) == []
     assert owners(plan(**choice)) == [TEST]

@@ -8,6 +8,7 @@ import pytest
 
 from lmtest.cassette.pending import fresh_path, unfinished
 from lmtest.cli.exits import Exit
+from lmtest.refresh.history import History
 
 from . import suite
 from .suite import answer, cassette
@@ -68,15 +69,50 @@ def test_a_provider_that_refuses_connections_is_no_drift(suite_of_six, refresh, 
 def test_a_missing_key_is_no_drift(suite_of_six, oracle, refresh, monkeypatch):
     monkeypatch.delenv("GEMINI_API_KEY")
     monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
-    refresh(*paths(suite_of_six, "same"), "--yes", *REPORTS, code=Exit.UNANSWERED)
+    said = refresh(*paths(suite_of_six, "same"), "--yes", *REPORTS, code=Exit.UNANSWERED)
     assert (oracle.prompts, counts()) == ([], {"failed": 1})
+    assert "Before and now" not in said, "of calls that nobody answered"
+
+
+@pytest.mark.parametrize("key", [None, "refused"])
+def test_a_key_that_was_missing_or_refused_is_held_against_no_test(suite_of_six, oracle, refresh, monkeypatch, key):
+    with monkeypatch.context() as without:
+        without.delenv("GOOGLE_API_KEY", raising=False)
+        without.delenv("GEMINI_API_KEY")
+        if key:
+            without.setenv("GEMINI_API_KEY", key)
+            oracle.says["same?"] = 403
+        refresh(*paths(suite_of_six, "same"), "--yes", code=Exit.UNANSWERED)
+    attempt = json.loads((suite_of_six / ".lmtest" / "refresh.jsonl").read_text().splitlines()[-1])
+    assert (attempt["outcome"], History.read(suite_of_six).last(attempt["test"])) == ("nobody", None)
 
 
 def test_calls_alone_that_nobody_answers_are_no_drift_either(suite_of_six, oracle, refresh):
     oracle.says["same?"] = 500
     options = ("--calls-only", "--api-base", f"{oracle.url}/v1beta", "--yes", "--report", "drift.json")
-    refresh(*paths(suite_of_six, "same"), *options, code=Exit.UNANSWERED)
+    said = refresh(*paths(suite_of_six, "same"), *options, code=Exit.UNANSWERED)
     assert counts() == {}
+    assert "1 call of 1 cassette: 1 failed." in said
+
+
+def test_a_call_alone_that_is_not_answered_is_red_though_others_are(suite_of_six, oracle, refresh):
+    oracle.says["same?"] = 500
+    options = ("--calls-only", "--api-base", f"{oracle.url}/v1beta", "--yes", *REPORTS)
+    said = refresh(*paths(suite_of_six, "same", "changed"), *options, code=Exit.FOUND)
+    assert everywhere(said, "1 failed") == [True] * 3
+
+
+def test_an_error_that_the_program_catches_is_red_though_its_test_passes(suite_of_six, oracle, refresh):
+    file = suite_of_six / "test_suite.py"
+    asks = '    assert dspy.Predict("question -> answer: str, n: int")(question="same?").answer\n'
+    assert asks in file.read_text()
+    caught = f"    with contextlib.suppress(Exception):\n    {asks}"
+    file.write_text(f"import contextlib\n{file.read_text().replace(asks, caught)}")
+    oracle.says["same?"] = 500
+    said = refresh(*paths(suite_of_six, "same", "changed"), "--yes", *REPORTS, code=Exit.FOUND)
+    assert counts() == {"passed": 2}
+    assert everywhere(said, "1 failed. 2 tests: 2 passed.") == [True] * 3
+    assert "same?" in said
 
 
 CHAIN = """\
@@ -258,6 +294,17 @@ def test_what_a_crashed_test_shares_with_others_is_never_accepted(shared, refres
     changed = {name for name, content in suite.snapshot(shared).items() if content != before[name]}
     assert changed == {"test_three.yaml"}
     assert unfinished(shared / "cassettes/ours.yaml") == ("test_suite.py::test_two",)
+
+
+@pytest.mark.parametrize(("wrong", "how"), [("os._exit(1)", "crashed"), ("assert False", "failed")])
+def test_while_it_runs_a_shared_cassette_is_told_once_its_last_test_ended(shared, refresh, wrong, how):
+    file = shared / "test_suite.py"
+    file.write_text(file.read_text().replace('qa(question="two?")', f'qa(question="two?"); {wrong}'))
+    told = [line for line in refresh("--all", "--yes", code=Exit.FOUND).splitlines() if line.endswith(" so far")]
+    assert [line.split(", $")[0].split(": ", 1)[1] for line in told] == [
+        f"cassettes/ours.yaml: {how}",
+        "cassettes/test_suite/test_three.yaml: passed",
+    ]
 
 
 def test_tests_whose_turn_a_crash_took_are_not_asked_twice(shared, oracle, refresh):

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 import lmtest
 from lmtest import literal
 from lmtest.cassette.interaction import Interaction, Reply
-from lmtest.refresh.drift import compare
+from lmtest.refresh.drift import Tier, compare
 from lmtest.refresh.metric import Metric
 from lmtest.refresh.prompt import read_inputs
 from lmtest.refresh.result import CassetteDrift, Drift, Left, furthest_first, read_calls
@@ -59,6 +59,18 @@ def test_markdown_holds_what_a_model_said_as_code(data):
     [line] = [line for line in text.splitlines() if line.strip().startswith("- answer:")]
     assert line.strip().startswith("- answer: ``` ")
     assert line.endswith(" ```")
+
+
+def test_a_call_more_is_in_the_sums_and_one_that_was_not_reached_is_in_none(call, project):
+    """An agent that takes a step more costs more; a test that broke off is not cheaper for it."""
+    unreached = replace(compare(call, None), tier=Tier.UNREACHED)
+    calls = (compare(call, call), compare(None, call), unreached)
+    cassette = CassetteDrift(path=project / "qa.yaml", test="t.py::test", calls=calls)
+    data = as_data(Drift(cassettes=(cassette,)), root=project)
+    once = call.usage.input_tokens + call.usage.output_tokens
+    assert once
+    assert data["tokens"] == {"before": once, "after": 2 * once}
+    assert f"{once} → {2 * once} tokens (+100 %)" in write(data, ".md")
 
 
 def test_a_path_is_markup_in_no_form(call, project):
@@ -211,7 +223,7 @@ def test_a_metric_that_raises_for_one_answer_is_told_beside_its_call_and_scores_
     assert data["cassettes"][0]["calls"][1]["unscored"] == told
     for form in (".md", ".html"):
         assert write(data, form).count("raised ZeroDivisionError") == 2
-    assert "Mean score of 1 calls: 1 → 0.5" in said.getvalue()
+    assert "Mean score of 1 call: 1 → 0.5" in said.getvalue()
 
 
 # ── what reviewers see ───────────────────────────────────────────────────────────────────────────────────────────────
