@@ -4,8 +4,8 @@
 
 Each call is held by a budget of its run, as every call of a test is by default. `lmtest.money.queue.Queue` lets it
 through, and `Ledger.settle` enters it. The bare insert is one row in a table of its own in the same database.
-With several processes, what they do together in a second stands beside what one does alone. On PostgreSQL it is done in
-a database that is made for it.
+With several processes, what they do together in a second stands beside what one does alone, of bare inserts too: one
+writes at a time, so they set what is possible. On PostgreSQL it is done in a database that is made for it.
 """
 
 from __future__ import annotations
@@ -90,22 +90,22 @@ def median(action: Callable[[Ledger], None], ledger: Ledger, calls: int) -> floa
     return statistics.median(taken) * 1e6
 
 
-def work(place: Path | str, calls: int, barrier: Any, taken: Any) -> None:
-    """Call so often as one of several processes, and say how long it took."""
+def work(action: Callable[[Ledger], None], place: Path | str, calls: int, barrier: Any, taken: Any) -> None:
+    """Do it so often as one of several processes, and say how long it took."""
     with Ledger(place) as ledger:
-        call(ledger)
+        action(ledger)
         barrier.wait()
         begun = time.perf_counter()
         for _ in range(calls):
-            call(ledger)
+            action(ledger)
         taken.put((begun, time.perf_counter()))
 
 
-def together(place: Path | str, calls: int, processes: int) -> float:
-    """Calls a second of several processes together."""
+def together(action: Callable[[Ledger], None], place: Path | str, calls: int, processes: int) -> float:
+    """How often several processes together do it in a second."""
     context = multiprocessing.get_context("spawn")
     barrier, taken = context.Barrier(processes), context.Queue()
-    workers = [context.Process(target=work, args=(place, calls, barrier, taken)) for _ in range(processes)]
+    workers = [context.Process(target=work, args=(action, place, calls, barrier, taken)) for _ in range(processes)]
     for worker in workers:
         worker.start()
     spans = [taken.get() for _ in workers]
@@ -136,18 +136,21 @@ def main() -> None:
     parser.add_argument("--database-url", default="postgresql://postgres@127.0.0.1:5432/test")
     arguments = parser.parse_args()
     with places(arguments.database_url) as found:
-        print("             call, us  insert, us  ratio  alone/s  together/s  ratio")
+        print(
+            "             call, us  insert, us  ratio  alone/s  together/s  ratio  inserts alone/s  together/s  ratio"
+        )
         for name, place in found.items():
             with Ledger(place) as ledger:
                 call(ledger)
                 with ledger.database.writing() as connection:
                     connection.execute("CREATE TABLE bare (text TEXT)")
                 held, insert = median(call, ledger, arguments.calls), median(bare, ledger, arguments.calls)
-            alone = together(place, arguments.calls, 1)
-            all_ = together(place, arguments.calls // arguments.processes, arguments.processes)
+            share = arguments.calls // arguments.processes
+            alone, bare_alone = (together(action, place, arguments.calls, 1) for action in (call, bare))
+            all_, bare_all = (together(action, place, share, arguments.processes) for action in (call, bare))
             print(
                 f"{name:<12} {held:>9.0f} {insert:>11.0f} {held / insert:>6.1f} {alone:>8.0f} {all_:>11.0f} "
-                f"{all_ / alone:>6.2f}"
+                f"{all_ / alone:>6.2f} {bare_alone:>16.0f} {bare_all:>11.0f} {bare_all / bare_alone:>6.2f}"
             )
 
 

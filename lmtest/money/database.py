@@ -24,6 +24,10 @@ PATIENCE: Final = 30.0
 """Seconds to wait for another process's transaction, and for a server."""
 
 
+class Duplicate(Exception):
+    """A row was to be added that is there already; the whole transaction was undone."""
+
+
 class Rows(Protocol):
     """The rows that a statement found, or the number of rows it changed."""
 
@@ -74,6 +78,7 @@ class Database(Protocol):
 
         Raises:
             ConfigurationError: The database cannot be used; the message says why and how to mend it.
+            Duplicate: A row was to be added that is there already.
         """
 
     def reading(self) -> AbstractContextManager[Connection | None]:

@@ -19,7 +19,7 @@ from lmtest.cassette.interaction import Usage
 from lmtest.errors import ConfigurationError
 from lmtest.money import under_way
 from lmtest.money.amounts import to_pico, to_usd
-from lmtest.money.database import PATIENCE
+from lmtest.money.database import PATIENCE, Duplicate
 from lmtest.money.places import open_database
 from lmtest.money.row import LedgerRow
 from lmtest.money.spool import Entry, Spool
@@ -42,7 +42,8 @@ _PLAIN = ("execution", "key", "latency")
 _TOKENS = Usage.__slots__
 _labels_of, _plain_of, _tokens_of = attrgetter(*_LABELS), attrgetter(*_PLAIN), attrgetter(*_TOKENS)
 _COLUMNS = ("time", *_LABELS, *_PLAIN, *_TOKENS, "cost", "would_cost", "dspy_cost")
-_INSERT = f"INSERT INTO call ({', '.join(_COLUMNS)}, claim) VALUES ({'?, ' * len(_COLUMNS)}?) ON CONFLICT DO NOTHING"  # noqa: S608 - our names
+_INSERT_NEW = f"INSERT INTO call ({', '.join(_COLUMNS)}, claim) VALUES ({'?, ' * len(_COLUMNS)}?)"  # noqa: S608 - our names
+_INSERT = f"{_INSERT_NEW} ON CONFLICT DO NOTHING"
 # Materialized, so that what was appended is found by its ids and not by walking an index over all that was before.
 _NOTE_REPLAYS = """
 WITH appended AS MATERIALIZED (
@@ -180,10 +181,10 @@ class Ledger:
         spending = _spent(entry)  # beforehand, for while a transaction is open everybody waits
         for pause in _PAUSES:
             try:
-                with self._entering(patience=_SETTLING) as (connection, labels):
-                    self._enter(connection, labels, entry, spending)
-                    if also is not None:
-                        also(connection)
+                try:
+                    self._try_to_end(entry, spending, also, new=True)
+                except Duplicate:  # an earlier try came through, or it was taken for dead
+                    self._try_to_end(entry, spending, also, new=False)
             except ConfigurationError as error:
                 if pause is None:
                     self._keep(entry, error)
@@ -191,6 +192,14 @@ class Ledger:
                     clock.sleep(pause)
             else:
                 return
+
+    def _try_to_end(
+        self, entry: Entry, spending: list[_Spending], also: Callable[[Connection], None] | None, *, new: bool
+    ) -> None:
+        with self._entering(patience=_SETTLING) as (connection, labels):
+            self._enter(connection, labels, entry, spending, new=new)
+            if also is not None:
+                also(connection)
 
     def _keep(self, entry: Entry, error: ConfigurationError) -> None:
         """Keep it in a file, or where that cannot be, in memory until the process ends."""
@@ -215,12 +224,15 @@ class Ledger:
             yield connection, labels
         labels.remember()
 
-    def _enter(self, connection: Connection, labels: _Labels, entry: Entry, spending: list[_Spending]) -> None:
+    def _enter(
+        self, connection: Connection, labels: _Labels, entry: Entry, spending: list[_Spending], *, new: bool = False
+    ) -> None:
+        """Book a call; with `new` it is taken for one that is not yet, so nothing is asked in the midst of it."""
         row, name = entry.row, entry.claim.rpartition("/")[2]
         under_way.end(connection, entry.claim)
         if row is None:
             return
-        if not _insert(connection, labels, [(row, name)]):
+        if not _insert(connection, labels, [(row, name)], new=new):
             before = self._rows(connection, "WHERE claim = ?", (name,))[0]
             if before.outcome != UNSETTLED or row.outcome == UNSETTLED:
                 return  # it was entered, and whoever did so did not hear of it
@@ -357,12 +369,16 @@ class _Labels:
         self._known |= self._new
 
 
-def _insert(connection: Connection, labels: _Labels, rows: Sequence[tuple[LedgerRow, str | None]]) -> bool:
-    """Add calls, each with the name it is entered by once; false where a single one was there already."""
+def _insert(
+    connection: Connection, labels: _Labels, rows: Sequence[tuple[LedgerRow, str | None]], *, new: bool = False
+) -> bool:
+    """Add calls, each with the name it is entered by once; false where a single one was there, unless it is `new`."""
     played = any(row.hit == "cassette" for row, _ in rows)
     before = connection.execute("SELECT coalesce(max(id), 0) FROM call").fetchone()[0] if played else 0
     values = [(*_values(row, labels), name) for row, name in rows]
-    if len(values) == 1:
+    if new:
+        connection.execute(_INSERT_NEW, values[0])
+    elif len(values) == 1:
         if not connection.execute(_INSERT, values[0]).rowcount:
             return False
     else:

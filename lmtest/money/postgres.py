@@ -19,7 +19,7 @@ import psycopg
 
 from lmtest import disk
 from lmtest.errors import ConfigurationError
-from lmtest.money.database import PATIENCE, VERSION, close_when_dropped, newer, older
+from lmtest.money.database import PATIENCE, VERSION, Duplicate, close_when_dropped, newer, older
 from lmtest.money.waiting import Line
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ class Postgres:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except psycopg.errors.UniqueViolation as error:
+            raise Duplicate from error
         except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable) as error:
             mend = "psql -c 'ALTER SCHEMA lmtest RENAME TO lmtest_old' on that database"
             raise older(self.place, str(error.diag.message_primary), mend=mend) from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmtest import clock, disk
 from lmtest.errors import ConfigurationError
-from lmtest.money.database import PATIENCE, VERSION, close_when_dropped, newer, older
+from lmtest.money.database import PATIENCE, VERSION, Duplicate, close_when_dropped, newer, older
 from lmtest.money.waiting import Line
 
 if TYPE_CHECKING:
@@ -58,6 +58,10 @@ class Sqlite:
                 finally:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
+            except sqlite3.IntegrityError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+                    raise Duplicate from error
+                raise
             except (sqlite3.DatabaseError, OSError) as error:
                 self._explain(error, patience)
                 raise
