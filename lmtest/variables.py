@@ -74,6 +74,7 @@ VARIABLES: Final = (
     ),
     Variable(name=COUNT_TOKENS, says="1 asks Gemini and Claude how many tokens a live call has, before it is sent"),
     Variable(name=RECORDS_IN_CI, says="1 lets `auto` and stale cassettes record under `CI=true`"),
+    Variable(name="LMTEST_WORKER_TOKEN", says="the token with which `python -m python_worker refresh` asks a worker"),
     Variable(name=DEFAULT_LIMITS, says="the limits of a run that hold where nobody set any", internal=True),
     Variable(name=LIMIT_FLAG, says="the flag that set the limits, for messages", internal=True),
     Variable(name=REFRESH_TO, says="the models that answer instead of the program's own", internal=True),

@@ -38,7 +38,7 @@ class DriftProgress:
         for job in plan.due:
             for name in job.names:
                 self._jobs.add(name, job)
-        self._open: dict[Job, list[Ended]] = {}
+        self._open: dict[Path, tuple[Job, list[Ended]]] = {}
         self._counted: set[Path] = set()
         self._all = len(plan.due)
         self._usd = amounts(()).usd
@@ -63,7 +63,7 @@ class DriftProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._close(lambda _: True)
+        self._close(lambda *_: True)
         self._progress.stop()
 
     def ended(self, ended: Ended) -> None:
@@ -71,13 +71,13 @@ class DriftProgress:
         jobs = self._jobs.concerning(ended.test)
         for job in jobs:
             if job.path not in self._counted:
-                self._open.setdefault(job, []).append(ended)
+                self._open.setdefault(job.path, (job, []))[1].append(ended)
         # How many tests a class or module has nobody knows before another's turn.
-        self._close(lambda job: job not in jobs or {*job.to_run} <= {each.test for each in self._open[job]})
+        self._close(lambda job, its: job not in jobs or {*job.to_run} <= {each.test for each in its})
 
-    def _close(self, is_through: Callable[[Job], bool]) -> None:
-        for job in [job for job in self._open if is_through(job)]:
-            ended = self._open.pop(job)
+    def _close(self, is_through: Callable[[Job, list[Ended]], bool]) -> None:
+        for job, ended in [each for each in self._open.values() if is_through(*each)]:
+            del self._open[job.path]
             self._counted.add(job.path)
             self._count(job, next((each.outcome for each in ended if each.red), ended[-1].outcome))
 

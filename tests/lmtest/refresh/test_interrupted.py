@@ -254,7 +254,7 @@ def test_what_a_refresh_is_to_record_again_stays_until_it_has(project, oracle, m
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert gate.reached.wait(60)
         process.send_signal(signal.SIGINT)
-        gate.open.set()
         process.communicate(timeout=60)
+        gate.open.set()
     assert pending.fresh_path(PATH).read_bytes() == before
     assert Index(pending.fresh_path(PATH)).header.tests
