@@ -218,7 +218,8 @@ def test_a_test_that_failed_runs_again_alone(project, oracle, monkeypatch, shari
 
     lmtest_("refresh", str(PATH), "--yes", "--accept", "all")
 
-    assert {each.partition(",")[0] for each in asked(oracle.prompts)} == {"cats"}
+    # What a fixture of the module asks is recorded with the test that set it up, which may be this one.
+    assert {each.partition(",")[0] for each in asked(oracle.prompts)} - {"hello"} == {"cats"}
     assert not pending.failed_path(PATH).exists()
     assert replays(project)
 
