@@ -115,4 +115,14 @@ def main() -> None:
         code = error.exit_code
     except click.Abort:
         code = Exit.INTERRUPTED
+    _flush()
     sys.exit(code if isinstance(code, int) else 0)  # a command of another package may return what it likes
+
+
+def _flush() -> None:
+    """Write out what is printed; of a terminal that is closed the rest goes nowhere, and not into the exit code."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
