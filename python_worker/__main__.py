@@ -18,12 +18,12 @@ import lmtest
 from python_worker.commands.audit import audit
 from python_worker.commands.backup import backup, restore
 from python_worker.commands.refresh import refresh
-from python_worker.commands.where import data_dir, database_url
+from python_worker.commands.where import api_base, audit_values, cassette_dir, data_dir, database_url, model
 from python_worker.domain.errors import WorkerError
 from python_worker.extra import MissingExtra, needed_by
 from python_worker.log import RedactedStream
 from python_worker.security import read_certificates, read_tokens
-from python_worker.settings import DEFAULT_MODEL, Settings
+from python_worker.settings import Settings
 
 if TYPE_CHECKING:
     from python_worker.store import Database
@@ -45,16 +45,9 @@ for each in (audit, backup, refresh, restore):
     metavar=f"[{'|'.join(lmtest.Mode)}]",
     help="How calls of language models are answered; else LM_MODE says, else TEST_MODE, else it is replay.",
 )
-@click.option(
-    "--cassette-dir",
-    type=click.Path(path_type=Path),
-    default=Path("cassettes"),
-    show_default=True,
-    envvar="LM_CACHE_DIR",
-    show_envvar=True,
-)
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The model of programs that name none.")
-@click.option("--api-base", help="Where the provider is, such as a stand-in's address.")
+@cassette_dir
+@model
+@api_base
 @click.option(
     "--limit",
     "limits",
@@ -121,15 +114,7 @@ for each in (audit, backup, refresh, restore):
     multiple=True,
     help="What clients may name by import path, such as 'mypkg.programs:*'; nothing by default. Repeat it for more.",
 )
-@click.option(
-    "--audit",
-    "audit_values",
-    type=click.Choice(["hashes", "values"]),
-    default="hashes",
-    show_default=True,
-    callback=lambda _context, _option, told: told == "values",
-    help="How inputs and outputs go on record; values are redacted.",
-)
+@audit_values(help="How inputs and outputs go on record; values are redacted.")
 @click.option("--reflection", is_flag=True, help="Let clients ask for the contract itself.")
 def serve(
     *,

@@ -14,10 +14,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import lmtest
-from python_worker.commands.where import data_dir, database_url, existing_database
+from python_worker.commands.where import (
+    api_base,
+    audit_values,
+    cassette_dir,
+    data_dir,
+    database_url,
+    existing_database,
+    model,
+)
 from python_worker.domain.errors import Reason, WorkerError
 from python_worker.domain.value import fingerprint, plain
-from python_worker.settings import DEFAULT_MODEL, Settings
+from python_worker.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -44,26 +52,11 @@ _PATIENCE = 300.0
 )
 @click.option("--token", envvar="LMTEST_WORKER_TOKEN", show_envvar=True, help="For a worker that asks for one.")
 @click.option("--tls-ca", type=click.Path(path_type=Path, dir_okay=False), help="Who vouches for that worker, PEM.")
-@click.option(
-    "--cassette-dir",
-    type=click.Path(path_type=Path),
-    default=Path("cassettes"),
-    show_default=True,
-    envvar="LM_CACHE_DIR",
-    show_envvar=True,
-)
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The model of programs that name none.")
-@click.option("--api-base", help="Where the provider is, such as a stand-in's address.")
+@cassette_dir
+@model
+@api_base
 @click.option("--allow-import", "allow_imports", multiple=True, help="As the worker was started; repeat it for more.")
-@click.option(
-    "--audit",
-    "audit_values",
-    type=click.Choice(["hashes", "values"]),
-    default="hashes",
-    show_default=True,
-    callback=lambda _context, _option, told: told == "values",
-    help="How inputs and outputs go on record, and into headers of cassettes; values are redacted.",
-)
+@audit_values(help="How inputs and outputs go on record, and into headers of cassettes; values are redacted.")
 @data_dir
 @database_url
 @lmtest.refresh_options
